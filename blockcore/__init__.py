@@ -1,0 +1,1 @@
+"""Differentiable block worlds."""

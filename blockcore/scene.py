@@ -1,0 +1,249 @@
+"""BlockScene: the shared format between Blender, the engine and anybody's own tools.
+
+A scene is a folder::
+
+    scene.json      {"format": "blockcore.scene", "version": 1, "grid", "palette", "lighting", "views", "source"}
+    arrays.npz      positions (N, 3) int32, materials (N,) int32, palette_colors (M, 3, 3) float32,
+                    view (V, 4, 4) float64, proj (V, 4, 4) float64,
+                    and with a source: block_objects (N,) text, grid_to_source (4, 4) float64
+    targets/        one PNG a view that has a target
+
+Units and axes are ``blockcore``'s own: world space with +Y up, matrices row-major acting on columns, colours as display
+values. Nothing in it is pickled. A reader refuses a version newer than its own; later versions only add.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.camera import Camera
+from blockcore.errors import BlockcoreError, SceneError
+from blockcore.files import inside, new_folder, read_json, write_file, write_json
+from blockcore.frozen import ByValue, frozen_array
+from blockcore.grid import BlockGrid
+from blockcore.lighting import WEBGPU_LIGHTING, Lighting
+from blockcore.palette import AIR, WEBGPU_PALETTE, Palette
+from blockcore.pictures import encode_png, read_picture
+
+FORMAT = "blockcore.scene"
+VERSION = 1
+_HEADER = "scene.json"
+_REMEDY = "export the scene again"
+
+
+@dataclass(frozen=True, eq=False)
+class View(ByValue):
+    """A camera and the picture it should show.
+
+    Attributes:
+        camera: the camera.
+        target: (H, W, 3) or (H, W, 4) uint8 display values, row 0 on top, of the camera's size; or None.
+    """
+
+    camera: Camera
+    target: npt.NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        if self.target is None:
+            return
+        target = np.asarray(self.target)
+        size = (self.camera.height, self.camera.width)
+        if target.dtype != np.uint8 or target.ndim != 3 or target.shape[2] not in (3, 4):
+            raise SceneError(f"target of camera {self.camera.name!r}: must be (H, W, 3 or 4) 8-bit values")
+        if target.shape[:2] != size:
+            raise SceneError(
+                f"target of camera {self.camera.name!r}: is {target.shape[1]} × {target.shape[0]} pixels, but the "
+                f"camera's picture is {size[1]} × {size[0]}; render it again at that size"
+            )
+        object.__setattr__(self, "target", frozen_array(target, np.uint8))
+
+
+@dataclass(frozen=True, eq=False)
+class Source(ByValue):
+    """Where a scene came from: what is needed to put a result back.
+
+    Attributes:
+        file: the .blend or map it came from, as text; may be empty.
+        block_objects: N names, one per block: the object that is or emits it; empty where there is none.
+        grid_to_source: (4, 4) float64: blockcore world space to the source's world space.
+    """
+
+    file: str
+    block_objects: tuple[str, ...]
+    grid_to_source: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "block_objects", tuple(self.block_objects))
+        object.__setattr__(self, "grid_to_source", frozen_array(self.grid_to_source, np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class BlockScene(ByValue):
+    """A block world, the cameras that look at it and the pictures it should give.
+
+    Attributes:
+        grid: where the blocks are.
+        materials: (N,) int32, read-only: the palette index of each block, never Air.
+        palette: the materials a block can be made of.
+        views: cameras and their targets.
+        lighting: the light.
+        source: the way back to where the scene came from, or None.
+    """
+
+    grid: BlockGrid
+    materials: npt.NDArray[np.int32]
+    palette: Palette = WEBGPU_PALETTE
+    views: tuple[View, ...] = ()
+    lighting: Lighting = WEBGPU_LIGHTING
+    source: Source | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "views", tuple(self.views))
+        materials = np.asarray(self.materials)
+        if materials.shape != (len(self.grid),):
+            raise SceneError(f"scene: {len(self.grid)} blocks but materials of shape {materials.shape}")
+        if materials.size and not np.issubdtype(materials.dtype, np.integer):
+            raise SceneError("scene: materials must be whole numbers, indices into the palette")
+        wrong = (materials <= AIR) | (materials >= len(self.palette))
+        if wrong.any():
+            bad = int(np.flatnonzero(wrong)[0])
+            raise SceneError(
+                f"block {bad} at {self.grid.positions[bad].tolist()}: material index {materials[bad]} is Air or not "
+                f"in the palette (1 to {len(self.palette) - 1})"
+            )
+        object.__setattr__(self, "materials", frozen_array(materials, np.int32))
+        if self.source is not None and len(self.source.block_objects) != len(self.grid):
+            raise SceneError("scene: the source names must be as many as the blocks")
+
+    def with_materials(self, materials: npt.ArrayLike) -> BlockScene:
+        """Returns the same scene with other block materials, (N,) palette indices."""
+        return replace(self, materials=np.asarray(materials))
+
+    def write(self, folder: Path | str) -> None:
+        """Writes the scene to ``folder``, replacing a scene that is there; whole or not at all.
+
+        Raises:
+            BlockcoreError: the folder is something else, or cannot be written.
+        """
+        with new_folder(Path(folder), _HEADER) as fresh:
+            write_file(fresh / "arrays.npz", _pack(_arrays(self)))
+            for index, view in enumerate(self.views):
+                if view.target is not None:
+                    write_file(fresh / _target_name(index), encode_png(view.target))
+            write_json(fresh / _HEADER, _header(self))
+
+    @staticmethod
+    def read(folder: Path | str) -> BlockScene:
+        """Reads a scene from ``folder``.
+
+        Raises:
+            BlockcoreError: there is no scene, it is damaged, or of a newer version.
+        """
+        folder = Path(folder)
+        header = read_json(folder / _HEADER, SceneError, _REMEDY)
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise SceneError(f"{folder / _HEADER}: is not a blockcore scene; {_REMEDY}")
+        version = header.get("version")
+        if not isinstance(version, int) or not 1 <= version <= VERSION:
+            raise SceneError(
+                f"{folder / _HEADER}: has version {version!r}, this blockcore reads up to {VERSION}; update blockcore"
+            )
+        try:
+            return _assemble(folder, header, _unpack(folder / "arrays.npz"))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise SceneError(f"{folder}: scene is damaged ({error!r}); {_REMEDY}") from error
+
+
+def _header(scene: BlockScene) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "grid": {"size": list(scene.grid.size), "world_scale": scene.grid.world_scale},
+        "palette": {"names": list(scene.palette.names)},
+        "lighting": asdict(scene.lighting),
+        "views": [
+            {
+                "name": view.camera.name,
+                "width": view.camera.width,
+                "height": view.camera.height,
+                "target": None if view.target is None else _target_name(index),
+            }
+            for index, view in enumerate(scene.views)
+        ],
+        "source": None if scene.source is None else {"file": scene.source.file},
+    }
+
+
+def _arrays(scene: BlockScene) -> dict[str, npt.NDArray[Any]]:
+    def stack(matrices: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+        return np.stack(matrices) if matrices else np.zeros((0, 4, 4))
+
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "positions": scene.grid.positions,
+        "materials": scene.materials,
+        "palette_colors": scene.palette.colors,
+        "view": stack([view.camera.view for view in scene.views]),
+        "proj": stack([view.camera.proj for view in scene.views]),
+    }
+    if scene.source is not None:
+        arrays["block_objects"] = np.array(scene.source.block_objects, dtype=np.str_)
+        arrays["grid_to_source"] = scene.source.grid_to_source
+    return arrays
+
+
+def _assemble(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> BlockScene:
+    light: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in header["lighting"].items()
+    }
+    cameras = [
+        Camera(arrays["view"][i], arrays["proj"][i], entry["width"], entry["height"], entry["name"])
+        for i, entry in enumerate(header["views"])
+    ]
+    source = None
+    if header["source"] is not None:
+        source = Source(header["source"]["file"], tuple(arrays["block_objects"].tolist()), arrays["grid_to_source"])
+    return BlockScene(
+        grid=BlockGrid(tuple(header["grid"]["size"]), header["grid"]["world_scale"], arrays["positions"]),
+        materials=arrays["materials"],
+        palette=Palette(tuple(header["palette"]["names"]), arrays["palette_colors"]),
+        views=tuple(
+            View(camera, _read_target(folder, entry["target"], camera))
+            for camera, entry in zip(cameras, header["views"], strict=True)
+        ),
+        lighting=Lighting(**light),
+        source=source,
+    )
+
+
+def _target_name(index: int) -> str:
+    return f"targets/{index:03d}.png"
+
+
+def _read_target(folder: Path, name: str | None, camera: Camera) -> npt.NDArray[np.uint8] | None:
+    if name is None:
+        return None
+    path = inside(folder, name)
+    if path is None:
+        raise SceneError(f"{folder / _HEADER}: target {name!r} leads out of the scene's folder; {_REMEDY}")
+    return read_picture(path, (camera.width, camera.height))
+
+
+def _pack(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _unpack(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BlockcoreError(f"{path}: cannot be read ({error}); {_REMEDY}") from error

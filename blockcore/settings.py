@@ -1,0 +1,89 @@
+"""OptimizeSettings: the one settings object that panel, command line and batch file share."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from blockcore.errors import SettingsError
+
+INITS = ("random", "uniform", "map")
+RELAXATIONS = ("softmax", "gumbel")
+DEVICES = ("auto", "cpu", "cuda")
+RASTERIZERS = ("auto", "cpu", "nvdiffrast", "reference")
+
+
+@dataclass(frozen=True)
+class OptimizeSettings:
+    """How to look for the materials.
+
+    Attributes:
+        steps: the most optimisation steps taken.
+        learning_rate: Adam's step size, in logits.
+        relaxation: ``"softmax"`` blends the materials of a block by their probability; ``"gumbel"`` adds Gumbel noise
+            to the logits first (Jang et al. 2017, "Categorical Reparameterization with Gumbel-Softmax").
+        hard: straight-through mode: pictures of one material per block, gradients of the blend.
+        temperature_start: temperature of the soft-max at the first step.
+        temperature_end: temperature at the last step; the schedule between them is geometric.
+        init: where the logits start: ``"random"``, ``"uniform"`` or ``"map"`` (the scene's own materials).
+        seed: of everything random.
+        patience: stop when no block changed its best material for this many steps; 0 never stops early.
+        device: where tensors live: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"nvdiffrast"`` or ``"reference"``.
+    """
+
+    steps: int = 300
+    learning_rate: float = 0.3
+    relaxation: str = "softmax"
+    hard: bool = False
+    temperature_start: float = 1.0
+    temperature_end: float = 0.1
+    init: str = "random"
+    seed: int = 0
+    patience: int = 60
+    device: str = "auto"
+    rasterizer: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise SettingsError(f"{name} {getattr(self, name)!r} is not one of {', '.join(choices)}")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            whole = isinstance(getattr(type(self), name), int)
+            right_type = type(value) is int if whole else type(value) in (int, float)
+            if not right_type or not math.isfinite(value) or not low <= value <= high:
+                kind = "a whole number" if whole else "a number"
+                raise SettingsError(f"{name} {value!r} must be {kind} from {low} to {high}")
+        if type(self.hard) is not bool:
+            raise SettingsError(f"hard {self.hard!r} must be true or false")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the settings as plain JSON values, by name."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> OptimizeSettings:
+        """Builds settings from JSON values; names left out keep their default.
+
+        Raises:
+            SettingsError: a name is unknown or a value out of range.
+        """
+        known = {field.name for field in dataclasses.fields(OptimizeSettings)}
+        unknown = sorted(values.keys() - known)
+        if unknown:
+            raise SettingsError(f"unknown setting {unknown[0]!r}; the settings are {', '.join(sorted(known))}")
+        return OptimizeSettings(**values)
+
+
+_CHOICES = {"relaxation": RELAXATIONS, "init": INITS, "device": DEVICES, "rasterizer": RASTERIZERS}
+_RANGES: dict[str, tuple[float, float]] = {
+    "steps": (1, 100_000),
+    "learning_rate": (1e-6, 1e3),
+    "temperature_start": (1e-3, 1e3),
+    "temperature_end": (1e-3, 1e3),
+    "seed": (0, 2**63 - 1),
+    "patience": (0, 100_000),
+}

@@ -1,0 +1,1 @@
+"""Visibility: which triangle each pixel of a view shows. Found once per view, whatever the materials."""

@@ -1,0 +1,1 @@
+"""The bridge between Blender scenes and blockcore; the only home of bpy data."""
