@@ -1,0 +1,64 @@
+"""Parts that a machine may lack: what a test needs, it asks for here.
+
+A missing part skips the test with a reason, or fails it where the environment variable BLOCKCORE_REQUIRE names the part
+(a comma list of bpy, wgpu, chromium, blender, cuda).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+
+def need(part: str) -> None:
+    """Returns if ``part`` is here; else skips the running test, or fails it if the part is required."""
+    if _is_here(part):
+        return
+    if part in os.environ.get("BLOCKCORE_REQUIRE", "").split(","):
+        pytest.fail(f"{part} is not to be had here, and BLOCKCORE_REQUIRE asks for it", pytrace=False)
+    pytest.skip(f"{part} is not to be had here")
+
+
+def chromium() -> str | None:
+    """Returns the path of the Chromium browser, or None."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@cache
+def _is_here(part: str) -> bool:
+    return _CHECKS[part]()
+
+
+def _module(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def _wgpu() -> bool:
+    if not _module("wgpu"):
+        return False
+    import wgpu
+
+    try:
+        return wgpu.gpu.request_adapter_sync() is not None
+    except RuntimeError:
+        return False
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+_CHECKS: dict[str, Callable[[], bool]] = {
+    "bpy": lambda: _module("bpy"),
+    "blender": lambda: bool(os.environ.get("BLENDER") or shutil.which("blender")),
+    "chromium": lambda: chromium() is not None,
+    "cuda": _cuda,
+    "wgpu": _wgpu,
+}
