@@ -1,4 +1,4 @@
-"""Pictures on disk and in messages: decoding that cannot be tricked, encoding that cannot be half done."""
+"""Pictures as arrays: (H, W, 3 or 4) uint8 display values, row 0 on top."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from blockcore import png
 from blockcore.errors import DatasetError
 from blockcore.frozen import frozen_array
 
 
 def decode_picture(data: bytes, what: str, expected_size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
-    """Decodes an encoded picture.
+    """Decodes an encoded picture: whatever Pillow reads, or without Pillow the usual kinds of PNG.
 
     Args:
-        data: the file's bytes (PNG, or whatever Pillow reads).
+        data: the file's bytes.
         what: what messages call the picture.
         expected_size: (width, height) that it must have; checked before the pixels are unpacked.
 
@@ -28,17 +28,33 @@ def decode_picture(data: bytes, what: str, expected_size: tuple[int, int] | None
         DatasetError: it is not a picture, is damaged, or has another size.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if expected_size is not None and image.size != expected_size:
-                raise DatasetError(
-                    f"{what}: is {image.width} × {image.height} pixels, expected {expected_size[0]} × "
-                    f"{expected_size[1]}; render it again at that size"
-                )
-            rgba = np.asarray(image.convert("RGBA"))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        rgba = _decode_rgba(data, what, expected_size)
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise DatasetError(f"{what}: is not a readable picture ({error}); capture or export it again") from error
     opaque = bool((rgba[..., 3] == 255).all())
     return frozen_array(rgba[..., :3] if opaque else rgba, np.uint8)
+
+
+def _decode_rgba(data: bytes, what: str, expected_size: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
+    try:
+        from PIL import Image
+    except ImportError:  # Blender's Python
+        _check_size(png.size(data), what, expected_size)
+        return png.decode(data)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            _check_size(image.size, what, expected_size)
+            return np.asarray(image.convert("RGBA"))
+    except Image.DecompressionBombError as error:
+        raise ValueError(error) from error
+
+
+def _check_size(size: tuple[int, int], what: str, expected: tuple[int, int] | None) -> None:
+    if expected is not None and size != expected:
+        raise DatasetError(
+            f"{what}: is {size[0]} × {size[1]} pixels, expected {expected[0]} × {expected[1]}; "
+            f"render it again at that size"
+        )
 
 
 def read_picture(path: Path, expected_size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
@@ -56,6 +72,4 @@ def read_picture(path: Path, expected_size: tuple[int, int] | None = None) -> np
 
 def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     """Encodes (H, W, 3) or (H, W, 4) uint8 as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG")
-    return buffer.getvalue()
+    return png.encode(pixels)
