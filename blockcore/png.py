@@ -126,7 +126,8 @@ def _paeth(
 
 def _unpack_bits(packed: npt.NDArray[np.uint8], depth: int) -> npt.NDArray[np.uint8]:
     bits = np.unpackbits(packed, axis=1).reshape(len(packed), -1, depth)
-    return (bits << np.arange(depth - 1, -1, -1, dtype=np.uint8)).sum(axis=-1, dtype=np.uint8)
+    weights = np.arange(depth - 1, -1, -1, dtype=np.uint8)
+    return np.asarray((bits << weights).sum(axis=-1, dtype=np.uint8))
 
 
 def _look_up(indices: npt.NDArray[np.uint8], chunks: dict[bytes, bytes]) -> npt.NDArray[np.uint8]:
