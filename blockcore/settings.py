@@ -11,6 +11,7 @@ from blockcore.errors import SettingsError
 
 INITS = ("random", "uniform", "map")
 RELAXATIONS = ("softmax", "gumbel")
+OBJECTIVES = ("auto", "statistics", "pixels")
 DEVICES = ("auto", "cpu", "cuda")
 RASTERIZERS = ("auto", "cpu", "nvdiffrast", "reference")
 
@@ -27,6 +28,11 @@ class OptimizeSettings:
         hard: straight-through mode: pictures of one material per block, gradients of the blend.
         temperature_start: temperature of the soft-max at the first step.
         temperature_end: temperature at the last step; the schedule between them is geometric.
+        commitment: weight, 0…1, of the spread of a block's colours over its materials. At 1 a squared loss becomes the
+            expected loss of a material drawn at random, whose minimum is always a single material; at 0 it is the
+            loss of the blend, which a mixture of wrong materials can satisfy.
+        objective: how the loss is computed: ``"statistics"`` (exact sums per face, needs a squared loss),
+            ``"pixels"`` (pictures compared pixel by pixel), or ``"auto"``, which takes statistics where exact.
         init: where the logits start: ``"random"``, ``"uniform"`` or ``"map"`` (the scene's own materials).
         seed: of everything random.
         patience: stop when no block changed its best material for this many steps; 0 never stops early.
@@ -40,6 +46,8 @@ class OptimizeSettings:
     hard: bool = False
     temperature_start: float = 1.0
     temperature_end: float = 0.1
+    commitment: float = 1.0
+    objective: str = "auto"
     init: str = "random"
     seed: int = 0
     patience: int = 60
@@ -78,10 +86,17 @@ class OptimizeSettings:
         return OptimizeSettings(**values)
 
 
-_CHOICES = {"relaxation": RELAXATIONS, "init": INITS, "device": DEVICES, "rasterizer": RASTERIZERS}
+_CHOICES = {
+    "relaxation": RELAXATIONS,
+    "objective": OBJECTIVES,
+    "init": INITS,
+    "device": DEVICES,
+    "rasterizer": RASTERIZERS,
+}
 _RANGES: dict[str, tuple[float, float]] = {
     "steps": (1, 100_000),
     "learning_rate": (1e-6, 1e3),
+    "commitment": (0, 1),
     "temperature_start": (1e-3, 1e3),
     "temperature_end": (1e-3, 1e3),
     "seed": (0, 2**63 - 1),

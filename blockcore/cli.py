@@ -1,0 +1,55 @@
+"""The command line of blockcore: parses, runs one command, turns user errors into one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from blockcore.errors import BlockcoreError, Cancelled
+
+_COMMANDS = {
+    "compare": "render a dataset's views and compare them with its pictures",
+    "render": "render views to PNG files",
+    "optimize": "find each block's material from posed pictures",
+    "info": "say what is installed, and what 'auto' chooses and why",
+    "bench": "measure speed, as ratios within one run",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the arguments; those of the process if None.
+
+    Returns:
+        The exit code: 0, 1 where a threshold was missed, 2 for bad input, 130 when cancelled.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except Cancelled as error:
+        print(f"blockcore: {error}", file=sys.stderr)
+        return 130
+    except BlockcoreError as error:
+        print(f"blockcore: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m blockcore", description="Differentiable block worlds that match WebGPU pixel for pixel."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in _COMMANDS.items():
+        module = importlib.import_module(f"blockcore.commands.{name}")
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser

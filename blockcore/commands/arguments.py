@@ -1,0 +1,107 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from blockcore.errors import SettingsError
+from blockcore.files import write_json
+from blockcore.scene import BlockScene
+from blockcore.settings import DEVICES, INITS, OBJECTIVES, RASTERIZERS, RELAXATIONS, OptimizeSettings
+from blockcore.webgpu import read_scene
+
+_CHOICES = {
+    "relaxation": RELAXATIONS,
+    "objective": OBJECTIVES,
+    "init": INITS,
+    "device": DEVICES,
+    "rasterizer": RASTERIZERS,
+}
+_HELP = {
+    "steps": "most steps taken",
+    "learning_rate": "Adam's step size",
+    "relaxation": "how a block blends its materials",
+    "hard": "straight-through pictures of one material per block",
+    "temperature_start": "temperature of the first step",
+    "temperature_end": "temperature of the last step",
+    "commitment": "weight of the spread of a block's colours, 0 to 1",
+    "objective": "how the loss is computed",
+    "init": "where the materials start",
+    "seed": "of everything random",
+    "patience": "stop after so many steps without a change; 0 never",
+    "device": "where tensors live",
+    "rasterizer": "what finds which face a pixel shows",
+}
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Adds --device and --rasterizer."""
+    parser.add_argument("--device", choices=DEVICES, default="auto", help=_HELP["device"])
+    parser.add_argument("--rasterizer", choices=RASTERIZERS, default="auto", help=_HELP["rasterizer"])
+
+
+def add_scene(parser: argparse.ArgumentParser) -> None:
+    """Adds --scene, --map and --dataset."""
+    parser.add_argument("--scene", type=Path, metavar="DIR", help="a BlockScene folder")
+    parser.add_argument("--map", type=Path, metavar="MAP_JSON", help="a map of the WebGPU editor")
+    parser.add_argument("--dataset", type=Path, metavar="DIR", help="a dataset of posed captures")
+
+
+def load_scene(args: argparse.Namespace) -> BlockScene:
+    """Reads what --scene, or --map and --dataset, name.
+
+    Raises:
+        SettingsError: neither or both are given.
+    """
+    if (args.scene is None) == (args.map is None):
+        raise SettingsError("give either --scene DIR, or --map MAP_JSON with --dataset DIR")
+    if args.scene is not None:
+        if args.dataset is not None:
+            raise SettingsError("--dataset goes with --map; a scene has its own views")
+        return BlockScene.read(args.scene)
+    return read_scene(args.map, args.dataset)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds one option for each field of OptimizeSettings."""
+    for field in dataclasses.fields(OptimizeSettings):
+        option = f"--{field.name.replace('_', '-')}"
+        text = f"{_HELP[field.name]} (default: {field.default})"
+        if isinstance(field.default, bool):
+            parser.add_argument(option, action="store_true", default=None, help=text)
+        else:
+            parser.add_argument(option, type=type(field.default), choices=_CHOICES.get(field.name), help=text)
+
+
+def settings_of(args: argparse.Namespace) -> OptimizeSettings:
+    """Returns the settings given on a command line; what was left out keeps its default.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+    given = {field.name: getattr(args, field.name) for field in dataclasses.fields(OptimizeSettings)}
+    return OptimizeSettings.from_dict({name: value for name, value in given.items() if value is not None})
+
+
+def emit_json(value: Any, where: str) -> None:
+    """Writes JSON to a file, or to standard output for ``-``. Infinities, which JSON lacks, become null."""
+    if where == "-":
+        json.dump(finite(value), sys.stdout, indent=2, allow_nan=False)
+        sys.stdout.write("\n")
+    else:
+        write_json(Path(where), finite(value))
+
+
+def finite(value: Any) -> Any:
+    """Returns a JSON value with null in the place of numbers that are not finite."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

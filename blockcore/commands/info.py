@@ -1,0 +1,63 @@
+"""``info``: what is installed, and what ``auto`` chooses and why."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import platform
+import sys
+from typing import Any
+
+from blockcore import __version__
+from blockcore.commands.arguments import emit_json
+
+_LIBRARIES = ("torch", "numba", "numpy", "pillow", "nvdiffrast", "wgpu", "bpy")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("--json", metavar="PATH", help="write it as JSON; - for standard output")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    information = _information()
+    if args.json:
+        emit_json(information, args.json)
+    if args.json != "-":
+        _print(information)
+    return 0
+
+
+def _information() -> dict[str, Any]:
+    from blockcore.device import choose_device
+    from blockcore.visibility import choose_rasterizer
+
+    device, why_device = choose_device("auto")
+    rasterizer, why_rasterizer = choose_rasterizer("auto", device.type)
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "device": str(device),
+        "why_device": why_device,
+        "rasterizer": rasterizer,
+        "why_rasterizer": why_rasterizer,
+    }
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _print(information: dict[str, Any]) -> None:
+    print(f"blockcore   {information['version']}")
+    print(f"python      {information['python']}  ({information['executable']})")
+    for name, version in information["libraries"].items():
+        print(f"{name:<11} {version or 'not installed'}")
+    print(f"device      {information['device']}  ({information['why_device']})")
+    print(f"rasterizer  {information['rasterizer']}  ({information['why_rasterizer']})")

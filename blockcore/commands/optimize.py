@@ -1,0 +1,178 @@
+"""``optimize``: find each block's material; write the map, the figures, the report and the pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blockcore import __version__
+from blockcore.commands.arguments import add_scene, add_settings, finite, load_scene, settings_of
+from blockcore.errors import BlockcoreError, Cancelled
+
+if TYPE_CHECKING:
+    from blockcore.optimize import Progress
+
+_PREVIEW_SECONDS = 0.4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    add_scene(parser)
+    add_settings(parser)
+    parser.add_argument("--progress", choices=("bar", "jsonl", "none"), default="bar", help="how to show progress")
+    parser.add_argument("--preview", type=Path, metavar="FILE.npy", help="keep the assignment so far in this file")
+    parser.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    with _stop_requests(args.watch_stdin) as stopped, _reporter(args) as report:
+        try:
+            return _optimize(args, stopped, report)
+        except Cancelled:
+            report({"event": "cancelled"})
+            raise
+        except BlockcoreError as error:
+            report({"event": "error", "message": str(error)})
+            raise
+
+
+def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Callable[[dict[str, Any]], None]) -> int:
+    settings = settings_of(args)
+    scene = load_scene(args)
+
+    from blockcore.device import choose_device
+    from blockcore.optimize import optimize_materials, views_with_target
+    from blockcore.results import write_results
+    from blockcore.visibility import choose_rasterizer
+
+    views = views_with_target(scene)
+    device, _ = choose_device(settings.device)
+    rasterizer, _ = choose_rasterizer(settings.rasterizer, device.type)
+    report(
+        {
+            "event": "start",
+            "version": __version__,
+            "device": str(device),
+            "rasterizer": rasterizer,
+            "blocks": len(scene.grid),
+            "views": len(views),
+            "steps": settings.steps,
+        }
+    )
+    result = optimize_materials(scene, settings, _Watcher(args.preview, report), stopped)
+    summary = write_results(args.out, scene, settings, result)
+    report({"event": "done", "out": str(args.out), "seconds": result.seconds, "result": summary})
+    return 0
+
+
+class _Watcher:
+    """Turns progress into events, and now and then into a preview file."""
+
+    def __init__(self, preview: Path | None, report: Callable[[dict[str, Any]], None]) -> None:
+        self.preview, self.report = preview, report
+        self.last_preview = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        self.report(
+            {
+                "event": "step",
+                "step": progress.step,
+                "steps": progress.steps,
+                "loss": progress.loss,
+                "temperature": progress.temperature,
+                "seconds": progress.seconds,
+                "changed": progress.changed,
+            }
+        )
+        now = time.monotonic()
+        if self.preview is not None and now - self.last_preview >= _PREVIEW_SECONDS:
+            self.last_preview = now
+            _write_array(self.preview, progress.materials)
+            self.report({"event": "preview", "step": progress.step, "path": str(self.preview)})
+
+
+def _write_array(path: Path, values: Any) -> None:
+    import io
+
+    import numpy as np
+
+    from blockcore.files import write_file
+
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    write_file(path, buffer.getvalue())
+
+
+@contextmanager
+def _reporter(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], None]]:
+    if args.progress == "jsonl":
+        yield lambda event: print(json.dumps(finite(event), ensure_ascii=True), flush=True)
+    elif args.progress == "none":
+        yield lambda event: _print_result(event)
+    else:
+        from tqdm import tqdm
+
+        with tqdm(unit="step", leave=False, disable=None) as bar:
+
+            def show(event: dict[str, Any]) -> None:
+                if event["event"] == "start":
+                    bar.total = event["steps"]
+                elif event["event"] == "step":
+                    bar.set_postfix_str(f"loss {event['loss']:.2e}", refresh=False)
+                    bar.update(event["step"] - bar.n)
+                elif event["event"] == "done":
+                    bar.close()
+                    _print_result(event)
+
+            yield show
+
+
+def _print_result(event: dict[str, Any]) -> None:
+    if event["event"] != "done":
+        return
+    result = event["result"]
+    print(
+        f"{result['visible_blocks']} of {result['blocks']} blocks are visible; "
+        f"{result['steps']} steps in {result['seconds']:.1f} s"
+    )
+    print(f"PSNR {_decibel(result['psnr_before'])} before, {_decibel(result['psnr_after'])} after")
+    print(f"Report: {Path(event['out']) / 'report.html'}")
+
+
+def _decibel(value: float | None) -> str:
+    return "∞ (every pixel equal)" if value is None or value == float("inf") else f"{value:.2f} dB"
+
+
+@contextmanager
+def _stop_requests(watch_stdin: bool) -> Iterator[Callable[[], bool]]:
+    """Yields a function that says whether somebody asked to stop: by a signal, or by closing standard input."""
+    stop = threading.Event()
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, lambda *_: stop.set())
+    if watch_stdin:
+        threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+    try:
+        yield stop.is_set
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _wait_for_end(stop: threading.Event) -> None:
+    # Unbuffered reads: a daemon thread inside a buffered stdin would hold its lock when the interpreter ends.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stop.set()

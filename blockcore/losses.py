@@ -1,0 +1,130 @@
+"""Objectives: what a step minimises, as a function of the share each material has in each visible block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from blockcore.pixels import gather_faces
+from blockcore.settings import OptimizeSettings
+from blockcore.shading import face_colors
+from blockcore.statistics import FaceStatistics, cost_table
+from blockcore.visible import VisibleFaces
+
+
+class Objective(Protocol):
+    """A loss of material shares.
+
+    Losses are sums over pixels, so that a block of few pixels pulls on its own logits as any other does; ``mean``
+    makes them comparable between pictures.
+    """
+
+    def __call__(self, shares: torch.Tensor) -> torch.Tensor:
+        """Returns the loss, a scalar, of shares (V, M). Gradients flow to ``shares``."""
+        ...
+
+    def mean(self, loss: torch.Tensor) -> torch.Tensor:
+        """Returns the mean per pixel and channel that belongs to a loss."""
+        ...
+
+
+def choose_objective(
+    settings: OptimizeSettings,
+    visible: VisibleFaces,
+    statistics: FaceStatistics,
+    radiance: torch.Tensor,
+    targets: Sequence[npt.NDArray[np.uint8]],
+    background: Sequence[float],
+) -> Objective:
+    """Returns the objective the settings ask for; ``auto`` takes statistics, which are exact for a squared loss."""
+    if settings.objective == "pixels":
+        return PixelObjective(visible, statistics, radiance, targets, background, settings.commitment)
+    return StatisticsObjective(visible, statistics, radiance, settings.commitment)
+
+
+class StatisticsObjective:
+    """Squared loss from per-face sums: independent of how many pixels and views there are.
+
+    With shares p, costs C of single materials and the blend's loss L: ``commitment · Σ pC + (1 − commitment) · L``.
+    """
+
+    def __init__(
+        self, visible: VisibleFaces, statistics: FaceStatistics, radiance: torch.Tensor, commitment: float
+    ) -> None:
+        self.visible, self.statistics, self.commitment = visible, statistics, commitment
+        self.radiance = radiance.clamp(0.0, 1.0)
+        costs = cost_table(visible, statistics, radiance)
+        # Only differences within a block matter to its choice; what is left fits float32 without cancellation.
+        least = costs[:, 1:].amin(dim=1, keepdim=True)
+        self.floor = float(least.sum()) + statistics.outside
+        self.costs = (costs - least).float()
+
+    def __call__(self, shares: torch.Tensor) -> torch.Tensor:
+        """Returns the loss above its least possible value; see ``Objective``."""
+        loss = shares.new_zeros(())
+        if self.commitment > 0.0:
+            loss = loss + self.commitment * (shares * self.costs.to(shares)).sum()
+        if self.commitment < 1.0:
+            loss = loss + (1.0 - self.commitment) * self._blend(shares)
+        return loss
+
+    def mean(self, loss: torch.Tensor) -> torch.Tensor:
+        """Returns the mean per pixel and channel; see ``Objective``."""
+        return (loss.double() + self.floor) / (3 * self.statistics.pixels)
+
+    def _blend(self, shares: torch.Tensor) -> torch.Tensor:
+        stats = self.statistics
+        colors = face_colors(shares.double(), self.radiance, self.visible.block, self.visible.direction)
+        squares = stats.count[:, None] * colors**2 - 2.0 * colors * stats.total + stats.square
+        return squares.sum() + stats.outside - self.floor
+
+
+class PixelObjective:
+    """Squared loss of rendered pixels against target pixels, with the same commitment term."""
+
+    def __init__(
+        self,
+        visible: VisibleFaces,
+        statistics: FaceStatistics,
+        radiance: torch.Tensor,
+        targets: Sequence[npt.NDArray[np.uint8]],
+        background: Sequence[float],
+        commitment: float,
+    ) -> None:
+        self.visible, self.statistics, self.commitment = visible, statistics, commitment
+        self.radiance = radiance.clamp(0.0, 1.0).float()
+        device = visible.device
+        self.face = torch.cat([view.reshape(-1) for view in visible.views])
+        pixels = torch.cat([torch.from_numpy(t.reshape(-1, t.shape[2]).copy()) for t in map(_rgba, targets)]).to(device)
+        self.weight = (pixels[:, 3] > 0).float()
+        sky = torch.tensor(background, dtype=torch.float32, device=device)[:, None]
+        # What a gather of face colours, which leaves the background at 0, has to equal.
+        self.target = pixels[:, :3].T.float() / 255.0 - sky * (self.face < 0)
+
+    def __call__(self, shares: torch.Tensor) -> torch.Tensor:
+        """Returns the loss; see ``Objective``."""
+        colors = face_colors(shares.float(), self.radiance, self.visible.block, self.visible.direction)
+        error = gather_faces(colors, self.face) - self.target
+        loss = (error.square() * self.weight).sum()
+        if self.commitment > 0.0:
+            loss = loss + self.commitment * self._spread(shares, colors)
+        return loss
+
+    def mean(self, loss: torch.Tensor) -> torch.Tensor:
+        """Returns the mean per pixel and channel; see ``Objective``."""
+        return loss.double() / (3 * self.statistics.pixels)
+
+    def _spread(self, shares: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
+        squares = (shares @ self.radiance.square().reshape(len(self.radiance), -1)).reshape(-1, 3)
+        variance = squares[self.visible.block * 6 + self.visible.direction] - colors.square()
+        return (self.statistics.count.float()[:, None] * variance).sum()
+
+
+def _rgba(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if picture.shape[2] == 4:
+        return picture
+    return np.concatenate([picture, np.full((*picture.shape[:2], 1), 255, dtype=np.uint8)], axis=2)

@@ -1,0 +1,73 @@
+"""Faces to pixels and back: the gather that colours a picture, and its adjoint, the sum of pixels over each face.
+
+Both are linear and each is the other's derivative, so they can be differentiated any number of times. On the CPU they
+are compiled loops that walk the pixels in order: plain indexing would leave the adjoint to colliding scatter-adds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def gather_faces(values: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
+    """Gives each pixel the value of the face it shows.
+
+    Args:
+        values: (F, C) float32 or float64.
+        face: (P,) int32, the face of each pixel in 0…F-1, or -1 where there is none; same device.
+
+    Returns:
+        (C, P): ``values[face]``, and 0 where there is no face. Gradients flow to ``values``.
+    """
+    return _Gather.apply(values, face)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def sum_over_faces(pixels: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tensor:
+    """Sums the pixels of each face; the adjoint of ``gather_faces``.
+
+    Args:
+        pixels: (C, P) float32 or float64.
+        face: (P,) int32, as for ``gather_faces``.
+        count: F, the number of faces.
+
+    Returns:
+        (F, C), accumulated in float64 on the CPU. Gradients flow to ``pixels``.
+    """
+    return _SumOver.apply(pixels, face, count)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(face)
+        ctx.count = len(values)
+        if values.is_cuda:
+            padded = torch.cat([values, values.new_zeros(1, values.shape[1])])
+            return padded.T[:, face.long()]
+        from blockcore import kernels
+
+        return torch.from_numpy(kernels.gather(values.detach().contiguous().numpy(), face.numpy()))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (face,) = ctx.saved_tensors
+        return sum_over_faces(grads[0], face, ctx.count), None
+
+
+class _SumOver(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, pixels: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tensor:
+        ctx.save_for_backward(face)
+        if pixels.is_cuda:
+            sums = pixels.new_zeros(count + 1, pixels.shape[0])
+            return sums.index_add_(0, face.long() % (count + 1), pixels.T)[:count]
+        from blockcore import kernels
+
+        return torch.from_numpy(kernels.sum_over(pixels.detach().contiguous().numpy(), face.numpy(), count))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (face,) = ctx.saved_tensors
+        return gather_faces(grads[0], face), None, None

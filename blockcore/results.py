@@ -1,0 +1,108 @@
+"""The result folder of an optimisation: map.json, result.json, materials.npy, report.html and pictures, all or none."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.commands.arguments import finite
+from blockcore.files import new_folder, write_file, write_json
+from blockcore.frames import draw, face_bytes
+from blockcore.metrics import compare_pictures, psnr
+from blockcore.optimize import OptimizeResult, views_with_target
+from blockcore.pictures import encode_png
+from blockcore.report import ReportView, write_report
+from blockcore.scene import BlockScene
+from blockcore.settings import OptimizeSettings
+from blockcore.visibility import rasterize
+from blockcore.webgpu import write_map
+
+
+def write_results(folder: Path, scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult) -> dict[str, Any]:
+    """Writes what an optimisation found.
+
+    Args:
+        folder: replaced if it is an older result; its files are ``map.json``, ``result.json``, ``materials.npy``
+            ((N,) int32, in the scene's block order), ``report.html`` and ``views/NNN_{target,before,after}.png``.
+        scene: what was optimised.
+        settings: how.
+        result: what was found.
+
+    Returns:
+        The contents of ``result.json``; a PSNR of equal pictures is None there.
+
+    Raises:
+        BlockcoreError: the folder is something else, or cannot be written.
+    """
+    views = _pictures(scene, result)
+    summary: dict[str, Any] = finite(_summary(scene, settings, result, views))
+    with new_folder(folder, "result.json") as fresh:
+        write_map(fresh / "map.json", scene.grid, result.materials, scene.palette)
+        buffer = io.BytesIO()
+        np.save(buffer, result.materials, allow_pickle=False)
+        write_file(fresh / "materials.npy", buffer.getvalue())
+        for number, view in enumerate(views):
+            for kind in ("target", "before", "after"):
+                write_file(fresh / "views" / f"{number:03d}_{kind}.png", encode_png(getattr(view, kind)))
+        write_json(fresh / "result.json", summary)
+        write_report(fresh / "report.html", scene, settings, result, views, summary)
+    return summary
+
+
+def _pictures(scene: BlockScene, result: OptimizeResult) -> list[ReportView]:
+    faces = scene.grid.exposed_faces
+    before, after = (
+        face_bytes(faces, materials, scene.palette, scene.lighting) for materials in (result.initial, result.materials)
+    )
+    views = []
+    for view in views_with_target(scene):
+        assert view.target is not None
+        (visibility,) = rasterize(faces, [view.camera], result.rasterizer)
+        views.append(
+            ReportView(
+                name=view.camera.name,
+                target=view.target,
+                before=draw(visibility, before)[..., :3],
+                after=draw(visibility, after)[..., :3],
+            )
+        )
+    return views
+
+
+def _summary(
+    scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult, views: list[ReportView]
+) -> dict[str, Any]:
+    rows, errors = [], []
+    for view in views:
+        before, after = (
+            compare_pictures(picture, view.target, scene.lighting.background) for picture in (view.before, view.after)
+        )
+        rows.append({"name": view.name, "psnr_before": before.psnr, "psnr_after": after.psnr})
+        errors.append((before.mse * before.pixels, after.mse * after.pixels, before.pixels))
+    total_before, total_after, pixels = np.sum(errors, axis=0)
+    return {
+        "blocks": len(scene.grid),
+        "visible_blocks": len(result.visible_blocks),
+        "unseen_blocks": len(scene.grid) - len(result.visible_blocks),
+        "changed_blocks": int((result.initial != result.materials).sum()),
+        "steps": result.steps,
+        "seconds": result.seconds,
+        "loss": result.losses[-1],
+        "psnr_before": psnr(float(total_before / pixels)),
+        "psnr_after": psnr(float(total_after / pixels)),
+        "views": rows,
+        "materials": _counts(result.materials, scene.palette.names),
+        "materials_before": _counts(result.initial, scene.palette.names),
+        "device": result.device,
+        "rasterizer": result.rasterizer,
+        "settings": settings.to_dict(),
+    }
+
+
+def _counts(materials: npt.NDArray[np.int32], names: tuple[str, ...]) -> dict[str, int]:
+    counts = np.bincount(materials, minlength=len(names))
+    return {name: int(count) for name, count in zip(names, counts, strict=True) if count}
