@@ -3,11 +3,15 @@
 A material has three colours, one per slot: top, bottom and side. Colours are *display* values in 0…1, as they reach
 an 8-bit unorm target: no sRGB curve is applied to them anywhere in blockcore. Material 0 is always Air: it is not
 drawn and never assigned.
+
+A face may also have a tile, a small RGBA picture that is laid over the palette colour: where its alpha is a and its
+colour t, the face shows ``(1 - a)·color + a·t``. Tiles are sampled at the nearest texel and may differ in size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
 AIR = 0
 TOP, BOTTOM, SIDE = 0, 1, 2
 SLOT_NAMES = ("top", "bottom", "side")
+MAX_TILE_SIDE = 1024  # pixels; keeps every palette's tiles within what a GPU binds at once
+
+Tiles = Mapping[tuple[int, int], npt.NDArray[np.uint8]]
+"""(material, face direction 0…5) to the tile there, (h, w, 4) uint8 RGBA display values, row 0 on top."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +39,12 @@ class Palette(ByValue):
     Attributes:
         names: M material names, the first of them ``"Air"``.
         colors: (M, 3, 3) float32, read-only: material, slot (top, bottom, side), RGB display values in 0…1.
+        tiles: the tiles of the faces that have one; see ``Tiles``.
     """
 
     names: tuple[str, ...]
     colors: npt.NDArray[np.float32]
+    tiles: Tiles = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = tuple(str(name) for name in self.names)
@@ -54,6 +64,25 @@ class Palette(ByValue):
         if not np.isfinite(colors).all() or colors.min() < 0.0 or colors.max() > 1.0:
             raise PaletteError("palette: colours must be finite display values between 0 and 1")
         object.__setattr__(self, "colors", frozen_array(colors, np.float32))
+        object.__setattr__(self, "tiles", {key: self._checked_tile(key, self.tiles[key]) for key in sorted(self.tiles)})
+
+    def _checked_tile(self, key: tuple[int, int], tile: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        material, direction = key
+        if not (AIR < material < len(self.names) and 0 <= direction < 6):
+            raise PaletteError(f"palette: a tile is for material {material}, face {direction}, which is not there")
+        rgba = np.asarray(tile)
+        if rgba.dtype != np.uint8 or rgba.ndim != 3 or rgba.shape[2] != 4:
+            raise PaletteError(f"palette: a tile of {self.names[material]!r} is not (h, w, 4) 8-bit RGBA values")
+        if not 1 <= min(rgba.shape[:2]) <= max(rgba.shape[:2]) <= MAX_TILE_SIDE:
+            raise PaletteError(
+                f"palette: a tile of {self.names[material]!r} is {rgba.shape[1]} × {rgba.shape[0]} pixels; "
+                f"give it 1 to {MAX_TILE_SIDE} a side"
+            )
+        return frozen_array(rgba, np.uint8)
+
+    def with_tiles(self, tiles: Tiles) -> Palette:
+        """Returns the same palette with other tiles."""
+        return replace(self, tiles=tiles)
 
     def __len__(self) -> int:
         return len(self.names)

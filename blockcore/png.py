@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _INDEXED, _GRAY_ALPHA, _RGBA = 0, 2, 3, 4, 6
 _CHANNELS = {_GRAY: 1, _RGB: 3, _INDEXED: 1, _GRAY_ALPHA: 2, _RGBA: 4}
 _SUB, _UP, _AVERAGE, _PAETH = 1, 2, 3, 4
@@ -23,7 +23,7 @@ def encode(pixels: npt.NDArray[np.uint8]) -> bytes:
     rows[1:, 1:] -= pixels[:-1].reshape(-1, width * channels)
     header = struct.pack(">IIBBBBB", width, height, 8, _RGBA if channels == 4 else _RGB, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
-    return _SIGNATURE + b"".join(
+    return SIGNATURE + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
     )
 
@@ -34,7 +34,7 @@ def size(data: bytes) -> tuple[int, int]:
     Raises:
         ValueError: it is not a PNG.
     """
-    if not data.startswith(_SIGNATURE) or data[12:16] != b"IHDR" or len(data) < 33:
+    if not data.startswith(SIGNATURE) or data[12:16] != b"IHDR" or len(data) < 33:
         raise ValueError("not a PNG")
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
@@ -65,7 +65,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
     chunks: dict[bytes, bytes] = {b"IDAT": b""}
-    at = len(_SIGNATURE)
+    at = len(SIGNATURE)
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]

@@ -5,6 +5,8 @@ A scene is a folder::
     scene.json      {"format": "blockcore.scene", "version": 1, "grid", "palette", "lighting", "views", "source"}
     arrays.npz      positions (N, 3) int32, materials (N,) int32, palette_colors (M, 3, 3) float32,
                     view (V, 4, 4) float64, proj (V, 4, 4) float64,
+                    and with tiles: tile_of (T, 4) int32 (material, face direction, height, width),
+                    tile_texels (K, 4) uint8, tile after tile, each row by row;
                     and with a source: block_objects (N,) text, grid_to_source (4, 4) float64
     targets/        one PNG a view that has a target
 
@@ -29,7 +31,7 @@ from blockcore.files import inside, new_folder, read_json, write_file, write_jso
 from blockcore.frozen import ByValue, frozen_array
 from blockcore.grid import BlockGrid
 from blockcore.lighting import WEBGPU_LIGHTING, Lighting
-from blockcore.palette import AIR, WEBGPU_PALETTE, Palette
+from blockcore.palette import AIR, WEBGPU_PALETTE, Palette, Tiles
 from blockcore.pictures import encode_png, read_picture
 
 FORMAT = "blockcore.scene"
@@ -192,6 +194,10 @@ def _arrays(scene: BlockScene) -> dict[str, npt.NDArray[Any]]:
         "view": stack([view.camera.view for view in scene.views]),
         "proj": stack([view.camera.proj for view in scene.views]),
     }
+    if scene.palette.tiles:
+        tiles = scene.palette.tiles
+        arrays["tile_of"] = np.array([(*key, *tile.shape[:2]) for key, tile in tiles.items()], dtype=np.int32)
+        arrays["tile_texels"] = np.concatenate([tile.reshape(-1, 4) for tile in tiles.values()])
     if scene.source is not None:
         arrays["block_objects"] = np.array(scene.source.block_objects, dtype=np.str_)
         arrays["grid_to_source"] = scene.source.grid_to_source
@@ -212,7 +218,7 @@ def _assemble(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArra
     return BlockScene(
         grid=BlockGrid(tuple(header["grid"]["size"]), header["grid"]["world_scale"], arrays["positions"]),
         materials=arrays["materials"],
-        palette=Palette(tuple(header["palette"]["names"]), arrays["palette_colors"]),
+        palette=Palette(tuple(header["palette"]["names"]), arrays["palette_colors"], _tiles(arrays)),
         views=tuple(
             View(camera, _read_target(folder, entry["target"], camera))
             for camera, entry in zip(cameras, header["views"], strict=True)
@@ -220,6 +226,20 @@ def _assemble(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArra
         lighting=Lighting(**light),
         source=source,
     )
+
+
+def _tiles(arrays: dict[str, npt.NDArray[Any]]) -> Tiles:
+    if "tile_of" not in arrays:
+        return {}
+    of = arrays["tile_of"].reshape(-1, 4).astype(np.int64)
+    ends = np.cumsum(of[:, 2] * of[:, 3])
+    texels = np.split(arrays["tile_texels"], ends)
+    if len(texels[-1]):
+        raise ValueError("tile texels left over")
+    return {
+        (material, direction): part.reshape(height, width, 4)
+        for (material, direction, height, width), part in zip(of.tolist(), texels, strict=False)
+    }
 
 
 def _target_name(index: int) -> str:

@@ -22,6 +22,7 @@ from blockcore.grid import BlockGrid
 from blockcore.palette import AIR, WEBGPU_PALETTE, Palette
 from blockcore.pictures import decode_picture, encode_png, read_picture
 from blockcore.scene import BlockScene, View
+from blockcore.tiles import read_tiles, write_tiles
 
 _MAP_REMEDY = "export the map from the editor again"
 _DATA_REMEDY = "capture the dataset again"
@@ -34,7 +35,7 @@ class BlockMap:
     Attributes:
         grid: where the blocks are.
         materials: (N,) int32 palette indices, never Air.
-        palette: the palette they index.
+        palette: the palette they index, with the map's own tiles laid over it.
     """
 
     grid: BlockGrid
@@ -48,6 +49,7 @@ def read_map(path: Path | str, palette: Palette = WEBGPU_PALETTE) -> BlockMap:
     Raises:
         MapError: the file is missing or damaged, a material is unknown, a block lies outside the grid, has a
             position that is not whole numbers, or shares its place with another.
+        PaletteError: a tile cannot be used.
     """
     path = Path(path)
     data = read_json(path, MapError, _MAP_REMEDY)
@@ -56,6 +58,7 @@ def read_map(path: Path | str, palette: Palette = WEBGPU_PALETTE) -> BlockMap:
         scale = data.get("worldScale", 2.0)
         positions = [block["position"] for block in data["blocks"]]
         names = [block["blockType"] for block in data["blocks"]]
+        textures = data.get("textures", {})
     except (KeyError, TypeError, AttributeError) as error:
         raise MapError(f"{path}: lacks a part of a block map ({error!r}); {_MAP_REMEDY}") from error
     materials = _material_indices(path, names, positions, palette)
@@ -65,6 +68,8 @@ def read_map(path: Path | str, palette: Palette = WEBGPU_PALETTE) -> BlockMap:
         grid = BlockGrid(size, scale, cells[solid])
     except (MapError, TypeError, ValueError) as error:
         raise MapError(f"{path}: {error}") from error
+    if textures:
+        palette = palette.with_tiles({**palette.tiles, **read_tiles(textures, path.parent, str(path), palette)})
     return BlockMap(grid, frozen_array(materials[solid], np.int32), palette)
 
 
@@ -98,7 +103,7 @@ def _cells(path: Path, positions: list[Any]) -> npt.NDArray[Any]:
 def write_map(
     path: Path | str, grid: BlockGrid, materials: npt.ArrayLike, palette: Palette = WEBGPU_PALETTE, name: str = "blocks"
 ) -> None:
-    """Writes a map.json, whole or not at all.
+    """Writes a map.json, whole or not at all, with the palette's tiles in a folder ``tiles`` beside it.
 
     Args:
         path: the file.
@@ -109,7 +114,7 @@ def write_map(
     """
     sx, sy, sz = grid.size
     scale = int(grid.world_scale) if grid.world_scale.is_integer() else grid.world_scale
-    world = {
+    world: dict[str, Any] = {
         "sequence": 1,
         "worldScale": scale,
         "worldConfig": {"dimensions": {"x": sx, "y": sy, "z": sz}, "name": name},
@@ -118,7 +123,10 @@ def write_map(
             for cell, material in zip(grid.positions.tolist(), np.asarray(materials).tolist(), strict=True)
         ],
     }
-    write_file(Path(path), json.dumps(world, separators=(",", ":"), ensure_ascii=False) + "\n")
+    path = Path(path)
+    if palette.tiles:
+        world["textures"] = write_tiles(palette, path.parent)
+    write_file(path, json.dumps(world, separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
 def read_dataset(folder: Path | str, need_pictures: bool = True) -> tuple[View, ...]:

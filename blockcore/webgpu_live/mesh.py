@@ -10,6 +10,7 @@ import numpy.typing as npt
 from blockcore.frozen import ByValue, frozen_array
 from blockcore.grid import FACE_SLOTS, TRIANGLE_CORNERS, BlockGrid
 from blockcore.palette import Palette
+from blockcore.tiles import tile_table
 
 SURFACES_PER_MATERIAL = 6
 
@@ -50,6 +51,9 @@ def surface_table(palette: Palette) -> tuple[npt.NDArray[np.void], npt.NDArray[n
     Returns:
         The surfaces, (6M,) of ``SURFACE``, and the texels that they point to, (T, 4) uint8 RGBA.
     """
-    table = np.zeros((len(palette), SURFACES_PER_MATERIAL), SURFACE)
-    table["color"] = palette.colors[:, FACE_SLOTS]
-    return table.ravel(), np.zeros((0, 4), np.uint8)
+    tiles = tile_table(palette)
+    surfaces = np.zeros((len(palette), SURFACES_PER_MATERIAL), SURFACE)
+    surfaces["color"] = palette.colors[:, FACE_SLOTS]
+    surfaces["first_texel"] = tiles.first
+    surfaces["tile_size"] = tiles.size
+    return surfaces.ravel(), tiles.texels

@@ -29,14 +29,9 @@ def terrain_shader() -> str:
 def frame_uniform(view_proj: npt.NDArray[np.float32], lighting: Lighting) -> npt.NDArray[np.float32]:
     """Packs the shader's ``Frame``, (32,) float32, for a (4, 4) row-major ``view_proj``."""
     sun = np.asarray(lighting.sun_direction) / np.linalg.norm(lighting.sun_direction)
-    return np.concatenate(
-        [
-            view_proj.T.ravel(),
-            sun,
-            [lighting.ambient_strength],
-            [*lighting.sun_color, 0.0, *lighting.ground_color, 0.0, *lighting.sky_color, 0.0],
-        ]
-    ).astype(np.float32)
+    light = [*sun, lighting.ambient_strength]
+    light += [*lighting.sun_color, 0.0, *lighting.ground_color, 0.0, *lighting.sky_color, 0.0]
+    return np.array([*view_proj.T.ravel(), *light], np.float32)
 
 
 @cache

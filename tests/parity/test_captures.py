@@ -14,12 +14,13 @@ from tests.parts import need
 DATA = Path(__file__).parents[1] / "data"
 
 
-@pytest.mark.parametrize("dataset", [1, 2, 4])
+@pytest.mark.parametrize("dataset", [1, 2, 3, 4])
 def test_webgpu_redraws_the_captures(dataset: int) -> None:
     need("wgpu")
     scene = read_scene(DATA / f"maps/{dataset}/map.json", DATA / f"datasets/{dataset}")
     renderer = WebGpuRenderer(scene)
-    allowed = 0 if "llvmpipe" in renderer.adapter else 1  # the adapter that drew them covers the same pixels
+    # the adapter that drew them shows the same texels; others differ in 0.02 % of the pixels with tiles
+    allowed = 0 if "llvmpipe" in renderer.adapter else 50 if scene.palette.tiles else 1
     for view in scene.views:
         assert view.target is not None
         difference = np.abs(renderer.draw(view.camera)[..., :3].astype(int) - view.target[..., :3])
