@@ -1,1 +1,117 @@
 """Visibility: which triangle each pixel of a view shows. Found once per view, whatever the materials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from blockcore.camera import Camera
+from blockcore.errors import BackendError, SettingsError
+from blockcore.grid import ExposedFaces
+from blockcore.settings import RASTERIZERS
+
+MAX_SUBPIXEL_BITS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Visibility:
+    """Which triangle each pixel of one view shows.
+
+    Attributes:
+        triangle_id: (H, W) int32, row 0 on top: 0 where the background shows, else 1 + 2·face + (0 or 1), with face an
+            index into the ``ExposedFaces`` that were drawn. A numpy array, or a torch tensor on the device from the
+            CUDA path. No gradient flows through it.
+    """
+
+    triangle_id: Any
+
+    @property
+    def face(self) -> Any:
+        """(H, W) int32: index of the exposed face that each pixel shows, or -1 for the background."""
+        return (self.triangle_id + 1) // 2 - 1
+
+
+def choose_rasterizer(name: str, device_type: str) -> tuple[str, str]:
+    """Chooses what fills the visibility.
+
+    Args:
+        name: ``"auto"``, or the rasteriser asked for: ``"cpu"``, ``"nvdiffrast"`` or ``"reference"``.
+        device_type: where the tensors of the optimisation live: ``"cpu"`` or ``"cuda"``.
+
+    Returns:
+        ``(name, why)``: the rasteriser's name, never ``"auto"``, and a phrase that says why it was chosen.
+
+    Raises:
+        BackendError: the name is unknown, or that rasteriser is not to be had here.
+    """
+    if name not in RASTERIZERS:
+        raise BackendError(f"rasterizer {name!r} is not one of {', '.join(RASTERIZERS)}")
+    if name == "nvdiffrast":
+        if device_type != "cuda":
+            raise BackendError(
+                f"rasterizer 'nvdiffrast' needs a CUDA device, but the device is {device_type!r}; "
+                "choose the device 'cuda' or the rasterizer 'cpu'"
+            )
+        problem = _nvdiffrast_problem()
+        if problem:
+            raise BackendError(f"rasterizer 'nvdiffrast' is not to be had: {problem}; or choose the rasterizer 'cpu'")
+    if name != "auto":
+        return name, "asked for"
+    if device_type != "cuda":
+        return "cpu", f"the device is {device_type}"
+    problem = _nvdiffrast_problem()
+    return ("cpu", problem) if problem else ("nvdiffrast", "the device is cuda and nvdiffrast is installed")
+
+
+def rasterize(
+    faces: ExposedFaces,
+    cameras: Sequence[Camera],
+    rasterizer: str = "auto",
+    subpixel_bits: int = 8,
+    device_type: str | None = None,
+) -> list[Visibility]:
+    """Finds which triangle each pixel of each view shows.
+
+    Args:
+        faces: the exposed faces of a grid.
+        cameras: the views.
+        rasterizer: see ``choose_rasterizer``.
+        subpixel_bits: vertices snap to 1/2^bits of a pixel: 8 as GPUs do, 4 as SwiftShader does; 0 to 8.
+        device_type: ``"cpu"`` or ``"cuda"``; by default what the rasteriser that is asked for needs.
+
+    Returns:
+        One ``Visibility`` per camera, in their order.
+
+    Raises:
+        BackendError: the rasteriser is not to be had here.
+        SettingsError: ``subpixel_bits`` is out of range.
+    """
+    if device_type is None:
+        device_type = "cuda" if rasterizer == "nvdiffrast" else "cpu"
+    if type(subpixel_bits) is not int or not 0 <= subpixel_bits <= MAX_SUBPIXEL_BITS:
+        raise SettingsError(f"subpixel_bits {subpixel_bits!r} must be a whole number from 0 to {MAX_SUBPIXEL_BITS}")
+    name, _ = choose_rasterizer(rasterizer, device_type)
+    if name == "reference":
+        from blockcore.visibility import reference
+
+        return reference.rasterize(faces, cameras, subpixel_bits)
+    if name == "nvdiffrast":
+        from blockcore.visibility import cuda
+
+        drawn: list[Visibility] = cuda.rasterize(faces, cameras, subpixel_bits)
+        return drawn
+    try:
+        from blockcore.visibility import cpu
+    except ImportError as error:
+        raise BackendError(f"rasterizer 'cpu' needs numba ({error}); pip install numba") from error
+    return cpu.rasterize(faces, cameras, subpixel_bits)
+
+
+def _nvdiffrast_problem() -> str:
+    """Returns why nvdiffrast cannot be used, with the remedy, or an empty text."""
+    try:
+        import nvdiffrast.torch  # noqa: F401
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"nvdiffrast cannot be imported ({error}); install it as its site says"
+    return ""
