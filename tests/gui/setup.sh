@@ -4,7 +4,7 @@
 set -euo pipefail
 
 SUITE=trixie
-PACKAGES="blender python3-numpy xvfb xdotool imagemagick libgl1-mesa-dri x11-utils procps"
+PACKAGES="blender python3-numpy xvfb xdotool imagemagick libgl1-mesa-dri tesseract-ocr procps"
 TREE="${BLOCKCORE_GUI_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/blockcore-gui}"
 STAMP="$TREE/installed-packages"
 

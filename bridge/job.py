@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Job: what one run does to a .blend, as the panel and a job.json say it. Without bpy."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blockcore.errors import SettingsError
+from blockcore.files import read_json, write_json
+from blockcore.settings import OptimizeSettings
+
+FORMAT = "blockcore.job"
+VERSION = 1
+KINDS = ("collection", "object")
+PALETTES = ("webgpu", "file", "scene")
+RESULTS = ("new_object", "in_place")
+_REMEDY = "save the job from the panel again"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: which blocks, materials and cameras of a .blend, and how to look for the materials.
+
+    Attributes:
+        blocks: name of the collection or object that holds the blocks.
+        blocks_kind: ``"collection"`` or ``"object"``.
+        palette: ``"webgpu"`` (built-in), ``"file"`` or ``"scene"`` (the scene's materials).
+        palette_file: path of the palette; with ``"file"`` alone.
+        allowed: names of the materials that blocks may get; empty for all.
+        cameras: names of the camera objects to use; empty for all that have a target.
+        result: ``"new_object"`` or ``"in_place"``: where the materials found are put.
+        settings: how to look for them.
+    """
+
+    blocks: str
+    blocks_kind: str = "collection"
+    palette: str = "webgpu"
+    palette_file: str = ""
+    allowed: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+    result: str = "new_object"
+    settings: OptimizeSettings = field(default_factory=OptimizeSettings)
+
+    def __post_init__(self) -> None:
+        for name, choices in (("blocks_kind", KINDS), ("palette", PALETTES), ("result", RESULTS)):
+            if getattr(self, name) not in choices:
+                raise SettingsError(f"job: {name} {getattr(self, name)!r} is not one of {', '.join(choices)}")
+        for name in ("blocks", "palette_file"):
+            if not isinstance(getattr(self, name), str):
+                raise SettingsError(f"job: {name} must be text")
+        for name in ("allowed", "cameras"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+                raise SettingsError(f"job: {name} must be a list of names")
+            object.__setattr__(self, name, tuple(value))
+
+    def write(self, path: Path | str) -> None:
+        """Writes the job as JSON, whole or not at all.
+
+        Raises:
+            BlockcoreError: it cannot be written there.
+        """
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {
+            "settings": self.settings.to_dict()
+        }
+        write_json(Path(path), {"format": FORMAT, "version": VERSION} | values)
+
+    @staticmethod
+    def read(path: Path | str) -> Job:
+        """Reads a job; what it leaves out keeps its default.
+
+        Raises:
+            SettingsError: the file is missing, damaged, of a newer version, or a value is wrong.
+        """
+        path = Path(path)
+        data = read_json(path, SettingsError, _REMEDY)
+        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+            raise SettingsError(f"{path}: is not a job; {_REMEDY}")
+        version = data.pop("version", None)
+        if not isinstance(version, int) or not 1 <= version <= VERSION:
+            raise SettingsError(f"{path}: has version {version!r}, this add-on reads up to {VERSION}; update it")
+        try:
+            return _from_values(data)
+        except (SettingsError, TypeError) as error:
+            raise SettingsError(f"{path}: {error}; {_REMEDY}") from error
+
+
+def _from_values(values: dict[str, Any]) -> Job:
+    known = {f.name for f in dataclasses.fields(Job)}
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise SettingsError(f"job has the unknown entry {unknown[0]!r}")
+    if "blocks" not in values:
+        raise SettingsError("job does not name the blocks")
+    settings = values.get("settings", {})
+    if not isinstance(settings, dict):
+        raise SettingsError("job: settings must be a table of names and values")
+    return Job(**{**values, "settings": OptimizeSettings.from_dict(settings)})
