@@ -49,9 +49,10 @@ def draw(visibility: Visibility, colors: npt.NDArray[np.uint32]) -> npt.NDArray[
     """
     from blockcore import kernels
 
-    face = visibility.face if isinstance(visibility.face, np.ndarray) else visibility.face.cpu().numpy()
-    pixels: npt.NDArray[np.uint8] = kernels.look_up(colors, face.ravel()).view(np.uint8)
-    return pixels.reshape(*face.shape, 4)
+    shown = visibility.triangle_id
+    shown = shown if isinstance(shown, np.ndarray) else shown.cpu().numpy()
+    pixels = kernels.look_up(colors, np.ascontiguousarray(shown).ravel())
+    return np.asarray(pixels.view(np.uint8).reshape(*shown.shape, 4), dtype=np.uint8)
 
 
 def _to_bytes(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:

@@ -25,10 +25,10 @@ def sum_over(pixels: npt.NDArray[Any], face: npt.NDArray[np.int32], count: int) 
     return np.asarray(partial.sum(axis=0), dtype=pixels.dtype)
 
 
-def look_up(table: npt.NDArray[np.uint32], face: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
-    """Returns ``table[face]`` for (P,) faces; -1 takes the last entry."""
-    out = np.empty(len(face), dtype=np.uint32)
-    _look_up(table, face, out)
+def look_up(table: npt.NDArray[np.uint32], triangle_id: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
+    """Returns the entry of ``table`` (F + 1,) of the face each triangle (P,) belongs to; 0, nothing, has the last."""
+    out = np.empty(len(triangle_id), dtype=np.uint32)
+    _look_up(table, triangle_id, out)
     return out
 
 
@@ -50,6 +50,26 @@ def target_sums(
     _target_sums(target, face, partial)
     total = partial.sum(axis=0)
     return total[:, 0], total[:, 1:4], total[:, 4:7]
+
+
+def squared_error(
+    colors: npt.NDArray[np.float32], face: npt.NDArray[np.int32], target: npt.NDArray[np.uint8]
+) -> tuple[float, npt.NDArray[np.float32]]:
+    """Compares what faces show with a picture, in one pass over the pixels.
+
+    Args:
+        colors: (F, 3), the colour of each face, 0…1.
+        face: (P,) int32, -1 for none.
+        target: (P, 3 or 4) uint8; a fourth channel of 0 leaves the pixel out.
+
+    Returns:
+        Squared error summed over the pixels that show a face, and its gradient by ``colors``, (F, 3).
+    """
+    chunks = min(_CHUNKS, max(1, len(face) // 4096))
+    partial = np.zeros((chunks, len(colors), 3), dtype=np.float32)
+    loss = np.zeros(chunks)
+    _squared_error(colors, face, target, partial, loss)
+    return float(loss.sum()), partial.sum(axis=0)
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
@@ -88,8 +108,26 @@ def _target_sums(target: Any, face: Any, partial: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _look_up(table: Any, face: Any, out: Any) -> None:
+def _look_up(table: Any, triangle_id: Any, out: Any) -> None:
     last = len(table) - 1
-    for p in numba.prange(len(face)):
-        f = face[p]
-        out[p] = table[f] if f >= 0 else table[last]
+    for p in numba.prange(len(triangle_id)):
+        face = ((triangle_id[p] + 1) >> 1) - 1
+        out[p] = table[face] if face >= 0 else table[last]
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def _squared_error(colors: Any, face: Any, target: Any, partial: Any, loss: Any) -> None:
+    chunks = partial.shape[0]
+    masked = target.shape[1] == 4
+    unit = np.float32(1.0 / 255.0)
+    for k in numba.prange(chunks):
+        total = 0.0
+        for p in range(k * len(face) // chunks, (k + 1) * len(face) // chunks):
+            f = face[p]
+            if f < 0 or (masked and target[p, 3] == 0):
+                continue
+            for c in range(3):
+                error = colors[f, c] - np.float32(target[p, c]) * unit
+                partial[k, f, c] += np.float32(2.0) * error
+                total += error * error
+        loss[k] = total

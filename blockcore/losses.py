@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.pixels import gather_faces
+from blockcore.pixels import squared_error
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import face_colors
 from blockcore.statistics import FaceStatistics, cost_table
@@ -38,11 +38,10 @@ def choose_objective(
     statistics: FaceStatistics,
     radiance: torch.Tensor,
     targets: Sequence[npt.NDArray[np.uint8]],
-    background: Sequence[float],
 ) -> Objective:
     """Returns the objective the settings ask for; ``auto`` takes statistics, which are exact for a squared loss."""
     if settings.objective == "pixels":
-        return PixelObjective(visible, statistics, radiance, targets, background, settings.commitment)
+        return PixelObjective(visible, statistics, radiance, targets, settings.commitment)
     return StatisticsObjective(visible, statistics, radiance, settings.commitment)
 
 
@@ -92,24 +91,19 @@ class PixelObjective:
         statistics: FaceStatistics,
         radiance: torch.Tensor,
         targets: Sequence[npt.NDArray[np.uint8]],
-        background: Sequence[float],
         commitment: float,
     ) -> None:
         self.visible, self.statistics, self.commitment = visible, statistics, commitment
         self.radiance = radiance.clamp(0.0, 1.0).float()
-        device = visible.device
         self.face = torch.cat([view.reshape(-1) for view in visible.views])
-        pixels = torch.cat([torch.from_numpy(t.reshape(-1, t.shape[2]).copy()) for t in map(_rgba, targets)]).to(device)
-        self.weight = (pixels[:, 3] > 0).float()
-        sky = torch.tensor(background, dtype=torch.float32, device=device)[:, None]
-        # What a gather of face colours, which leaves the background at 0, has to equal.
-        self.target = pixels[:, :3].T.float() / 255.0 - sky * (self.face < 0)
+        masked = any(target.shape[2] == 4 for target in targets)
+        flat = [torch.from_numpy((_rgba(t) if masked else t).reshape(-1, 4 if masked else 3).copy()) for t in targets]
+        self.target = torch.cat(flat).to(visible.device)
 
     def __call__(self, shares: torch.Tensor) -> torch.Tensor:
         """Returns the loss; see ``Objective``."""
         colors = face_colors(shares.float(), self.radiance, self.visible.block, self.visible.direction)
-        error = gather_faces(colors, self.face) - self.target
-        loss = (error.square() * self.weight).sum()
+        loss = squared_error(colors, self.face, self.target) + self.statistics.outside
         if self.commitment > 0.0:
             loss = loss + self.commitment * self._spread(shares, colors)
         return loss

@@ -109,8 +109,8 @@ def optimize_materials(
     radiance = radiance_of(scene.palette, scene.lighting, device, torch.float64)
     targets = [view.target for view in views if view.target is not None]
     statistics = face_statistics(visible, targets, scene.lighting.background)
-    objective = choose_objective(settings, visible, statistics, radiance, targets, scene.lighting.background)
-    descent = _Descent(scene, settings, visible, objective, began)
+    objective = choose_objective(settings, visible, statistics, radiance, targets)
+    descent = Descent(scene, settings, visible, objective, began)
     initial = descent.materials()
     losses, temperatures = descent.run(progress, cancelled)
     return OptimizeResult(
@@ -156,7 +156,7 @@ def _look(
     return visible_faces(faces, seen, device)
 
 
-class _Descent:
+class Descent:
     """Logits on their way down."""
 
     def __init__(

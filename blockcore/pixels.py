@@ -38,6 +38,20 @@ def sum_over_faces(pixels: torch.Tensor, face: torch.Tensor, count: int) -> torc
     return _SumOver.apply(pixels, face, count)  # type: ignore[no-any-return, no-untyped-call]
 
 
+def squared_error(colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Compares what faces show with a picture.
+
+    Args:
+        colors: (F, 3) float32 display colours.
+        face: (P,) int32, the face of each pixel, or -1 where there is none; same device.
+        target: (P, 3) or (P, 4) uint8; a fourth channel of 0 leaves the pixel out.
+
+    Returns:
+        The squared error summed over RGB and the pixels that show a face, a scalar. Gradients flow to ``colors``.
+    """
+    return _SquaredError.apply(colors, face, target)  # type: ignore[no-any-return, no-untyped-call]
+
+
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
@@ -71,3 +85,23 @@ class _SumOver(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (face,) = ctx.saved_tensors
         return gather_faces(grads[0], face), None, None
+
+
+class _SquaredError(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if colors.is_cuda:
+            counts = (face >= 0) if target.shape[1] == 3 else (face >= 0) & (target[:, 3] > 0)
+            error = (gather_faces(colors, face) - target[:, :3].T / 255.0) * counts
+            ctx.save_for_backward(sum_over_faces(2.0 * error, face, len(colors)))
+            return error.square().sum()
+        from blockcore import kernels
+
+        loss, gradient = kernels.squared_error(colors.detach().contiguous().numpy(), face.numpy(), target.numpy())
+        ctx.save_for_backward(torch.from_numpy(gradient))
+        return colors.new_tensor(loss)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return grads[0] * gradient, None, None

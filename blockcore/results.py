@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.commands.arguments import finite
-from blockcore.files import new_folder, write_file, write_json
+from blockcore.files import finite, new_folder, write_file, write_json
 from blockcore.frames import draw, face_bytes
 from blockcore.metrics import compare_pictures, psnr
 from blockcore.optimize import OptimizeResult, views_with_target
@@ -22,7 +21,9 @@ from blockcore.visibility import rasterize
 from blockcore.webgpu import write_map
 
 
-def write_results(folder: Path, scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult) -> dict[str, Any]:
+def write_results(
+    folder: Path, scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult
+) -> dict[str, Any]:
     """Writes what an optimisation found.
 
     Args:

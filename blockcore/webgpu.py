@@ -95,7 +95,7 @@ def _cells(path: Path, positions: list[Any]) -> npt.NDArray[Any]:
     bad = next(
         i
         for i, p in enumerate(positions)
-        if not (isinstance(p, list) and len(p) == 3 and all(type(v) in (int, float) for v in p))
+        if not (isinstance(p, list) and len(p) == 3 and all(type(v) in (int, float) and abs(v) < 2**31 for v in p))
     )
     raise MapError(f"{path}: block {bad} has position {positions[bad]!r}, expected three whole numbers")
 

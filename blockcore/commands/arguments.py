@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blockcore.errors import SettingsError
-from blockcore.files import write_json
-from blockcore.scene import BlockScene
+from blockcore.files import finite, write_json
 from blockcore.settings import DEVICES, INITS, OBJECTIVES, RASTERIZERS, RELAXATIONS, OptimizeSettings
-from blockcore.webgpu import read_scene
+
+if TYPE_CHECKING:
+    from blockcore.scene import BlockScene
 
 _CHOICES = {
     "relaxation": RELAXATIONS,
@@ -59,6 +59,9 @@ def load_scene(args: argparse.Namespace) -> BlockScene:
     Raises:
         SettingsError: neither or both are given.
     """
+    from blockcore.scene import BlockScene
+    from blockcore.webgpu import read_scene
+
     if (args.scene is None) == (args.map is None):
         raise SettingsError("give either --scene DIR, or --map MAP_JSON with --dataset DIR")
     if args.scene is not None:
@@ -95,13 +98,4 @@ def emit_json(value: Any, where: str) -> None:
         json.dump(finite(value), sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
     else:
-        write_json(Path(where), finite(value))
-
-
-def finite(value: Any) -> Any:
-    """Returns a JSON value with null in the place of numbers that are not finite."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        write_json(Path(where), value)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockcore import __version__
-from blockcore.commands.arguments import add_scene, add_settings, finite, load_scene, settings_of
+from blockcore.commands.arguments import add_scene, add_settings, load_scene, settings_of
 from blockcore.errors import BlockcoreError, Cancelled
+from blockcore.files import finite
 
 if TYPE_CHECKING:
     from blockcore.optimize import Progress

@@ -1,0 +1,131 @@
+"""The speed suite: frames against WebGPU on this machine's Vulkan, exposed faces, optimisation steps, start-up."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from blockcore.bench.timing import median_milliseconds
+from blockcore.errors import BackendError
+from blockcore.frames import draw, face_bytes
+from blockcore.grid import BlockGrid
+from blockcore.losses import choose_objective
+from blockcore.optimize import Descent
+from blockcore.scene import BlockScene
+from blockcore.settings import OptimizeSettings
+from blockcore.shading import radiance_of
+from blockcore.statistics import face_statistics
+from blockcore.visibility import rasterize
+from blockcore.visible import visible_faces
+from blockcore.webgpu import read_scene
+
+
+def run(data: Path) -> dict[str, Any]:
+    """Measures everything; returns the figures as JSON values."""
+    village, hills = (read_scene(data / f"maps/{n}/map.json", data / f"datasets/{n}") for n in (1, 2))
+    return {
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "frame": {"village": frames(village), "hills": frames(hills)},
+        "exposed_faces_ms": exposed_faces(hills),
+        "step": steps(village),
+        "help_ms": help_text(),
+    }
+
+
+def frames(scene: BlockScene) -> dict[str, Any]:
+    """Times a frame, visibility and shading, against the same frame drawn by WebGPU and read back."""
+    faces = scene.grid.exposed_faces
+
+    def ours(view: int) -> None:
+        colors = face_bytes(faces, scene.materials, scene.palette, scene.lighting)
+        draw(rasterize(faces, [scene.views[view].camera], "cpu")[0], colors)
+
+    try:
+        from blockcore.webgpu_live.renderer import WebGpuRenderer
+
+        webgpu = WebGpuRenderer(scene)
+    except BackendError as error:
+        times = [median_milliseconds({"blockcore": lambda v=v: ours(v)}) for v in range(len(scene.views))]  # type: ignore[misc]
+        return {"blockcore_ms": _middle(times, "blockcore"), "webgpu": str(error)}
+    times = [
+        median_milliseconds(
+            {
+                "blockcore": lambda v=v: ours(v),  # type: ignore[misc]
+                "draw": lambda c=view.camera: webgpu.draw_frame(c),  # type: ignore[misc]
+                "draw and read back": lambda c=view.camera: webgpu.draw(c),  # type: ignore[misc]
+            }
+        )
+        for v, view in enumerate(scene.views)
+    ]
+    return {
+        "adapter": webgpu.adapter,
+        "blockcore_ms": _middle(times, "blockcore"),
+        "webgpu_draw_ms": _middle(times, "draw"),
+        "webgpu_ms": _middle(times, "draw and read back"),
+        "ratio_to_draw": statistics.median(t["blockcore"] / t["draw"] for t in times),
+        "ratio": statistics.median(t["blockcore"] / t["draw and read back"] for t in times),
+        "worst_ratio": max(t["blockcore"] / t["draw and read back"] for t in times),
+    }
+
+
+def exposed_faces(scene: BlockScene) -> float:
+    """Times finding the exposed faces of a scene's blocks from their positions, in milliseconds."""
+    positions = np.array(scene.grid.positions)
+    size, scale = scene.grid.size, scene.grid.world_scale
+    grids = iter([BlockGrid(size, scale, positions) for _ in range(64)])
+    return median_milliseconds({"faces": lambda: next(grids).exposed_faces})["faces"]
+
+
+def steps(scene: BlockScene) -> dict[str, float]:
+    """Times one optimisation step over all views, for both ways to compute the loss, in milliseconds."""
+    seen = rasterize(scene.grid.exposed_faces, [view.camera for view in scene.views], "cpu")
+    visible = visible_faces(scene.grid.exposed_faces, seen, torch.device("cpu"))
+    targets = [view.target for view in scene.views if view.target is not None]
+    sums = face_statistics(visible, targets, scene.lighting.background)
+    radiance = radiance_of(scene.palette, scene.lighting, torch.device("cpu"), torch.float64)
+
+    def descent(objective: str) -> Descent:
+        settings = OptimizeSettings(objective=objective, device="cpu")
+        loss = choose_objective(settings, visible, sums, radiance, targets)
+        return Descent(scene, settings, visible, loss, 0.0)
+
+    runs = {f"{name}_ms": descent(name) for name in ("pixels", "statistics")}
+    return median_milliseconds({name: lambda r=run: r.step(0.5) for name, run in runs.items()})  # type: ignore[misc]
+
+
+def help_text() -> float:
+    """Times ``python -m blockcore --help`` as a whole process, in milliseconds."""
+    command = [sys.executable, "-m", "blockcore", "--help"]
+    return median_milliseconds({"help": lambda: subprocess.run(command, check=True, capture_output=True)}, rounds=7)[
+        "help"
+    ]
+
+
+def lines(figures: dict[str, Any]) -> list[str]:
+    """Returns the figures as lines to print."""
+    rows = [f"{figures['threads']} threads on {figures['cores']} cores; medians"]
+    for name, frame in figures["frame"].items():
+        text = f"frame, {name}: {frame['blockcore_ms']:.2f} ms"
+        if "ratio" in frame:
+            text += f", {frame['ratio']:.2f} of WebGPU's {frame['webgpu_ms']:.2f} ms"
+            text += f" (worst view {frame['worst_ratio']:.2f})"
+        rows.append(text)
+    return [
+        *rows,
+        f"exposed faces of the hills: {figures['exposed_faces_ms']:.2f} ms",
+        f"one step, 8 views of 512 × 512: {figures['step']['pixels_ms']:.2f} ms by pixels, "
+        f"{figures['step']['statistics_ms']:.2f} ms by statistics",
+        f"--help: {figures['help_ms']:.0f} ms",
+    ]
+
+
+def _middle(times: list[dict[str, float]], name: str) -> float:
+    return statistics.median(t[name] for t in times)
