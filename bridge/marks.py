@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Notes left on Blender data, as custom properties, so that a world comes back exactly as it went in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from blockcore.errors import BlockcoreError
+from blockcore.lighting import Lighting
+from blockcore.palette import Palette
+
+_WORLD = "blockcore_world"
+_HIDDEN = "blockcore_hidden"
+MATERIAL = "blockcore_material"
+"""Names, on a material, a mesh or an object, the palette material that it shows."""
+
+
+@dataclass(frozen=True)
+class WorldMark:
+    """What the blocks alone do not tell about their world.
+
+    Attributes:
+        grid_size: cells along blockcore's x, y, z.
+        world_scale: edge of a block, in the marked object's own units.
+        palette: the materials a block can be made of.
+        lighting: the light, in blockcore's axes.
+    """
+
+    grid_size: tuple[int, int, int]
+    world_scale: float
+    palette: Palette
+    lighting: Lighting
+
+
+def write_world(holder: Any, mark: WorldMark) -> None:
+    """Notes ``mark`` on an object or a collection."""
+    holder[_WORLD] = json.dumps(
+        {
+            "grid_size": mark.grid_size,
+            "world_scale": mark.world_scale,
+            "palette": {"names": mark.palette.names, "colors": mark.palette.colors.tolist()},
+            "lighting": asdict(mark.lighting),
+        }
+    )
+
+
+def read_world(holder: Any) -> WorldMark | None:
+    """Returns the note on an object or a collection, or None where there is none that makes sense."""
+    try:
+        note = json.loads(holder[_WORLD])
+        light = {name: tuple(value) if isinstance(value, list) else value for name, value in note["lighting"].items()}
+        x, y, z = note["grid_size"]
+        return WorldMark(
+            grid_size=(x, y, z),
+            world_scale=float(note["world_scale"]),
+            palette=Palette(tuple(note["palette"]["names"]), note["palette"]["colors"]),
+            lighting=Lighting(**light),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, BlockcoreError):
+        return None  # a property of that name that somebody else wrote
+
+
+def write_hidden(world: Any, states: dict[str, tuple[bool, bool]]) -> None:
+    """Notes on a world's object which objects were hidden for it, and their earlier viewport and render visibility."""
+    world[_HIDDEN] = json.dumps(states)
+
+
+def read_hidden(world: Any) -> dict[str, tuple[bool, bool]]:
+    """Returns what ``write_hidden`` noted; empty where there is nothing that makes sense."""
+    try:
+        return {str(name): (bool(view), bool(render)) for name, (view, render) in json.loads(world[_HIDDEN]).items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
