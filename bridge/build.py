@@ -137,7 +137,7 @@ def _linear_sun(lighting: Lighting) -> npt.NDArray[np.float64]:
     cosine = np.maximum(FACE_NORMALS @ sun, 0.0)
     ambient = replace(lighting, sun_color=(0.0, 0.0, 0.0))
     wanted = srgb_to_linear(lighting.face_light()) - srgb_to_linear(ambient.face_light())
-    return np.maximum(cosine @ wanted / (cosine @ cosine), 0.0)
+    return np.asarray(np.maximum(cosine @ wanted / (cosine @ cosine), 0.0))
 
 
 def _background(lighting: Lighting) -> Any:

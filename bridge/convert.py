@@ -9,7 +9,7 @@ them lies the sRGB curve, which is what Blender's Standard view applies.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -172,25 +172,26 @@ def lens_of(camera: Camera) -> tuple[Lens, Frame, float]:
         )
     back = 0.0 if camera.is_perspective or near >= _LEAST_CLIP else 2.0 * _LEAST_CLIP - near
     stretch = proj[0, 0] * camera.width / (proj[1, 1] * camera.height)
-    frame = replace(Frame(camera.width, camera.height), **_pixel_aspect(stretch))
+    frame = Frame(camera.width, camera.height, *_pixel_aspect(stretch))
     width, height = 2.0 / proj[0, 0], 2.0 / proj[1, 1]
     across = frame.fitted_side("AUTO") / frame.width * width
-    kind = {"lens": _SENSOR / across} if camera.is_perspective else {"type": "ORTHO", "ortho_scale": across}
     lens = Lens(
-        **kind,  # type: ignore[arg-type]
-        shift_x=shift[0] * width / (2.0 * across),
-        shift_y=shift[1] * height / (2.0 * across),
+        type="PERSP" if camera.is_perspective else "ORTHO",
+        lens=_SENSOR / across,
+        ortho_scale=across,
+        shift_x=float(shift[0]) * width / (2.0 * across),
+        shift_y=float(shift[1]) * height / (2.0 * across),
         clip_start=near + back,
         clip_end=far + back,
     )
     return lens, frame, back
 
 
-def _pixel_aspect(stretch: float) -> dict[str, float]:
+def _pixel_aspect(stretch: float) -> tuple[float, float]:
     """Blender wants both aspects at least 1; a stretch that is only rounding is none."""
     if math.isclose(stretch, 1.0, abs_tol=1e-6):
-        return {}
-    return {"pixel_aspect_x": max(1.0, 1.0 / stretch), "pixel_aspect_y": max(1.0, stretch)}
+        return 1.0, 1.0
+    return max(1.0, 1.0 / stretch), max(1.0, stretch)
 
 
 def view_matrix(matrix_world: npt.ArrayLike, grid_to_source: npt.ArrayLike, name: str = "camera") -> Matrix:

@@ -97,6 +97,19 @@ def find_source(name: str | None = None) -> Any:
     return bpy.data.collections.get(BLOCKS_NAME) or bpy.context.scene.collection
 
 
+def find_camera(name: str) -> Any:
+    """Returns the scene's camera object of that name.
+
+    Raises:
+        SceneError: there is none.
+    """
+    camera = bpy.context.scene.objects.get(name)
+    if camera is None or camera.type != "CAMERA":
+        names = ", ".join(repr(obj.name) for obj in bpy.context.scene.objects if obj.type == "CAMERA")
+        raise SceneError(f"there is no camera called {name!r}; the scene has {names or 'none'}")
+    return camera
+
+
 def read_view(camera: Any, grid_to_source: npt.ArrayLike, need_target: bool = False) -> View:
     """Reads one camera and its target.
 

@@ -50,7 +50,9 @@ def read_world(holder: Any) -> WorldMark | None:
     """Returns the note on an object or a collection, or None where there is none that makes sense."""
     try:
         note = json.loads(holder[_WORLD])
-        light = {name: tuple(value) if isinstance(value, list) else value for name, value in note["lighting"].items()}
+        light: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in note["lighting"].items()
+        }
         x, y, z = note["grid_size"]
         return WorldMark(
             grid_size=(x, y, z),

@@ -78,5 +78,5 @@ def target_pixels(camera: Any, image: Any) -> npt.NDArray[np.uint8]:
         pixels = np.concatenate([np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]], axis=2)
     if image.is_float:
         pixels = np.concatenate([linear_to_srgb(pixels[..., :3]), pixels[..., 3:]], axis=2)
-    rounded = np.rint(np.clip(np.nan_to_num(pixels), 0.0, 1.0) * 255.0).astype(np.uint8)
+    rounded: npt.NDArray[np.uint8] = np.rint(np.clip(np.nan_to_num(pixels), 0.0, 1.0) * 255.0).astype(np.uint8)
     return rounded[..., :3] if rounded.shape[2] == 3 or (rounded[..., 3] == 255).all() else rounded

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of the bridge: ``python -m bridge``, where bpy is installed, or the same inside Blender.
+
+Inside Blender the arguments follow ``--``, and a command that reads a .blend may do without one: it takes the open
+file::
+
+    blender -b X.blend --python-expr "import sys, bridge.cli; sys.exit(bridge.cli.main())" -- export --out SCENE_DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockcore.commands.arguments import add_settings, settings_of
+from blockcore.errors import BlockcoreError, Cancelled, SettingsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from blockcore.palette import Palette
+    from blockcore.scene import BlockScene
+    from bridge.engine import Event
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the arguments; those of the process if None, or those after ``--`` where there is one.
+
+    Returns:
+        The exit code: 0, 2 for bad input, 130 when cancelled.
+    """
+    if argv is None:
+        argv = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+    except (Cancelled, KeyboardInterrupt) as error:
+        print(f"bridge: {error or 'stopped; nothing was changed'}", file=sys.stderr)
+        return 130
+    except BlockcoreError as error:
+        print(f"bridge: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bridge", description="Blender scenes to blockcore and back.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("import-map", help="make a .blend of a WebGPU map and its captures")
+    command.add_argument("map", type=Path, metavar="MAP_JSON", help="the map")
+    command.add_argument("--dataset", type=Path, metavar="DIR", help="its posed captures, which become cameras")
+    command.add_argument("--scramble", type=int, metavar="SEED", help="give every block a random material")
+    _add_out(command, "X.blend")
+    command.set_defaults(run=_import_map)
+
+    command = commands.add_parser("export", help="write the blocks and cameras of a .blend as a BlockScene folder")
+    _add_scene(command)
+    _add_out(command, "SCENE_DIR")
+    command.set_defaults(run=_export)
+
+    command = commands.add_parser("optimize", help="find the materials of a .blend's blocks")
+    _add_scene(command)
+    _add_result(command)
+    command.add_argument("--report", type=Path, metavar="DIR", help="keep the engine's result folder")
+    command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
+    add_settings(command)
+    command.set_defaults(run=_optimize)
+
+    command = commands.add_parser("apply", help="put a result folder's materials on a .blend's blocks")
+    _add_scene(command, cameras=False)
+    command.add_argument("result", type=Path, metavar="RESULT_DIR", help="what optimize wrote")
+    _add_result(command)
+    command.set_defaults(run=_apply)
+    return parser
+
+
+def _add_scene(command: argparse.ArgumentParser, cameras: bool = True) -> None:
+    command.add_argument("blend", type=Path, nargs="?", metavar="X.blend", help="the file (default: the open one)")
+    command.add_argument("--blocks", metavar="NAME", help="collection or object that holds the blocks (default: found)")
+    command.add_argument("--palette", type=Path, metavar="FILE.json", help="materials (default: the scene's)")
+    if cameras:
+        command.add_argument("--camera", action="append", metavar="NAME", help="use this camera; may be given again")
+
+
+def _add_result(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--in-place", action="store_true", help="give the scene's own cubes the materials")
+    _add_out(command, "Y.blend")
+
+
+def _add_out(command: argparse.ArgumentParser, metavar: str) -> None:
+    command.add_argument("--out", type=Path, required=True, metavar=metavar, help="where to write")
+
+
+def _import_map(args: argparse.Namespace) -> None:
+    from blockcore.webgpu import read_scene
+    from bridge.build import build
+    from bridge.files import new_file, save_file
+
+    scene = read_scene(args.map, args.dataset)
+    if args.scramble is not None:
+        scene = _scrambled(scene, args.scramble)
+    new_file()
+    build(scene)
+    save_file(args.out)
+    print(f"{args.out}: {len(scene.grid)} blocks, {len(scene.views)} cameras")
+
+
+def _export(args: argparse.Namespace) -> None:
+    scene = _extract(args)
+    scene.write(args.out)
+    print(f"{args.out}: {len(scene.grid)} blocks, {len(scene.views)} views")
+
+
+def _optimize(args: argparse.Namespace) -> None:
+    from bridge.engine import find_materials
+
+    settings = settings_of(args)
+    scene = _extract(args)
+    materials, done = find_materials(scene, settings, args.engine, args.report, _show_progress)
+    _put_back(args, scene.with_materials(materials))
+    result = done.result
+    print(f"{result['visible_blocks']} of {result['blocks']} blocks are visible; {done.seconds:.1f} s")
+    if args.report:
+        print(f"report: {args.report / 'report.html'}")
+
+
+def _apply(args: argparse.Namespace) -> None:
+    scene = _extract(args)
+    _put_back(args, scene.with_materials(_materials_of(args.result, scene)))
+
+
+def _extract(args: argparse.Namespace) -> BlockScene:
+    import bpy
+
+    from bridge.extract import extract, find_camera, find_source
+    from bridge.files import open_file
+
+    if args.blend is not None:
+        open_file(args.blend)
+    elif not bpy.data.filepath:
+        raise SettingsError("no .blend is open; name the file to read")
+    palette = _palette(args.palette)
+    source = find_source(args.blocks)
+    if "camera" not in args:
+        return extract(source, (), palette, need_targets=False)
+    cameras = [find_camera(name) for name in args.camera] if args.camera else None
+    return extract(source, cameras, palette)
+
+
+def _palette(path: Path | None) -> Palette | None:
+    from bridge.palettes import read_palette
+
+    return None if path is None else read_palette(path)
+
+
+def _put_back(args: argparse.Namespace, scene: BlockScene) -> None:
+    from bridge.apply import apply, apply_in_place
+    from bridge.files import save_file
+
+    if args.in_place:
+        apply_in_place(scene)
+    else:
+        apply(scene)
+    save_file(args.out)
+    print(f"{args.out}: {len(scene.grid)} blocks")
+
+
+def _scrambled(scene: BlockScene, seed: int) -> BlockScene:
+    import numpy as np
+
+    if seed < 0:
+        raise SettingsError(f"--scramble {seed}: must be a whole number of at least 0")
+    return scene.with_materials(np.random.default_rng(seed).integers(1, len(scene.palette), len(scene.grid)))
+
+
+def _materials_of(folder: Path, scene: BlockScene) -> npt.NDArray[np.int32]:
+    """Reads the materials in a result folder, in the order of a scene's blocks."""
+    import numpy as np
+
+    from blockcore.errors import MapError
+    from blockcore.webgpu import read_map
+
+    found = read_map(folder / "map.json", scene.palette)
+    mine, theirs = (np.lexsort(grid.positions.T) for grid in (scene.grid, found.grid))
+    if found.grid.size != scene.grid.size or not np.array_equal(
+        scene.grid.positions[mine], found.grid.positions[theirs]
+    ):
+        raise MapError(f"{folder / 'map.json'}: its blocks are not those of this scene; optimise the scene again")
+    materials = np.empty(len(scene.grid), dtype=np.int32)
+    materials[mine] = found.materials[theirs]
+    return materials
+
+
+def _show_progress(event: Event) -> None:
+    """Keeps one line on a terminal up to date; says nothing elsewhere."""
+    from bridge.engine import Step
+
+    if not sys.stderr.isatty():
+        return
+    if isinstance(event, Step):
+        print(f"\rstep {event.step} of {event.steps}, loss {event.loss:.2e} ", end="", file=sys.stderr, flush=True)
+    else:
+        print("\r", end="", file=sys.stderr)
