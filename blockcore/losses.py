@@ -55,7 +55,7 @@ class StatisticsObjective:
         self, visible: VisibleFaces, statistics: FaceStatistics, radiance: torch.Tensor, commitment: float
     ) -> None:
         self.visible, self.statistics, self.commitment = visible, statistics, commitment
-        self.radiance = radiance.clamp(0.0, 1.0)
+        self.radiance = radiance
         costs = cost_table(visible, statistics, radiance)
         # Only differences within a block matter to its choice; what is left fits float32 without cancellation.
         least = costs[:, 1:].amin(dim=1, keepdim=True)
@@ -94,7 +94,7 @@ class PixelObjective:
         commitment: float,
     ) -> None:
         self.visible, self.statistics, self.commitment = visible, statistics, commitment
-        self.radiance = radiance.clamp(0.0, 1.0).float()
+        self.radiance = radiance.float()
         self.face = torch.cat([view.reshape(-1) for view in visible.views])
         masked = any(target.shape[2] == 4 for target in targets)
         flat = [torch.from_numpy((_rgba(t) if masked else t).reshape(-1, 4 if masked else 3).copy()) for t in targets]

@@ -84,8 +84,8 @@ class DifferentiableBlockRenderer:
 
         Returns:
             (B, 4, H, W), row 0 on top: RGB display values in 0…1 over the sky, and coverage (1 where a block is).
-            B is 1 for a single camera. Gradients flow to ``material_logits`` of every visible block, through the
-            8-bit clamp as well; none to positions and cameras.
+            B is 1 for a single camera. Gradients flow to ``material_logits`` of every visible block, also where a
+            material is brighter than 8 bits can show; none to positions and cameras.
 
         Raises:
             MapError: a position is outside the grid, repeated, or not whole; or the logits do not fit.

@@ -46,7 +46,8 @@ def gumbel_noise(shape: Sequence[int], generator: torch.Generator, dtype: torch.
     """Draws standard Gumbel noise on the generator's device."""
     uniform = torch.rand(tuple(shape), generator=generator, device=generator.device, dtype=dtype)
     tiny = torch.finfo(dtype).tiny
-    return -torch.log(-torch.log(uniform.clamp_min(tiny)).clamp_min(tiny))
+    exponential = -torch.log(uniform.clamp_min(tiny))
+    return -torch.log(exponential.clamp_min(tiny))
 
 
 def best_materials(logits: torch.Tensor) -> torch.Tensor:
@@ -55,17 +56,20 @@ def best_materials(logits: torch.Tensor) -> torch.Tensor:
 
 
 def radiance_table(palette: torch.Tensor, face_light: torch.Tensor) -> torch.Tensor:
-    """Returns what each material's faces send to the camera, not yet clamped.
+    """Returns the display colour of each material's faces.
+
+    What an 8-bit target clamps is clamped here, per material, so that the colour of a block that is a blend lies
+    between those of its materials: a gradient reaches every material, however bright one of them is.
 
     Args:
         palette: (M, 3, 3): material, slot (top, bottom, side), RGB.
         face_light: (6, 3) RGB factors, as from ``Lighting.face_light``.
 
     Returns:
-        (M, 6, 3): material, face direction, RGB. Gradients flow to both.
+        (M, 6, 3) in 0…1: material, face direction, RGB. Gradients flow to both, through the clamp as well.
     """
     slots = torch.as_tensor(FACE_SLOTS.copy(), device=palette.device, dtype=torch.long)
-    return palette[:, slots] * face_light
+    return clamp_display(palette[:, slots] * face_light)
 
 
 def radiance_of(palette: Palette, lighting: Lighting, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
@@ -91,10 +95,10 @@ def face_colors(
         direction: (F,) int64, the direction of each face.
 
     Returns:
-        (F, 3) in 0…1. Gradients flow to ``shares`` and ``radiance``, through the clamp as well.
+        (F, 3) in 0…1. Gradients flow to ``shares`` and ``radiance``.
     """
     every = shares @ radiance.reshape(len(radiance), -1)
-    return clamp_display(every.reshape(-1, 3)[block * 6 + direction])
+    return every.reshape(-1, 3)[block * 6 + direction]
 
 
 def shade(colors: torch.Tensor, face: torch.Tensor, background: torch.Tensor) -> torch.Tensor:

@@ -221,7 +221,7 @@ class DifferentiableBlockWorld:
         if logits is not None:
             start = logits.detach().clone().to(self.device)
         elif materials is not None:
-            index = torch.as_tensor(materials, dtype=torch.int64, device=self.device)
+            index = torch.from_numpy(cell_array(materials).astype(np.int64)).to(self.device)
             if tuple(index.shape) != shape[:1] or bool(((index <= AIR) | (index >= shape[1])).any()):
                 raise MapError(f"materials must be {shape[0]} palette indices from 1 to {shape[1] - 1}")
             start = torch.zeros(shape, device=self.device)
