@@ -1,8 +1,8 @@
 """The CPU rasteriser: the reference's stages as compiled kernels, on all cores, with the very same result.
 
 A view is drawn in two steps. Shares of the faces become lists of triangles that may cover a pixel
-(``_list_triangles``); then bands of rows are filled from those lists, in order (``_fill_band``). Within a step nothing is shared, so that
-threads run freely: the kernels release the interpreter's lock.
+(``_list_triangles``); then bands of rows are filled from those lists, in order (``_fill_band``). Within a step nothing
+is shared, so that threads run freely: the kernels release the interpreter's lock.
 
 A triangle is filled row by row. With A and B the two points where its outline meets a row of pixel centres, the
 top-left rule covers exactly the pixels ceil(A) … ceil(B) − 1: whole numbers, found once per edge and stepped along it.
@@ -11,8 +11,9 @@ top-left rule covers exactly the pixels ceil(A) … ceil(B) − 1: whole numbers
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import Any, TypeVar, cast
 
 import numba
@@ -27,17 +28,18 @@ from blockcore.visibility.reference import WINDOW_LIMIT, facing_point
 Function = TypeVar("Function", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
 Whole = Any  # int, or a numpy integer: mypy cannot mix them
-Triangles = tuple[int, npt.NDArray[np.int32], npt.NDArray[np.float32]]
+Triangles = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 _BAND_PIXELS = 1 << 16  # the depths of a band stay in the second-level cache
+_BAND_ROWS = 32  # a band takes at least so many: every band looks through all triangles
 _SHARE_FACES = 1 << 12  # fewer are not worth a thread
 _MOST_CORNERS = 3 << 6  # of a triangle cut by six planes, whatever rounding does
 
-_ALL_PLANES = 63
+_NOT_FINITE = 1 << 6  # beside a bit for each clip plane that a corner is outside of
 _NOWHERE = 1 << 40
 
-# Columns of a triangle list: x and y of the corners in subpixels, the rows and the id.
-_TOP, _BOTTOM, _ID, _COLUMNS = 6, 7, 8, 9
+# Columns of a triangle list: x and y of the corners in subpixels, the rows it may cover, and its id.
+_X, _Y, _TOP, _BOTTOM, _ID, _COLUMNS = 0, 3, 6, 7, 8, 9
 
 
 def _kernel(function: Function) -> Function:
@@ -56,26 +58,73 @@ def rasterize(faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int
     Returns:
         One ``Visibility`` per camera: (H, W) int32 numpy arrays.
     """
+    pictures = _blank_pictures(cameras)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
-        return [Visibility(_draw(faces, camera, subpixel_bits, pool, threads)) for camera in cameras]
+    spread = partial(_spread, threads)
+    if len(cameras) < threads:
+        for camera, picture in zip(cameras, pictures, strict=True):
+            _draw(faces, subpixel_bits, spread, threads, camera, picture)
+    else:  # a view on each thread spares the hand-overs within a view
+        spread(partial(_draw, faces, subpixel_bits, map, 1), cameras, pictures)
+    return [Visibility(picture) for picture in pictures]
+
+
+def _blank_pictures(cameras: Sequence[Camera]) -> list[npt.NDArray[np.int32]]:
+    """Returns a (H, W) picture of zeros per camera, in one block of memory: the system hands those out faster."""
+    sizes = [camera.height * camera.width for camera in cameras]
+    ends = np.cumsum([0, *sizes])
+    pixels = np.zeros(ends[-1], np.int32)
+    return [
+        pixels[first : first + size].reshape(camera.height, camera.width)
+        for camera, first, size in zip(cameras, ends, sizes, strict=False)
+    ]
+
+
+@cache
+def _helpers(threads: int, process: int) -> ThreadPoolExecutor:
+    """Returns this process's idle threads: starting them takes longer than drawing a small view."""
+    return ThreadPoolExecutor(threads)
+
+
+def _spread(threads: int, function: Callable[..., Any], *arguments: Sequence[Any]) -> list[Any]:
+    """Works like ``map``, on this thread and on as many others as get going before the work is done."""
+    count = len(arguments[0])
+    results: list[Any] = [None] * count
+    todo = iter(range(count))
+
+    def work() -> None:
+        for i in todo:
+            results[i] = function(*(argument[i] for argument in arguments))
+
+    helping = [_helpers(threads - 1, os.getpid()).submit(work) for _ in range(min(threads, count) - 1)]
+    work()
+    for helper in helping:
+        if not helper.cancel():
+            helper.result()
+    return results
 
 
 def _draw(
-    faces: ExposedFaces, camera: Camera, subpixel_bits: int, pool: ThreadPoolExecutor, threads: int
-) -> npt.NDArray[np.int32]:
-    triangle_id = np.zeros((camera.height, camera.width), np.int32)
+    faces: ExposedFaces,
+    subpixel_bits: int,
+    spread: Callable[..., Iterable[Any]],
+    threads: int,
+    camera: Camera,
+    triangle_id: npt.NDArray[np.int32],
+) -> None:
+    """Draws a view into ``triangle_id``, all zeros; ``spread`` is a ``map`` that may use ``threads`` at a time."""
     view_proj = camera.view_proj
     eye = facing_point(view_proj)
-    shares = np.linspace(0, len(faces), 1 + max(1, min(threads, len(faces) // _SHARE_FACES)), dtype=np.int64)
     center = np.array([faces.grid_size[0] / 2, 0.0, faces.grid_size[2] / 2])
+    shares = 1 + min(threads - 1, len(faces) // _SHARE_FACES)
+    cuts = [len(faces) * share // shares for share in range(shares + 1)]
+    rows = min(-(-camera.height // threads), max(_BAND_ROWS, _BAND_PIXELS // camera.width))
 
-    def list_triangles(share: int) -> Triangles:
-        triangles: Triangles = _list_triangles(
-            faces.cell,
-            faces.direction,
-            shares[share],
-            shares[share + 1],
+    def list_triangles(first: int, last: int) -> Triangles:
+        return _list_triangles(
+            faces.cell[first:last],
+            faces.direction[first:last],
+            first,
             FACE_CORNERS,
             TRIANGLE_CORNERS,
             center,
@@ -84,30 +133,25 @@ def _draw(
             eye,
             camera.width,
             camera.height,
-            1 << subpixel_bits,
+            subpixel_bits,
             WINDOW_LIMIT,
         )
-        return triangles
-
-    lists = list(pool.map(list_triangles, range(len(shares) - 1)))
-    rows = max(1, min(-(-camera.height // threads), _BAND_PIXELS // camera.width))
 
     def fill_band(top: int) -> None:
         band = triangle_id[top : top + rows]
         depth = np.ones(band.shape)
-        for count, triangles, depths in lists:
-            _fill_band(band, depth, top, triangles[:count], depths[:count], 1 << subpixel_bits)
+        for triangles, depths in lists:
+            _fill_band(band, depth, top, triangles, depths, subpixel_bits)
 
-    list(pool.map(fill_band, range(0, camera.height, rows)))
-    return triangle_id
+    lists = list(spread(list_triangles, cuts[:-1], cuts[1:]))
+    list(spread(fill_band, range(0, camera.height, rows)))
 
 
 @_kernel
 def _list_triangles(
     cell: Array,
     direction: Array,
-    first: int,
-    last: int,
+    first_face: int,
     face_corners: Array,
     triangle_corners: Array,
     center: Array,
@@ -116,54 +160,57 @@ def _list_triangles(
     eye: Array,
     width: int,
     height: int,
-    one: int,
+    bits: int,
     limit: float,
 ) -> Triangles:
-    half_width, half_height = np.float32(width / 2), np.float32(height / 2)
+    """Returns the triangles that may cover a pixel, in drawing order: (n, _COLUMNS), and depths, (n, 3)."""
     count = 0
-    triangles = np.empty((64 + (last - first), _COLUMNS), np.int32)
+    triangles = np.empty((2 * _MOST_CORNERS + len(cell), _COLUMNS), np.int32)
     depths = np.empty((len(triangles), 3), np.float32)
     world = np.empty(3, np.float32)
     clip = np.empty((4, 4), np.float32)
-    codes = np.empty(4, np.int64)
     polygon = np.empty((_MOST_CORNERS, 4), np.float32)
     spare = np.empty((_MOST_CORNERS, 4), np.float32)
     window = np.empty((_MOST_CORNERS, 2), np.int64)
     z = np.empty(_MOST_CORNERS, np.float32)
-    for face in range(first, last):
-        if not _faces_eye(cell[face], direction[face], face_corners, center, scale, eye):
+    codes = np.empty(4, np.int64)
+    for face in range(len(cell)):
+        corners = face_corners[direction[face]]
+        if not _faces_eye(cell[face], direction[face], corners[0], center, scale, eye):
             continue
-        for corner in range(4):
+        for i in range(4):
             for axis in range(3):
-                lattice = cell[face, axis] + face_corners[direction[face], corner, axis]
-                world[axis] = np.float32((lattice - center[axis]) * scale)
-            _to_clip(clip[corner], world, matrix)
-            codes[corner] = _outside(clip[corner])
+                world[axis] = (cell[face, axis] + corners[i, axis] - center[axis]) * scale
+            _to_clip(clip[i], world, matrix)
+            codes[i] = _outside(clip[i])
         if codes[0] & codes[1] & codes[2] & codes[3]:
             continue
+        if count + 2 * _MOST_CORNERS > len(triangles):
+            triangles, depths = _grown(triangles, count), _grown(depths, count)
+        whole = (codes[0] | codes[1] | codes[2] | codes[3]) == 0
+        if whole:
+            _to_window(clip, 4, window, z, width, height, bits, limit)
         for half in range(2):
+            number = 1 + 2 * (first_face + face) + half
             a, b, c = triangle_corners[half]
-            planes = codes[a] | codes[b] | codes[c]
-            if codes[a] & codes[b] & codes[c]:
-                continue
-            polygon[0], polygon[1], polygon[2] = clip[a], clip[b], clip[c]
-            corners = _cut(polygon, spare, planes) if planes else 3
-            for k in range(corners):
-                window[k, 0], window[k, 1], z[k] = _to_window(polygon[k], half_width, half_height, one, limit)
-            if count + corners > len(triangles):
-                triangles, depths = _grown(triangles, count), _grown(depths, count)
-            for k in range(2, corners):
-                if _put_triangle(triangles[count], window, k, width, height, one):
-                    triangles[count, _ID] = 1 + 2 * face + half
-                    depths[count, 0], depths[count, 1], depths[count, 2] = z[0], z[k - 1], z[k]
-                    count += 1
-    return count, triangles, depths
+            if whole:
+                count += _put_triangle(triangles, depths, count, window, z, a, b, c, number, width, height, bits)
+            elif not codes[a] & codes[b] & codes[c] and (codes[a] | codes[b] | codes[c]) < _NOT_FINITE:
+                for k in range(4):
+                    polygon[0, k], polygon[1, k], polygon[2, k] = clip[a, k], clip[b, k], clip[c, k]
+                left = _cut(polygon, spare, codes[a] | codes[b] | codes[c])
+                _to_window(polygon, left, window, z, width, height, bits, limit)
+                for k in range(2, left):
+                    count += _put_triangle(
+                        triangles, depths, count, window, z, 0, k - 1, k, number, width, height, bits
+                    )
+    return triangles[:count], depths[:count]
 
 
 @_kernel
-def _faces_eye(cell: Array, direction: int, face_corners: Array, center: Array, scale: float, eye: Array) -> bool:
+def _faces_eye(cell: Array, direction: int, corner: Array, center: Array, scale: float, eye: Array) -> bool:
     axis = direction // 2
-    offset = np.float32((cell[axis] + face_corners[direction, 0, axis] - center[axis]) * scale)
+    offset = np.float32((cell[axis] + corner[axis] - center[axis]) * scale)
     side = eye[axis] - np.float64(offset) * eye[3]
     return bool(side > 0.0 if direction % 2 == 0 else side < 0.0)
 
@@ -171,31 +218,30 @@ def _faces_eye(cell: Array, direction: int, face_corners: Array, center: Array, 
 @_kernel
 def _to_clip(clip: Array, world: Array, matrix: Array) -> None:
     for row in range(4):
-        clip[row] = ((matrix[row, 3] + world[2] * matrix[row, 2]) + world[1] * matrix[row, 1]) + world[0] * matrix[
-            row, 0
-        ]
-
-
-@_kernel
-def _distance(point: Array, plane: int) -> Any:
-    """Returns how far a clip-space point is inside a plane of the clip volume, numbered as in ``CLIP_PLANES``."""
-    if plane == 4:
-        return point[2]
-    value = point[plane // 2]
-    return point[3] + value if plane % 2 == 1 and plane < 4 else point[3] - value
+        clip[row] = ((matrix[row, 3] + world[2] * matrix[row, 2]) + world[1] * matrix[row, 1]) + (
+            world[0] * matrix[row, 0]
+        )
 
 
 @_kernel
 def _outside(point: Array) -> int:
-    """Returns the planes that a clip-space point is outside of, a bit each; all where it is not finite."""
-    code = 0
-    for plane in range(6):
-        if _distance(point, plane) < 0:
-            code |= 1 << plane
-    for k in range(4):
-        if not np.isfinite(point[k]):
-            code = _ALL_PLANES
-    return code
+    """Returns the planes that a clip-space point is outside of, a bit each, numbered as in ``CLIP_PLANES``."""
+    x, y, z, w = point
+    code = (x > w) | (x < -w) << 1 | (y > w) << 2 | (y < -w) << 3 | (z < 0) << 4 | (z > w) << 5
+    if not np.isfinite(abs(x) + abs(y) + abs(z) + abs(w)):
+        for k in range(4):
+            if not np.isfinite(point[k]):
+                code |= _NOT_FINITE
+    return int(code)
+
+
+@_kernel
+def _distance(point: Array, plane: int) -> Any:
+    """Returns how far a clip-space point is inside a plane, numbered as in ``CLIP_PLANES``."""
+    if plane == 4:
+        return point[2]
+    value = point[plane // 2]
+    return point[3] + value if plane % 2 == 1 and plane < 4 else point[3] - value
 
 
 @_kernel
@@ -228,122 +274,169 @@ def _cut_by_plane(polygon: Array, count: int, plane: int, kept: Array) -> int:
 
 
 @_kernel
-def _to_window(point: Array, half_width: Any, half_height: Any, one: int, limit: float) -> tuple[Any, Any, Any]:
-    """Returns x, y in subpixels from the centre of pixel (0, 0), and depth; ``_NOWHERE`` where numbers overflowed."""
-    inverse = np.float32(1) / point[3]
-    x = (point[0] * inverse * half_width + half_width) - np.float32(0.5)
-    y = (point[1] * inverse * -half_height + half_height) - np.float32(0.5)
-    z = point[2] * inverse
-    if not (abs(x) < limit and abs(y) < limit and abs(z) < limit):
-        return _NOWHERE, _NOWHERE, z
-    scale = np.float32(one)
-    return np.int64(np.rint(x * scale)), np.int64(np.rint(y * scale)), z
+def _to_window(
+    clip: Array, count: int, window: Array, depth: Array, width: int, height: int, bits: int, limit: float
+) -> None:
+    """Writes x, y in subpixels from the centre of pixel (0, 0), and depth; ``_NOWHERE`` where numbers overflowed."""
+    half_width, half_height = np.float32(width / 2), np.float32(height / 2)
+    one = np.float32(1 << bits)
+    for i in range(count):
+        inverse = np.float32(1) / clip[i, 3]
+        x = (clip[i, 0] * inverse * half_width + half_width) - np.float32(0.5)
+        y = (clip[i, 1] * inverse * -half_height + half_height) - np.float32(0.5)
+        depth[i] = clip[i, 2] * inverse
+        if abs(x) < limit and abs(y) < limit and abs(depth[i]) < limit:
+            window[i, 0], window[i, 1] = np.rint(x * one), np.rint(y * one)
+        else:
+            window[i, 0] = window[i, 1] = _NOWHERE
 
 
 @_kernel
-def _put_triangle(triangle: Array, window: Array, k: int, width: int, height: int, one: int) -> bool:
-    """Stores corners 0, k − 1, k of a polygon, unless no pixel can show them; returns whether it did."""
-    x0, x1, x2 = window[0, 0], window[k - 1, 0], window[k, 0]
-    y0, y1, y2 = window[0, 1], window[k - 1, 1], window[k, 1]
+def _put_triangle(
+    triangles: Array,
+    depths: Array,
+    count: int,
+    window: Array,
+    z: Array,
+    a: int,
+    b: int,
+    c: int,
+    number: int,
+    width: int,
+    height: int,
+    bits: int,
+) -> int:
+    """Stores corners a, b, c of a polygon in row ``count``, unless no pixel can show them; returns 1 if it did."""
+    x0, x1, x2 = window[a, 0], window[b, 0], window[c, 0]
+    y0, y1, y2 = window[a, 1], window[b, 1], window[c, 1]
     if max(x0, x1, x2) == _NOWHERE or (x2 - x0) * (y1 - y0) - (x1 - x0) * (y2 - y0) <= 0:
-        return False
-    left, right = max(0, _ceil_div(min(x0, x1, x2), one)), min(width, _ceil_div(max(x0, x1, x2), one))
-    top, bottom = max(0, _ceil_div(min(y0, y1, y2), one)), min(height, _ceil_div(max(y0, y1, y2), one))
+        return 0
+    left, right = max(0, _pixel(min(x0, x1, x2), bits)), min(width, _pixel(max(x0, x1, x2), bits))
+    top, bottom = max(0, _pixel(min(y0, y1, y2), bits)), min(height, _pixel(max(y0, y1, y2), bits))
     if left >= right or top >= bottom:
-        return False
-    triangle[0], triangle[1], triangle[2] = x0, x1, x2
-    triangle[3], triangle[4], triangle[5] = y0, y1, y2
-    triangle[_TOP], triangle[_BOTTOM] = top, bottom
-    return True
+        return 0
+    triangle = triangles[count]
+    triangle[_X], triangle[_X + 1], triangle[_X + 2] = x0, x1, x2
+    triangle[_Y], triangle[_Y + 1], triangle[_Y + 2] = y0, y1, y2
+    triangle[_TOP], triangle[_BOTTOM], triangle[_ID] = top, bottom, number
+    depths[count, 0], depths[count, 1], depths[count, 2] = z[a], z[b], z[c]
+    return 1
 
 
 @_kernel
-def _ceil_div(n: Whole, d: Whole) -> Whole:
-    return -(-n // d)
+def _pixel(position: Whole, bits: int) -> Whole:
+    """Returns the first pixel whose centre is at or past a position in subpixels."""
+    return (position + (1 << bits) - 1) >> bits
 
 
 @_kernel
 def _grown(array: Array, count: int) -> Array:
-    larger = np.empty((2 * len(array) + _MOST_CORNERS, array.shape[1]), array.dtype)
+    larger = np.empty((2 * len(array), array.shape[1]), array.dtype)
     larger[:count] = array[:count]
     return larger
 
 
 @_kernel
-def _fill_band(band: Array, depth: Array, first_row: int, triangles: Array, depths: Array, one: int) -> None:
-    """Draws triangles, in order, into a band of rows: ids, and depths in units of the clear value."""
+def _fill_band(band: Array, depth: Array, first_row: int, triangles: Array, depths: Array, bits: int) -> None:
+    """Draws triangles, in order, into a band of rows: their ids, and depths where 1 is the far plane."""
     last_row = first_row + band.shape[0]
     for t in range(len(triangles)):
         top, bottom = max(triangles[t, _TOP], first_row), min(triangles[t, _BOTTOM], last_row)
         if top < bottom:
-            _fill(band, depth, first_row, top, bottom, triangles[t], depths[t], one)
+            _fill(band, depth, first_row, top, bottom, triangles[t], depths[t], bits)
 
 
 @_kernel
 def _fill(
-    band: Array, depth: Array, first_row: int, top: int, bottom: int, triangle: Array, z: Array, one: int
+    band: Array, depth: Array, first_row: int, top: int, bottom: int, triangle: Array, z: Array, bits: int
 ) -> None:
-    x0, x1, x2 = np.int64(triangle[0]), np.int64(triangle[1]), np.int64(triangle[2])
-    y0, y1, y2 = np.int64(triangle[3]), np.int64(triangle[4]), np.int64(triangle[5])
-    z0, z1, z2 = np.float64(z[0]), np.float64(z[1]), np.float64(z[2])
-    area = (x2 - x0) * (y1 - y0) - (x1 - x0) * (y2 - y0)
-    per_x = ((z2 - z0) * (y1 - y0) - (z1 - z0) * (y2 - y0)) * one / area
-    per_y = ((z1 - z0) * (x2 - x0) - (z2 - z0) * (x1 - x0)) * one / area
-    at_origin = z0 - per_x * (x0 / one) - per_y * (y0 / one)
-    # Turn the corners round until the first is the highest; the outline then runs down on the left, up on the right.
+    """Draws rows top … bottom − 1 of a triangle."""
+    x0, x1, x2 = np.int64(triangle[_X]), np.int64(triangle[_X + 1]), np.int64(triangle[_X + 2])
+    y0, y1, y2 = np.int64(triangle[_Y]), np.int64(triangle[_Y + 1]), np.int64(triangle[_Y + 2])
+    plane = _depth_plane(x0, x1, x2, y0, y1, y2, z, bits)
+    # Turn the corners round until the first is the highest: the outline then runs from it down to the left, and to 2.
     if y1 < y0 and y1 <= y2:
         x0, y0, x1, y1, x2, y2 = x1, y1, x2, y2, x0, y0
     elif y2 < y0 and y2 < y1:
         x0, y0, x1, y1, x2, y2 = x2, y2, x0, y0, x1, y1
-    width = band.shape[1]
-    for part in range(2):
-        middle = min(y1, y2)
-        if part == 0:
-            start, stop = top, min(bottom, _ceil_div(middle, one))
-            ax, ay, bx, by = x0, y0, x1, y1
-            cx, cy, dx, dy = x0, y0, x2, y2
+    middle = _pixel(min(y1, y2), bits)
+    if top < middle:
+        left, right = _edge(x0, y0, x1, y1, top, bits), _edge(x0, y0, x2, y2, top, bits)
+        _fill_rows(band, depth, first_row, top, min(bottom, middle), left, right, plane, triangle[_ID])
+    if middle < bottom:
+        start = max(top, middle)
+        if y1 < y2:
+            left, right = _edge(x1, y1, x2, y2, start, bits), _edge(x0, y0, x2, y2, start, bits)
         else:
-            start, stop = max(top, _ceil_div(middle, one)), bottom
-            if y1 < y2:
-                ax, ay, bx, by = x1, y1, x2, y2
-                cx, cy, dx, dy = x0, y0, x2, y2
-            else:
-                ax, ay, bx, by = x0, y0, x1, y1
-                cx, cy, dx, dy = x2, y2, x1, y1
-        if start >= stop:
-            continue
-        left, left_rest, left_step, left_rest_step, left_size = _edge(ax, ay, bx, by, start, one)
-        right, right_rest, right_step, right_rest_step, right_size = _edge(cx, cy, dx, dy, start, one)
-        for y in range(start, stop):
-            row = y - first_row
-            z_row = at_origin + per_y * y
-            for x in range(max(left, 0), min(right, width)):
-                z_here = z_row + per_x * x
-                if z_here < depth[row, x]:
-                    depth[row, x] = z_here
-                    band[row, x] = triangle[_ID]
-            left += left_step
-            left_rest += left_rest_step
-            if left_rest >= left_size:
-                left_rest -= left_size
-                left += 1
-            right += right_step
-            right_rest += right_rest_step
-            if right_rest >= right_size:
-                right_rest -= right_size
-                right += 1
+            left, right = _edge(x0, y0, x1, y1, start, bits), _edge(x2, y2, x1, y1, start, bits)
+        _fill_rows(band, depth, first_row, start, bottom, left, right, plane, triangle[_ID])
 
 
 @_kernel
-def _edge(ax: Whole, ay: Whole, bx: Whole, by: Whole, row: Whole, one: Whole) -> tuple[Whole, ...]:
+def _depth_plane(
+    x0: Whole, x1: Whole, x2: Whole, y0: Whole, y1: Whole, y2: Whole, z: Array, bits: int
+) -> tuple[float, float, float]:
+    """Returns the depth at the centre of pixel (0, 0), and its growth per pixel along x and along y."""
+    one = 1 << bits
+    z0, z1, z2 = np.float64(z[0]), np.float64(z[1]), np.float64(z[2])
+    area = (x2 - x0) * (y1 - y0) - (x1 - x0) * (y2 - y0)
+    per_x = ((z2 - z0) * (y1 - y0) - (z1 - z0) * (y2 - y0)) * one / area
+    per_y = ((z1 - z0) * (x2 - x0) - (z2 - z0) * (x1 - x0)) * one / area
+    return z0 - per_x * (x0 / one) - per_y * (y0 / one), per_x, per_y
+
+
+@_kernel
+def _edge(ax: Whole, ay: Whole, bx: Whole, by: Whole, row: Whole, bits: int) -> tuple[Whole, ...]:
     """Prepares to step along an edge that runs down from a to b, from the given row of pixel centres.
 
     Returns:
-        The first pixel on or right of the edge in that row, ⌊n / d⌋ with its remainder; how both grow per row; and d.
+        The first pixel on or right of the edge in that row, ⌊n / d⌋, with its remainder; how both grow per row; and d.
     """
     height, width = by - ay, bx - ax
-    d = height * one
-    n = ax * height + (row * one - ay) * width + d - 1
-    first = n // d
-    step = width // height
-    return first, n - first * d, step, (width - step * height) * one, d
+    d = height << bits
+    n = ax * height + ((row << bits) - ay) * width + d - 1
+    first = _floor_div(n, d)
+    step = _floor_div(width, height)
+    return first, n - first * d, step, (width - step * height) << bits, d
+
+
+@_kernel
+def _floor_div(n: Whole, d: Whole) -> Whole:
+    """Returns ⌊n / d⌋ for d > 0 and a quotient that fits 32 bits; a float division takes half as long."""
+    quotient = np.int64(np.floor(n / d))
+    rest = n - quotient * d
+    return quotient - 1 if rest < 0 else quotient + 1 if rest >= d else quotient
+
+
+@_kernel
+def _fill_rows(
+    band: Array,
+    depth: Array,
+    first_row: int,
+    start: int,
+    stop: int,
+    left: tuple[Whole, ...],
+    right: tuple[Whole, ...],
+    plane: tuple[float, float, float],
+    number: int,
+) -> None:
+    """Draws the rows between two edges that neither start nor end among them."""
+    at_origin, per_x, per_y = plane
+    begin, begin_rest, begin_step, begin_rest_step, begin_size = left
+    end, end_rest, end_step, end_rest_step, end_size = right
+    width = band.shape[1]
+    for y in range(start, stop):
+        row = np.uint32(y - first_row)
+        z_row = at_origin + per_y * y
+        # Unsigned indices and stores without a branch let the compiler draw many pixels per instruction.
+        for x in range(np.uint32(max(begin, 0)), np.uint32(max(0, min(end, width)))):
+            z = z_row + per_x * np.int32(x)
+            nearer = z < depth[row, x]
+            depth[row, x] = z if nearer else depth[row, x]
+            band[row, x] = number if nearer else band[row, x]
+        begin, begin_rest = begin + begin_step, begin_rest + begin_rest_step
+        if begin_rest >= begin_size:
+            begin, begin_rest = begin + 1, begin_rest - begin_size
+        end, end_rest = end + end_step, end_rest + end_rest_step
+        if end_rest >= end_size:
+            end, end_rest = end + 1, end_rest - end_size
