@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.camera import Camera
 from blockcore.grid import FACE_SLOTS, ExposedFaces
 from blockcore.lighting import Lighting
 from blockcore.palette import Palette
+from blockcore.texels import lay_over, texture_coordinates, triangle_array
+from blockcore.tiles import tile_table
 
 if TYPE_CHECKING:
     from blockcore.visibility import Visibility
 
 
-def face_bytes(
-    faces: ExposedFaces, materials: npt.NDArray[Any], palette: Palette, lighting: Lighting
-) -> npt.NDArray[np.uint32]:
-    """Returns what an 8-bit target stores for each face: ``round(255 * clamp(surface * light, 0, 1))``.
+@dataclass(frozen=True, eq=False)
+class FrameColors:
+    """What an 8-bit target stores, as the four bytes R, G, B, 255 in memory order.
+
+    Attributes:
+        faces: the F exposed faces.
+        flat: (F + 1,) uint32, of each face without a tile; the last is the background.
+        tile: (F, 3) int32, of each face: its tile's first texel, width and height; width 0 where it has none.
+        texels: (T,) uint32, of each texel.
+    """
+
+    faces: ExposedFaces
+    flat: npt.NDArray[np.uint32]
+    tile: npt.NDArray[np.int32]
+    texels: npt.NDArray[np.uint32]
+
+
+def frame_colors(faces: ExposedFaces, materials: npt.NDArray[Any], palette: Palette, lighting: Lighting) -> FrameColors:
+    """Works out the colours of a world: ``round(255 * clamp(surface * light, 0, 1))``.
 
     Args:
         faces: the exposed faces.
@@ -27,33 +46,50 @@ def face_bytes(
         lighting: the light.
 
     Returns:
-        (F + 1,) uint32, each the four bytes R, G, B, 255 in memory order; the last is the background.
+        The colours.
     """
-    radiance = palette.colors.astype(np.float64)[:, FACE_SLOTS] * lighting.face_light()
-    quads = np.full((len(palette), 6, 4), 255, dtype=np.uint8)
-    quads[..., :3] = _to_bytes(radiance)
-    shown = quads.view(np.uint32)[..., 0][materials[faces.block], faces.direction]
-    background = np.append(_to_bytes(np.asarray(lighting.background)), np.uint8(255)).view(np.uint32)
-    return np.concatenate([shown, background])
+    light = lighting.face_light()
+    surface = palette.colors.astype(np.float64)[:, FACE_SLOTS]
+    flat = _packed(surface * light)[materials[faces.block], faces.direction]
+    tile, texels = np.zeros((0, 3), np.int32), np.zeros(0, np.uint32)
+    if palette.tiles:
+        table = tile_table(palette)
+        where = np.concatenate([table.first[..., None], table.size], axis=-1).astype(np.int32)
+        tile = where[materials[faces.block], faces.direction]
+        texels = np.concatenate(
+            [
+                _packed(lay_over(surface[material, direction], texture.reshape(-1, 4)) * light[direction])
+                for (material, direction), texture in palette.tiles.items()
+            ]
+        )
+    return FrameColors(faces, np.append(flat, _packed(np.asarray(lighting.background))), tile, texels)
 
 
-def draw(visibility: Visibility, colors: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
+def draw(visibility: Visibility, camera: Camera, colors: FrameColors) -> npt.NDArray[np.uint8]:
     """Colours a view.
 
     Args:
         visibility: which face each pixel shows.
-        colors: (F + 1,) uint32, from ``face_bytes``.
+        camera: of the view.
+        colors: from ``frame_colors``.
 
     Returns:
         (H, W, 4) uint8 RGBA, opaque, row 0 on top.
     """
-    from blockcore import kernels
+    from blockcore import kernels, tile_kernels
 
-    shown = visibility.triangle_id
-    shown = shown if isinstance(shown, np.ndarray) else shown.cpu().numpy()
-    pixels = kernels.look_up(colors, np.ascontiguousarray(shown).ravel())
+    shown = triangle_array(visibility)
+    if len(colors.texels):
+        uv = texture_coordinates(colors.faces, camera, visibility)
+        pixels = tile_kernels.look_up(shown, colors.flat, colors.tile, colors.texels, uv)
+    else:
+        pixels = kernels.look_up(colors.flat, shown.ravel())
     return np.asarray(pixels.view(np.uint8).reshape(*shown.shape, 4), dtype=np.uint8)
 
 
-def _to_bytes(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    return np.rint(255.0 * np.clip(values, 0.0, 1.0)).astype(np.uint8)
+def _packed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
+    """Packs colours (..., 3) as an 8-bit target stores them, (...) uint32."""
+    quads = np.full((*values.shape[:-1], 4), 255, dtype=np.uint8)
+    quads[..., :3] = np.rint(255.0 * np.clip(values, 0.0, 1.0))
+    packed: npt.NDArray[np.uint32] = quads.view(np.uint32)[..., 0]
+    return packed

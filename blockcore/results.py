@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.files import finite, new_folder, write_file, write_json
-from blockcore.frames import draw, face_bytes
+from blockcore.frames import draw, frame_colors
 from blockcore.metrics import compare_pictures, psnr
 from blockcore.optimize import OptimizeResult, views_with_target
 from blockcore.pictures import encode_png
@@ -57,7 +57,8 @@ def write_results(
 def _pictures(scene: BlockScene, result: OptimizeResult) -> list[ReportView]:
     faces = scene.grid.exposed_faces
     before, after = (
-        face_bytes(faces, materials, scene.palette, scene.lighting) for materials in (result.initial, result.materials)
+        frame_colors(faces, materials, scene.palette, scene.lighting)
+        for materials in (result.initial, result.materials)
     )
     views = []
     for view in views_with_target(scene):
@@ -67,8 +68,8 @@ def _pictures(scene: BlockScene, result: OptimizeResult) -> list[ReportView]:
             ReportView(
                 name=view.camera.name,
                 target=view.target,
-                before=draw(visibility, before)[..., :3],
-                after=draw(visibility, after)[..., :3],
+                before=draw(visibility, view.camera, before)[..., :3],
+                after=draw(visibility, view.camera, after)[..., :3],
             )
         )
     return views
@@ -90,9 +91,11 @@ def _summary(
         "visible_blocks": len(result.visible_blocks),
         "unseen_blocks": len(scene.grid) - len(result.visible_blocks),
         "changed_blocks": int((result.initial != result.materials).sum()),
+        "method": result.method,
         "steps": result.steps,
         "seconds": result.seconds,
-        "loss": result.losses[-1],
+        "loss": result.loss,
+        "optimality_gap": result.optimality_gap,
         "psnr_before": psnr(float(total_before / pixels)),
         "psnr_after": psnr(float(total_after / pixels)),
         "views": rows,

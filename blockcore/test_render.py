@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _render(args: argparse.Namespace) -> int:
     from blockcore.device import choose_device
-    from blockcore.frames import draw, face_bytes
+    from blockcore.frames import draw, frame_colors
     from blockcore.visibility import choose_rasterizer, rasterize
     from blockcore.webgpu import read_dataset, read_map
 
@@ -50,13 +50,13 @@ def _render(args: argparse.Namespace) -> int:
     print("Initializing renderer...\n")
     rasterizer, _ = choose_rasterizer(args.rasterizer, device.type)
     faces = scene.grid.exposed_faces
-    colors = face_bytes(faces, scene.materials, scene.palette, scene.lighting)
+    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
     for number in numbers:
         view = scene.views[number]
         print(f"=== Rendering view {number} ===")
         print(f"Rendering {len(scene.grid)} blocks at {view.camera.width}x{view.camera.height}...")
         (visibility,) = rasterize(faces, [view.camera], rasterizer)
-        _finish(args, number, view, scene, draw(visibility, colors)[..., :3])
+        _finish(args, number, view, scene, draw(visibility, view.camera, colors)[..., :3])
     return len(numbers)
 
 

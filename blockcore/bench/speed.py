@@ -14,7 +14,7 @@ import torch
 
 from blockcore.bench.timing import median_milliseconds
 from blockcore.errors import BackendError
-from blockcore.frames import draw, face_bytes
+from blockcore.frames import draw, frame_colors
 from blockcore.grid import BlockGrid
 from blockcore.losses import choose_objective
 from blockcore.optimize import Descent
@@ -45,8 +45,9 @@ def frames(scene: BlockScene) -> dict[str, Any]:
     faces = scene.grid.exposed_faces
 
     def ours(view: int) -> None:
-        colors = face_bytes(faces, scene.materials, scene.palette, scene.lighting)
-        draw(rasterize(faces, [scene.views[view].camera], "cpu")[0], colors)
+        colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
+        camera = scene.views[view].camera
+        draw(rasterize(faces, [camera], "cpu")[0], camera, colors)
 
     try:
         from blockcore.webgpu_live.renderer import WebGpuRenderer

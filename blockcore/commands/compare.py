@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from blockcore.device import choose_device
-    from blockcore.frames import draw, face_bytes
+    from blockcore.frames import draw, frame_colors
     from blockcore.metrics import compare_pictures
     from blockcore.visibility import choose_rasterizer, rasterize
     from blockcore.webgpu import read_scene
@@ -36,13 +36,13 @@ def run(args: argparse.Namespace) -> int:
     device, _ = choose_device(args.device)
     rasterizer, _ = choose_rasterizer(args.rasterizer, device.type)
     faces = scene.grid.exposed_faces
-    colors = face_bytes(faces, scene.materials, scene.palette, scene.lighting)
+    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
     rows: list[dict[str, Any]] = []
     for number in numbers:
         view = scene.views[number]
         assert view.target is not None  # read_scene refuses a dataset with a picture missing
         (visibility,) = rasterize(faces, [view.camera], rasterizer)
-        metrics = compare_pictures(draw(visibility, colors), view.target, scene.lighting.background)
+        metrics = compare_pictures(draw(visibility, view.camera, colors), view.target, scene.lighting.background)
         rows.append({"index": number} | asdict(metrics))
     _print(rows, sys.stderr if args.json == "-" else sys.stdout)
     if args.json:

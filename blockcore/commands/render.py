@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from blockcore.device import choose_device
     from blockcore.files import write_file
-    from blockcore.frames import draw, face_bytes
+    from blockcore.frames import draw, frame_colors
     from blockcore.pictures import encode_png
     from blockcore.visibility import choose_rasterizer, rasterize
 
@@ -31,10 +31,11 @@ def run(args: argparse.Namespace) -> int:
         raise SceneError(f"there is no view {args.view or 0} to render; the scene has {len(scene.views)} views")
     rasterizer, _ = choose_rasterizer(args.rasterizer, choose_device(args.device)[0].type)
     faces = scene.grid.exposed_faces
-    colors = face_bytes(faces, scene.materials, scene.palette, scene.lighting)
+    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
     for number in numbers:
-        (visibility,) = rasterize(faces, [scene.views[number].camera], rasterizer)
+        camera = scene.views[number].camera
+        (visibility,) = rasterize(faces, [camera], rasterizer)
         path = args.out / f"view_{number:03d}.png"
-        write_file(path, encode_png(draw(visibility, colors)[..., :3]))
+        write_file(path, encode_png(draw(visibility, camera, colors)[..., :3]))
         print(f"Saved: {path}")
     return 0

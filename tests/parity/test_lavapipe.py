@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from blockcore.camera import Camera, look_at, orthographic, perspective
-from blockcore.frames import draw, face_bytes
+from blockcore.frames import draw, frame_colors
 from blockcore.grid import BlockGrid
 from blockcore.scene import BlockScene, View
 from blockcore.visibility import rasterize
@@ -27,10 +27,11 @@ def compare(scene: BlockScene, rasterizer: str, tally: Tally) -> None:
     """Draws every view of a scene with both."""
     renderer = WebGpuRenderer(scene)
     faces = scene.grid.exposed_faces
-    colors = face_bytes(faces, scene.materials, scene.palette, scene.lighting)
+    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
     seen = rasterize(faces, [view.camera for view in scene.views], rasterizer)
     for number, visibility in enumerate(seen):
-        tally.add(scene, number, draw(visibility, colors), renderer.draw(scene.views[number].camera))
+        camera = scene.views[number].camera
+        tally.add(scene, number, draw(visibility, camera, colors), renderer.draw(camera))
 
 
 def search(check: Callable[[BlockScene], None], pictures: int, views: int = 4) -> None:
