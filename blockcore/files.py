@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -49,6 +50,15 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_array(path: Path, values: Any) -> None:
+    """Writes an array as .npy, without pickle; see ``write_file``."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    write_file(path, buffer.getvalue())
 
 
 def read_json(path: Path, error: type[BlockcoreError], remedy: str) -> Any:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.files import finite, new_folder, write_file, write_json
+from blockcore.files import finite, new_folder, write_array, write_file, write_json
 from blockcore.frames import draw, frame_colors
 from blockcore.metrics import compare_pictures, psnr
 from blockcore.optimize import OptimizeResult, views_with_target
@@ -28,7 +27,8 @@ def write_results(
 
     Args:
         folder: replaced if it is an older result; its files are ``map.json``, ``result.json``, ``materials.npy``
-            ((N,) int32, in the scene's block order), ``report.html`` and ``views/NNN_{target,before,after}.png``.
+            ((N,) int32, in the scene's block order), ``visible_blocks.npy`` ((V,) int64, indices of the blocks that
+            some view shows), ``report.html`` and ``views/NNN_{target,before,after}.png``.
         scene: what was optimised.
         settings: how.
         result: what was found.
@@ -43,9 +43,8 @@ def write_results(
     summary: dict[str, Any] = finite(_summary(scene, settings, result, views))
     with new_folder(folder, "result.json") as fresh:
         write_map(fresh / "map.json", scene.grid, result.materials, scene.palette)
-        buffer = io.BytesIO()
-        np.save(buffer, result.materials, allow_pickle=False)
-        write_file(fresh / "materials.npy", buffer.getvalue())
+        write_array(fresh / "materials.npy", result.materials)
+        write_array(fresh / "visible_blocks.npy", result.visible_blocks)
         for number, view in enumerate(views):
             for kind in ("target", "before", "after"):
                 write_file(fresh / "views" / f"{number:03d}_{kind}.png", encode_png(getattr(view, kind)))

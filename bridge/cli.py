@@ -79,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("result", type=Path, metavar="RESULT_DIR", help="what optimize wrote")
     _add_result(command)
     command.set_defaults(run=_apply)
+
+    command = commands.add_parser("demo", help="the whole way once: a scrambled village, optimised from its captures")
+    command.add_argument("--map", type=Path, metavar="MAP_JSON", help="another map (default: the village)")
+    command.add_argument("--dataset", type=Path, metavar="DIR", help="that map's captures")
+    command.add_argument("--scramble", type=int, default=0, metavar="SEED", help="seed of the scrambling (default: 0)")
+    command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
+    _add_out(command, "DIR")
+    command.set_defaults(run=_demo)
     return parser
 
 
@@ -102,11 +110,12 @@ def _add_out(command: argparse.ArgumentParser, metavar: str) -> None:
 def _import_map(args: argparse.Namespace) -> None:
     from blockcore.webgpu import read_scene
     from bridge.build import build
+    from bridge.demonstration import scrambled
     from bridge.files import new_file, save_file
 
     scene = read_scene(args.map, args.dataset)
     if args.scramble is not None:
-        scene = _scrambled(scene, args.scramble)
+        scene = scrambled(scene, args.scramble)
     new_file()
     build(scene)
     save_file(args.out)
@@ -135,6 +144,15 @@ def _optimize(args: argparse.Namespace) -> None:
 def _apply(args: argparse.Namespace) -> None:
     scene = _extract(args)
     _put_back(args, scene.with_materials(_materials_of(args.result, scene)))
+
+
+def _demo(args: argparse.Namespace) -> None:
+    from bridge.demonstration import VILLAGE, demonstrate, summary
+
+    if (args.map is None) != (args.dataset is None):
+        raise SettingsError("--map and --dataset go together; give both, or neither for the village")
+    map_path, dataset = (args.map, args.dataset) if args.map else (VILLAGE / "map.json", VILLAGE / "dataset")
+    print(summary(demonstrate(args.out, map_path, dataset, args.scramble, args.engine)))
 
 
 def _extract(args: argparse.Namespace) -> BlockScene:
@@ -171,14 +189,6 @@ def _put_back(args: argparse.Namespace, scene: BlockScene) -> None:
         apply(scene)
     save_file(args.out)
     print(f"{args.out}: {len(scene.grid)} blocks")
-
-
-def _scrambled(scene: BlockScene, seed: int) -> BlockScene:
-    import numpy as np
-
-    if seed < 0:
-        raise SettingsError(f"--scramble {seed}: must be a whole number of at least 0")
-    return scene.with_materials(np.random.default_rng(seed).integers(1, len(scene.palette), len(scene.grid)))
 
 
 def _materials_of(folder: Path, scene: BlockScene) -> npt.NDArray[np.int32]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from blockcore import __version__
 from blockcore.commands.arguments import add_scene, add_settings, load_scene, settings_of
 from blockcore.errors import BlockcoreError, Cancelled
-from blockcore.files import finite
+from blockcore.files import finite, write_array
 
 if TYPE_CHECKING:
     from blockcore.optimize import Progress
@@ -53,7 +53,7 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Cal
     scene = load_scene(args)
 
     from blockcore.device import choose_device
-    from blockcore.optimize import optimize_materials, views_with_target
+    from blockcore.optimize import optimize_materials, planned_steps, views_with_target
     from blockcore.results import write_results
     from blockcore.visibility import choose_rasterizer
 
@@ -68,7 +68,7 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Cal
             "rasterizer": rasterizer,
             "blocks": len(scene.grid),
             "views": len(views),
-            "steps": settings.steps,
+            "steps": planned_steps(settings),
         }
     )
     result = optimize_materials(scene, settings, _Watcher(args.preview, report), stopped)
@@ -99,20 +99,8 @@ class _Watcher:
         now = time.monotonic()
         if self.preview is not None and now - self.last_preview >= _PREVIEW_SECONDS:
             self.last_preview = now
-            _write_array(self.preview, progress.materials)
+            write_array(self.preview, progress.materials)
             self.report({"event": "preview", "step": progress.step, "path": str(self.preview)})
-
-
-def _write_array(path: Path, values: Any) -> None:
-    import io
-
-    import numpy as np
-
-    from blockcore.files import write_file
-
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    write_file(path, buffer.getvalue())
 
 
 @contextmanager
