@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: ``blender -b X.blend --command optimize_materials --job job.json --out Y.blend``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import bpy
+
+from blockcore.errors import BlockcoreError
+from bridge.job import Job
+
+from . import properties, result
+from .session import session
+
+_handles = []
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one job on the open file; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="blender -b FILE.blend --command optimize_materials",
+        description="Find the materials with which the blocks of a file look most like its cameras' pictures.",
+    )
+    parser.add_argument("--job", type=Path, metavar="JOB_JSON", help="what to do (default: what the file's panel says)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.blend", help="where to save the result")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="folder for the report and the figures")
+    given = parser.parse_args(arguments)
+    try:
+        if given.job is not None:
+            properties.show_job(Job.read(given.job), bpy.context.scene)
+        if "FINISHED" not in bpy.ops.blocks.optimize_materials():
+            raise BlockcoreError(session.message)
+        if given.report is not None:
+            result.save_report(session.outcome, given.report)
+    except (BlockcoreError, RuntimeError) as error:
+        print(f"optimize_materials: {error}", file=sys.stderr)
+        return 2
+    bpy.ops.wm.save_as_mainfile(filepath=str(given.out.resolve()), copy=True)
+    return 0
+
+
+def register():
+    """Adds the command."""
+    _handles.append(bpy.utils.register_cli_command("optimize_materials", run))
+
+
+def unregister():
+    """Removes the command."""
+    while _handles:
+        bpy.utils.unregister_cli_command(_handles.pop())

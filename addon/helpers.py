@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user needs to get there: cameras around the blocks, targets for them, and a scene to try it all with."""
+
+import math
+
+import bpy
+import numpy as np
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
+from bpy.types import Operator
+from mathutils import Matrix
+
+from blockcore.errors import SceneError
+from bridge.cameras import orbit
+from bridge.cubes import find_cubes
+from bridge.demo_scene import build_demo
+from bridge.render_targets import load_targets, render_targets
+
+from . import properties, status
+from .reporting import reporting
+
+
+class BLOCKS_OT_demo_scene(Operator):
+    """Adds the demo."""
+
+    bl_idname = "blocks.demo_scene"
+    bl_label = "Demo Scene"
+    bl_description = "Add a scene to try it with: a village with scrambled materials, and eight cameras with pictures"
+    bl_options = {"UNDO"}
+
+    @reporting
+    def execute(self, context):
+        """Adds the scene and shows it."""
+        scene = bpy.data.scenes.new("Block Demo")
+        context.window.scene = scene
+        world = build_demo()
+        properties.choose_blocks(scene, world)
+        _view_all(context, scene)
+        status.forget()
+        return {"FINISHED"}
+
+
+class BLOCKS_OT_orbit_cameras(Operator):
+    """Adds cameras."""
+
+    bl_idname = "blocks.orbit_cameras"
+    bl_label = "Add Orbit Cameras"
+    bl_description = "Add cameras around the blocks, each of which sees all of them"
+    bl_options = {"REGISTER", "UNDO"}
+
+    count: IntProperty(name="Cameras", description="How many cameras to add", default=8, min=1, max=256, soft_max=32)
+    rings: IntProperty(
+        name="Rings", description="How many heights the cameras are spread over", default=2, min=1, max=8
+    )
+    lowest: FloatProperty(
+        name="Lowest",
+        description="Angle of the lowest ring above the horizon",
+        subtype="ANGLE",
+        default=math.radians(20),
+        min=math.radians(-89),
+        max=math.radians(89),
+    )
+    highest: FloatProperty(
+        name="Highest",
+        description="Angle of the highest ring above the horizon",
+        subtype="ANGLE",
+        default=math.radians(50),
+        min=math.radians(-89),
+        max=math.radians(89),
+    )
+    lens: FloatProperty(
+        name="Focal Length",
+        description="Of each camera, in millimeters",
+        default=50.0,
+        min=1.0,
+        max=5000.0,
+        soft_max=200.0,
+    )
+
+    def invoke(self, context, event):
+        """Asks for the numbers."""
+        return context.window_manager.invoke_props_dialog(self)
+
+    @reporting
+    def execute(self, context):
+        """Adds the cameras."""
+        scene = context.scene
+        source = properties.source_of(scene)
+        centers = find_cubes(source).matrices
+        half = np.abs(centers[:, :3, :3]).sum(axis=2) / 2.0
+        low = (centers[:, :3, 3] - half).min(axis=0)
+        high = (centers[:, :3, 3] + half).max(axis=0)
+        data = bpy.data.cameras.new("Orbit")
+        data.lens = self.lens
+        frame = [point / -point.z for point in data.view_frame(scene=scene)]
+        fov_x, fov_y = (2.0 * math.atan(max(abs(point[axis]) for point in frame)) for axis in (0, 1))
+        elevations = np.linspace(self.lowest, self.highest, self.rings).tolist()
+        poses = orbit(low, high, self.count, elevations, fov_x, fov_y)
+        away = float(np.linalg.norm(poses[:, :3, 3] - (low + high) / 2.0, axis=1).max())
+        data.clip_end = max(data.clip_end, 2.0 * away)
+        for pose in poses:
+            camera = bpy.data.objects.new("Orbit", data.copy())
+            camera.matrix_world = Matrix(pose.tolist())
+            context.collection.objects.link(camera)
+        bpy.data.cameras.remove(data)
+        status.refresh(scene)
+        return {"FINISHED"}
+
+
+class BLOCKS_OT_render_targets(Operator):
+    """Renders a model from each camera."""
+
+    bl_idname = "blocks.render_targets"
+    bl_label = "Render Targets"
+    bl_description = "Render another object or collection from each ticked camera, and make the pictures the targets"
+    bl_options = {"UNDO"}
+
+    kind: EnumProperty(
+        name="Model",
+        description="What is rendered",
+        items=[("collection", "Collection", "All of a collection"), ("object", "Object", "One object")],
+    )
+    collection: StringProperty(name="Collection", description="The collection to render")
+    object: StringProperty(name="Object", description="The object to render")
+
+    def invoke(self, context, event):
+        """Asks for the model."""
+        return context.window_manager.invoke_props_dialog(self, confirm_text="Render")
+
+    def draw(self, context):
+        """Draws the questions."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.row().prop(self, "kind", expand=True)
+        layout.prop_search(self, self.kind, bpy.data, f"{self.kind}s")
+
+    @reporting
+    def execute(self, context):
+        """Renders the targets."""
+        name = getattr(self, self.kind)
+        model = getattr(bpy.data, f"{self.kind}s").get(name)
+        if model is None:
+            raise SceneError(f"there is no {self.kind} {name!r}; choose the model to render")
+        cameras = properties.cameras_of(context.scene)
+        progress = context.window_manager
+        progress.progress_begin(0, len(cameras))
+        try:
+            for done, _ in enumerate(render_targets(model, cameras), start=1):
+                progress.progress_update(done)
+        finally:
+            progress.progress_end()
+        status.refresh(context.scene)
+        self.report({"INFO"}, f"Rendered {len(cameras)} targets")
+        return {"FINISHED"}
+
+
+class BLOCKS_OT_load_targets(Operator):
+    """Loads targets."""
+
+    bl_idname = "blocks.load_targets"
+    bl_label = "Load Folder…"
+    bl_description = "Load targets from a folder: a dataset, or pictures that are called like the cameras"
+    bl_options = {"UNDO"}
+
+    directory: StringProperty(name="Folder", description="The folder with the pictures", subtype="DIR_PATH")
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+    filter_image: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context, event):
+        """Asks for the folder."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    @reporting
+    def execute(self, context):
+        """Loads the targets."""
+        cameras = [view.camera for view in context.scene.optimize_materials.views if view.camera]
+        names = load_targets(bpy.path.abspath(self.directory), cameras)
+        status.refresh(context.scene)
+        self.report({"INFO"}, f"Loaded {len(names)} of {len(cameras)} targets")
+        return {"FINISHED"}
+
+
+def _view_all(context, scene):
+    """Turns the 3D views to the whole scene."""
+    for area in context.window.screen.areas:
+        if area.type == "VIEW_3D":
+            region = next(region for region in area.regions if region.type == "WINDOW")
+            with context.temp_override(area=area, region=region, scene=scene):
+                bpy.ops.view3d.view_all()
+
+
+CLASSES = (
+    BLOCKS_OT_demo_scene,
+    BLOCKS_OT_orbit_cameras,
+    BLOCKS_OT_render_targets,
+    BLOCKS_OT_load_targets,
+)

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel in the 3D View's sidebar, from top to bottom as a person works."""
+
+import bpy
+from bpy.types import Panel, UIList
+
+from . import helpers, layouts, operators, properties, result, status
+from .session import session
+
+_SLOTS = ("top", "side", "bottom")
+
+
+class BLOCKS_UL_views(UIList):
+    """Cameras: tick, picture, name, and what is wrong."""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        """Draws one camera."""
+        row = layout.row(align=True)
+        if item.camera is None:
+            row.label(text="Camera was removed", icon="ERROR")
+            return
+        row.prop(item, "use", text="")
+        note = status.note_of(item.camera)
+        image = bpy.data.images.get(note.image)
+        if image is None:
+            row.label(text=item.camera.name, icon="OUTLINER_DATA_CAMERA")
+        else:
+            row.label(text=item.camera.name, icon_value=_preview(image))
+        if note.problem:
+            side = row.row()
+            side.alignment = "RIGHT"
+            side.active = image is not None
+            side.label(text="" if image else "No target", icon="ERROR" if image else "NONE")
+
+
+class BLOCKS_UL_materials(UIList):
+    """Materials of the palette: tick, name, swatches."""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        """Draws one material."""
+        row = layout.row(align=True)
+        row.prop(item, "use", text="")
+        row.label(text=item.name)
+        colors = row.row(align=True)
+        colors.ui_units_x = 4.5
+        colors.enabled = False
+        for slot in _SLOTS:
+            colors.prop(item, slot, text="")
+
+
+class BLOCKS_PT_optimize_materials(Panel):
+    """Everything from choosing the blocks to judging the result."""
+
+    bl_label = "Optimize Materials"
+    bl_idname = "BLOCKS_PT_optimize_materials"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Blocks"
+
+    def draw(self, context):
+        """Draws the panel."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        found = status.of(context.scene)
+        group = context.scene.optimize_materials
+        for title, name, is_closed, draw in (
+            ("Blocks", "blocks", False, _draw_blocks),
+            (_palette_title(group), "palette", True, _draw_palette),
+            (_views_title(group), "views", False, _draw_views),
+            ("Settings", "settings", False, _draw_settings),
+        ):
+            header, body = layout.panel(f"BLOCKS_PT_{name}", default_closed=is_closed)
+            header.label(text=title)
+            if body is not None:
+                body.enabled = session.run is None
+                draw(context, body, group, found)
+        layout.separator(factor=0.5)
+        if session.run is None:
+            _draw_button(layout)
+        else:
+            _draw_progress(layout, session.run)
+        if session.message:
+            layouts.text(context, layout.box(), session.message, "ERROR")
+        if session.run is None and session.outcome is not None:
+            header, body = layout.panel("BLOCKS_PT_result", default_closed=False)
+            header.label(text="Result")
+            if body is not None:
+                result.draw(context, body, session.outcome)
+
+
+def _draw_blocks(context, layout, group, found):
+    layout.row().prop(group, "blocks_kind", expand=True)
+    row = layout.row(align=True)
+    row.prop(group, group.blocks_kind)
+    row.operator(operators.BLOCKS_OT_refresh.bl_idname, text="", icon="FILE_REFRESH")
+    if found is None:
+        layout.label(text="Counting blocks…", icon="TIME")
+    elif group.source is None:
+        layouts.text(context, layout, found.problem, "INFO")
+        layout.operator(helpers.BLOCKS_OT_demo_scene.bl_idname, icon="MESH_CUBE")
+    elif found.problem:
+        layouts.text(context, layout, found.problem, "ERROR")
+    else:
+        x, y, z = found.grid
+        facts = layout.column(align=True)
+        size = bpy.utils.units.to_string(context.scene.unit_settings.system, "LENGTH", found.block_size, precision=4)
+        layouts.fact(facts, "Count", f"{found.blocks:,}")
+        layouts.fact(facts, "Block Size", size)
+        layouts.fact(facts, "Grid", f"{x} × {y} × {z}")
+
+
+def _palette_title(group):
+    allowed = sum(material.use for material in group.materials)
+    if not group.materials or allowed == len(group.materials):
+        return "Palette"
+    return f"Palette ({allowed} of {len(group.materials)})"
+
+
+def _draw_palette(context, layout, group, found):
+    layout.prop(group, "palette", text="From")
+    if group.palette == "file":
+        layout.prop(group, "palette_file")
+    layout.template_list("BLOCKS_UL_materials", "", group, "materials", group, "active_material", rows=3, maxrows=8)
+    row = layout.row(align=True)
+    for text, use in (("All", True), ("None", False)):
+        row.operator(operators.BLOCKS_OT_tick_materials.bl_idname, text=text).use = use
+
+
+def _views_title(group):
+    used = sum(view.use for view in group.views)
+    return f"Views ({used} of {len(group.views)})" if group.views else "Views"
+
+
+def _draw_views(context, layout, group, found):
+    if not group.views:
+        layouts.text(context, layout, "Add a camera, and give it a picture of how the blocks should look", "INFO")
+    else:
+        layout.template_list("BLOCKS_UL_views", "", group, "views", group, "active_view", rows=3, maxrows=5)
+        _draw_active_view(context, layout, group)
+    column = layout.column(align=True)
+    column.operator(operators.BLOCKS_OT_use_background_images.bl_idname, icon="CHECKBOX_HLT")
+    column.operator(helpers.BLOCKS_OT_load_targets.bl_idname, icon="FILE_FOLDER")
+    row = column.row(align=True)
+    row.operator(helpers.BLOCKS_OT_orbit_cameras.bl_idname, text="Add Cameras…", icon="OUTLINER_OB_CAMERA")
+    row.operator(helpers.BLOCKS_OT_render_targets.bl_idname, text="Render…", icon="RENDER_STILL")
+
+
+def _draw_active_view(context, layout, group):
+    view = group.views[min(group.active_view, len(group.views) - 1)]
+    if view.camera is None:
+        return
+    note = status.note_of(view.camera)
+    image = bpy.data.images.get(note.image)
+    if image is not None:
+        layout.template_icon(icon_value=_preview(image), scale=5.0)
+    if note.problem:
+        layouts.text(context, layout, note.problem, "ERROR")
+
+
+def _draw_settings(context, layout, group, found):
+    settings = group.settings
+    layout.prop(settings, "quality")
+    layout.prop(group, "result")
+    header, body = layout.panel("BLOCKS_PT_advanced", default_closed=True)
+    header.label(text="Advanced")
+    if body is None:
+        return
+    column = body.column(align=True)
+    column.prop(settings, "steps")
+    column.prop(settings, "learning_rate")
+    column.prop(settings, "patience")
+    column = body.column(align=True)
+    column.prop(settings, "temperature_start")
+    column.prop(settings, "temperature_end")
+    for name in properties.ADVANCED:
+        body.prop(settings, name)
+    row = body.row(align=True)
+    row.operator(operators.BLOCKS_OT_load_job.bl_idname, icon="FILEBROWSER")
+    row.operator(operators.BLOCKS_OT_save_job.bl_idname, icon="FILE_TICK")
+
+
+def _draw_button(layout):
+    row = layout.row()
+    row.scale_y = 1.8
+    row.operator(operators.BLOCKS_OT_optimize_materials.bl_idname, icon="PLAY")
+
+
+def _draw_progress(layout, run):
+    column = layout.column()
+    column.progress(factor=run.factor, text=run.headline)
+    row = column.row()
+    row.label(text=run.loss_text)
+    side = row.row()
+    side.alignment = "RIGHT"
+    side.label(text=run.time_text)
+    row = column.row()
+    row.scale_y = 1.4
+    row.operator(operators.BLOCKS_OT_cancel.bl_idname, icon="CANCEL")
+
+
+def _preview(image):
+    return image.preview_ensure().icon_id
+
+
+CLASSES = (BLOCKS_UL_views, BLOCKS_UL_materials, BLOCKS_PT_optimize_materials)

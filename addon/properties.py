@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the panel shows and a .blend keeps; and the one place where that becomes a ``Job`` and back."""
+
+import dataclasses
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+from bpy.types import PropertyGroup
+
+from blockcore.errors import SceneError
+from blockcore.settings import OptimizeSettings
+from bridge.job import Job
+
+from . import status
+
+DEFAULTS = OptimizeSettings()
+QUALITY = {
+    "DRAFT": {"steps": 100, "learning_rate": 0.5, "patience": 20},
+    "STANDARD": {"steps": DEFAULTS.steps, "learning_rate": DEFAULTS.learning_rate, "patience": DEFAULTS.patience},
+    "BEST": {"steps": 1500, "learning_rate": 0.15, "patience": 300},
+}
+
+
+def _changed(self, context):
+    """The blocks, palette or pictures are others now: what was found out about them is old."""
+    status.forget()
+
+
+def _set_quality(self, context):
+    for name, value in QUALITY.get(self.quality, {}).items():
+        if getattr(self, name) != value:
+            setattr(self, name, value)
+
+
+def _leave_quality(self, context):
+    """A value changed by hand turns the preset into Custom, unless it is the preset's own."""
+    preset = QUALITY.get(self.quality, {})
+    if any(abs(getattr(self, name) - value) > 1e-6 for name, value in preset.items()):
+        self.quality = "CUSTOM"
+
+
+class BlocksMaterial(PropertyGroup):
+    """A material of the palette, as the panel lists it."""
+
+    use: BoolProperty(name="Allowed", description="Blocks may get this material", default=True)
+    top: FloatVectorProperty(name="Top", description="Color of a block's top", subtype="COLOR_GAMMA", min=0, max=1)
+    side: FloatVectorProperty(name="Side", description="Color of a block's sides", subtype="COLOR_GAMMA", min=0, max=1)
+    bottom: FloatVectorProperty(
+        name="Bottom", description="Color of a block's underside", subtype="COLOR_GAMMA", min=0, max=1
+    )
+
+
+class BlocksView(PropertyGroup):
+    """A camera that may take part."""
+
+    camera: PointerProperty(type=bpy.types.Object, name="Camera", description="The camera")
+    use: BoolProperty(name="Use", description="Compare the blocks with this camera's target picture", default=True)
+
+
+class BlocksSettings(PropertyGroup):
+    """Mirrors ``OptimizeSettings``: the same names, defaults and ranges."""
+
+    quality: EnumProperty(
+        name="Quality",
+        description="How long to look for the best materials",
+        items=[
+            ("DRAFT", "Draft", "A quick look; most materials are found"),
+            ("STANDARD", "Standard", "Right for most scenes"),
+            ("BEST", "Best", "Takes several times as long; for scenes where few pixels show a block"),
+            ("CUSTOM", "Custom", "The values set under Advanced"),
+        ],
+        default="STANDARD",
+        update=_set_quality,
+    )
+    method: EnumProperty(
+        name="Method",
+        description="How the materials are looked for",
+        items=[
+            ("auto", "Automatic", "Solve where the comparison allows it"),
+            ("solve", "Solve", "Find the best materials outright"),
+            ("gradient", "Gradient", "Approach the best materials step by step"),
+        ],
+        default=DEFAULTS.method,
+    )
+    steps: IntProperty(
+        name="Steps",
+        description="The most steps that are taken",
+        default=DEFAULTS.steps,
+        min=1,
+        max=100_000,
+        soft_max=5000,
+        update=_leave_quality,
+    )
+    learning_rate: FloatProperty(
+        name="Step Size",
+        description="How far each step goes; larger is faster but less certain",
+        default=DEFAULTS.learning_rate,
+        min=1e-6,
+        max=1e3,
+        soft_min=0.01,
+        soft_max=1.0,
+        update=_leave_quality,
+    )
+    patience: IntProperty(
+        name="Patience",
+        description="Stop when no block changed its material for this many steps; 0 takes all steps",
+        default=DEFAULTS.patience,
+        min=0,
+        max=100_000,
+        soft_max=1000,
+        update=_leave_quality,
+    )
+    temperature_start: FloatProperty(
+        name="Temperature Start",
+        description="How freely blocks blend materials at first",
+        default=DEFAULTS.temperature_start,
+        min=1e-3,
+        max=1e3,
+        soft_max=5.0,
+    )
+    temperature_end: FloatProperty(
+        name="End",
+        description="How freely blocks blend materials at the end; small values decide for one material",
+        default=DEFAULTS.temperature_end,
+        min=1e-3,
+        max=1e3,
+        soft_max=5.0,
+    )
+    commitment: FloatProperty(
+        name="Commitment",
+        description="How strongly each block is drawn to one single material",
+        default=DEFAULTS.commitment,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+    )
+    objective: EnumProperty(
+        name="Comparison",
+        description="How the blocks are compared with the pictures",
+        items=[
+            ("auto", "Automatic", "The fastest way that is exact"),
+            ("statistics", "Sums per Face", "Add up each face's pixels once; exact and fast"),
+            ("pixels", "Pixel by Pixel", "Compare whole pictures at each step"),
+        ],
+        default=DEFAULTS.objective,
+    )
+    relaxation: EnumProperty(
+        name="Blending",
+        description="How a block is more than one material while the search goes on",
+        items=[
+            ("softmax", "Smooth", "Blend materials by how likely they are"),
+            ("gumbel", "Random", "Blend materials with random noise, to leave dead ends (Gumbel-Softmax)"),
+        ],
+        default=DEFAULTS.relaxation,
+    )
+    hard: BoolProperty(
+        name="One Material per Block",
+        description="Compare pictures of single materials rather than blends (straight-through)",
+        default=DEFAULTS.hard,
+    )
+    init: EnumProperty(
+        name="Start From",
+        description="The materials that the search starts from",
+        items=[
+            ("random", "Random", "A random material for each block"),
+            ("uniform", "Even Blend", "Every block an even blend of all materials"),
+            ("map", "Current", "The materials that the blocks have now"),
+            ("solve", "Solution", "What solving finds"),
+        ],
+        default=DEFAULTS.init,
+    )
+    seed: IntProperty(
+        name="Seed", description="The same seed gives the same result", default=DEFAULTS.seed, min=0, max=2**31 - 1
+    )
+    device: EnumProperty(
+        name="Device",
+        description="What computes",
+        items=[
+            ("auto", "Automatic", "The graphics card if the engine can use it, else the processor"),
+            ("cpu", "Processor", "Always the processor"),
+            ("cuda", "Graphics Card", "An NVIDIA graphics card, through CUDA"),
+        ],
+        default=DEFAULTS.device,
+    )
+    rasterizer: EnumProperty(
+        name="Rasterizer",
+        description="What finds out which block each pixel shows; all of them agree",
+        items=[
+            ("auto", "Automatic", "The fastest one that the engine has"),
+            ("cpu", "Processor", "Exact, on all cores"),
+            ("nvdiffrast", "nvdiffrast", "On an NVIDIA graphics card; has to be installed apart"),
+            ("reference", "Reference", "Slow and plain, to check the others"),
+        ],
+        default=DEFAULTS.rasterizer,
+    )
+
+
+class BlocksScene(PropertyGroup):
+    """All that the panel sets up, kept in the scene as ``scene.optimize_materials``."""
+
+    blocks_kind: EnumProperty(
+        name="Blocks From",
+        description="What holds the blocks",
+        items=[
+            ("collection", "Collection", "All blocks in a collection", "OUTLINER_COLLECTION", 0),
+            ("object", "Object", "The blocks that an object makes, such as a block map", "OBJECT_DATA", 1),
+        ],
+        update=_changed,
+    )
+    collection: PointerProperty(
+        type=bpy.types.Collection,
+        name="Collection",
+        description="The collection that holds the blocks",
+        update=_changed,
+    )
+    object: PointerProperty(
+        type=bpy.types.Object,
+        name="Object",
+        description="The object that makes the blocks",
+        poll=lambda self, candidate: candidate.type in {"MESH", "EMPTY", "POINTCLOUD", "CURVES"},
+        update=_changed,
+    )
+    palette: EnumProperty(
+        name="Palette",
+        description="The materials that blocks can get",
+        items=[
+            ("webgpu", "Built-in", "The materials of the WebGPU block editor"),
+            ("file", "From File", "A palette in a file"),
+            ("scene", "Scene Materials", "The materials of the blocks in this scene"),
+        ],
+        update=_changed,
+    )
+    palette_file: StringProperty(
+        name="File", description="The palette's file (.json)", subtype="FILE_PATH", update=_changed
+    )
+    materials: CollectionProperty(type=BlocksMaterial)
+    active_material: IntProperty(name="Material", description="The material chosen in the list")
+    views: CollectionProperty(type=BlocksView)
+    active_view: IntProperty(name="View", description="The camera chosen in the list")
+    result: EnumProperty(
+        name="Result",
+        description="Where the materials found are put",
+        items=[
+            ("new_object", "New Object", "Make one object with all the blocks, and hide the original"),
+            ("in_place", "In Place", "Give the materials to the scene's own blocks"),
+        ],
+    )
+    settings: PointerProperty(type=BlocksSettings)
+
+    @property
+    def source(self):
+        """The collection or object that holds the blocks, or None."""
+        return self.collection if self.blocks_kind == "collection" else self.object
+
+
+ADVANCED = ("commitment", "relaxation", "hard", "init", "seed", "objective", "device", "rasterizer")
+"""The settings that the panel shows one by one, in this order."""
+
+CLASSES = (BlocksMaterial, BlocksView, BlocksSettings, BlocksScene)
+
+
+def job_of(scene) -> Job:
+    """Returns what the panel says as a job.
+
+    Raises:
+        SceneError: there are no blocks to work on, or every camera or material is ticked off.
+    """
+    group = scene.optimize_materials
+    source = source_of(scene)
+    cameras = tuple(view.camera.name for view in group.views if view.use and view.camera)
+    if group.views and not cameras:
+        raise SceneError("no camera is ticked; tick at least one under Views")
+    allowed = tuple(material.name for material in group.materials if material.use)
+    if group.materials and not allowed:
+        raise SceneError("no material is ticked; tick at least one under Palette")
+    everything = len(allowed) == len(group.materials)
+    return Job(
+        blocks=source.name,
+        blocks_kind=group.blocks_kind,
+        palette=group.palette,
+        palette_file=group.palette_file if group.palette == "file" else "",
+        allowed=() if everything else allowed,
+        cameras=cameras,
+        result=group.result,
+        settings=settings_of(group.settings),
+    )
+
+
+def settings_of(group) -> OptimizeSettings:
+    """Returns the settings that the panel shows."""
+    values = {field.name: getattr(group, field.name) for field in dataclasses.fields(OptimizeSettings)}
+    # Blender keeps single precision: 0.3 would come back as 0.30000001192…
+    return OptimizeSettings(**{k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in values.items()})
+
+
+def show_job(job: Job, scene) -> None:
+    """Sets the panel to what a job says.
+
+    Raises:
+        SceneError: the file has no such collection, object or camera.
+    """
+    group = scene.optimize_materials
+    source = (bpy.data.collections if job.blocks_kind == "collection" else bpy.data.objects).get(job.blocks)
+    if source is None:
+        raise SceneError(f"there is no {job.blocks_kind} {job.blocks!r} in this file; open the file the job is for")
+    missing = [name for name in job.cameras if name not in scene.objects]
+    if missing:
+        raise SceneError(f"there is no camera {missing[0]!r} in this scene; open the file the job is for")
+    group.blocks_kind, group.palette, group.palette_file = job.blocks_kind, job.palette, job.palette_file
+    setattr(group, job.blocks_kind, source)
+    group.result = job.result
+    show_settings(job.settings, group.settings)
+    status.refresh(scene)
+    for view in group.views:
+        view.use = not job.cameras or view.camera.name in job.cameras
+    for material in group.materials:
+        material.use = not job.allowed or material.name in job.allowed
+
+
+def show_settings(settings: OptimizeSettings, group) -> None:
+    """Sets the panel to ``settings``."""
+    for name, value in settings.to_dict().items():
+        setattr(group, name, value)
+    group.quality = next(
+        (q for q, preset in QUALITY.items() if all(getattr(settings, n) == v for n, v in preset.items())), "CUSTOM"
+    )
+
+
+def source_of(scene):
+    """Returns the collection or object that holds the blocks.
+
+    Raises:
+        SceneError: none is chosen.
+    """
+    group = scene.optimize_materials
+    if group.source is None:
+        raise SceneError(f"no {group.blocks_kind} holds the blocks; choose one under Blocks")
+    return group.source
+
+
+def cameras_of(scene) -> list:
+    """Returns the ticked cameras.
+
+    Raises:
+        SceneError: there is none.
+    """
+    cameras = [view.camera for view in scene.optimize_materials.views if view.use and view.camera]
+    if not cameras:
+        raise SceneError("no camera is ticked; add cameras, or tick some under Views")
+    return cameras
+
+
+def choose_blocks(scene, source) -> None:
+    """Makes a collection or object the one that holds the blocks."""
+    group = scene.optimize_materials
+    is_collection = isinstance(source, bpy.types.Collection)
+    group.blocks_kind = "collection" if is_collection else "object"
+    setattr(group, group.blocks_kind, source)

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How operators tell users what went wrong: the error's one line, and CANCELLED."""
+
+import functools
+
+from blockcore.errors import BlockcoreError
+
+
+def reporting(execute):
+    """Makes an operator's method report a ``BlockcoreError`` and return CANCELLED."""
+
+    @functools.wraps(execute)
+    def wrapped(self, *arguments):
+        try:
+            return execute(self, *arguments)
+        except BlockcoreError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+
+    return wrapped

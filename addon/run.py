@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run: the engine at work on what a job says, the preview meanwhile, the result afterwards.
+
+The engine is a process of its own. Nothing here waits for it: ``tick`` looks at what it said since the last time.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.errors import BackendError, Cancelled, SceneError
+from blockcore.palette import WEBGPU_PALETTE, Palette
+from blockcore.scene import BlockScene
+from bridge import engine
+from bridge.extract import extract
+from bridge.job import Job
+from bridge.palettes import read_palette, restrict
+from bridge.preview import Preview
+
+from .session import Outcome
+
+
+class Run:
+    """A run under way.
+
+    Attributes:
+        headline: what the progress bar says.
+        factor: how far it is, 0…1.
+        loss_text: the loss, in words.
+        time_text: the time left, in words.
+    """
+
+    def __init__(self, job: Job, python: str, is_shown: bool) -> None:
+        """Reads the open scene and starts the engine on it.
+
+        Args:
+            job: what to do.
+            python: the engine's interpreter; "" to find one.
+            is_shown: whether the viewport shows the materials as they come.
+
+        Raises:
+            BlockcoreError: the scene cannot be used.
+        """
+        self.headline, self.factor = "Starting the engine…", 0.0
+        self.loss_text = self.time_text = ""
+        self._job, self._python = job, python
+        self._scene = read_scene(job)
+        self._restricted = restrict(self._scene, job.allowed)
+        self._folder = Path(tempfile.mkdtemp(prefix="blockcore-", dir=bpy.app.tempdir or None))
+        self._engine: engine.EngineRun | None = None
+        self._problem: BaseException | None = None
+        self._cancelled_at = 0.0
+        self._preview: Preview | None = None
+        self._latest: str | None = None
+        self._done: engine.Done | None = None
+        if is_shown:
+            self.show_preview()
+        self._starter = threading.Thread(target=self._start, name="engine start", daemon=True)
+        self._starter.start()
+
+    def _start(self) -> None:
+        """Runs beside Blender's own thread, and touches nothing of Blender's."""
+        try:
+            self._restricted.scene.write(self._folder / "scene")
+            if not self._cancelled_at:
+                self._engine = engine.start(
+                    self._folder / "scene",
+                    self._folder / "result",
+                    self._job.settings,
+                    self._python or engine.find_engine(),
+                    self._folder / "preview.npy",
+                )
+        except BaseException as problem:
+            self._problem = problem
+
+    def tick(self) -> bool:
+        """Takes in what happened since the last time; returns whether the result is there.
+
+        Raises:
+            Cancelled: the run was cancelled.
+            BlockcoreError: the engine could not be started, refused the scene, or died.
+        """
+        if self._starter.is_alive():
+            return False
+        if self._problem is not None:
+            raise self._problem
+        if self._engine is None:
+            raise Cancelled("cancelled; nothing was changed")
+        if self._cancelled_at:
+            self._engine.cancel()
+        for event in self._engine.poll():
+            self._take(event)
+        if self._latest is not None and self._preview is not None and self._done is None:
+            self._preview.update(self._full(self._latest))
+            self._latest = None
+        return self._done is not None
+
+    def _take(self, event: engine.Event) -> None:
+        match event:
+            case engine.Started():
+                self.headline = f"Looking at {event.views} views…"
+            case engine.Step():
+                self.factor = event.step / event.steps
+                self.headline = f"Step {event.step} of {event.steps}"
+                self.loss_text = f"Loss {event.loss:.2g}"
+                self.time_text = _time_left(event.seconds * (event.steps / event.step - 1.0))
+            case engine.Preview():
+                self._latest = event.path
+            case engine.Done():
+                self._done = event
+            case engine.Failed():
+                raise BackendError(event.message)
+            case engine.Stopped():
+                raise Cancelled("cancelled; nothing was changed")
+
+    def _full(self, path: str | Path) -> npt.NDArray[np.int32]:
+        return self._restricted.expand(engine.read_materials(path))
+
+    def cancel(self) -> None:
+        """Asks the engine to stop; a later ``tick`` raises ``Cancelled``."""
+        self._cancelled_at = self._cancelled_at or time.monotonic()
+        self.headline = "Stopping…"
+
+    def outcome(self) -> Outcome:
+        """Returns what the engine found, once ``tick`` said that it is there; changes nothing in the scene."""
+        assert self._done is not None
+        out = Path(self._done.out)
+        materials = self._full(out / "materials.npy")
+        names = self._scene.palette.names
+        before, after = (np.bincount(each, minlength=len(names)) for each in (self._scene.materials, materials))
+        return Outcome(
+            summary=self._done.result,
+            counts={name: (int(b), int(a)) for name, b, a in zip(names, before, after, strict=True) if b or a},
+            changed=int((materials != self._scene.materials).sum()),
+            materials=materials,
+            scene=self._scene,
+            in_place=self._job.result == "in_place",
+            folder=str(out),
+        )
+
+    def show_preview(self) -> None:
+        """Shows the preview in place of the blocks."""
+        self._preview = Preview(self._scene)
+
+    def hide_preview(self) -> None:
+        """Leaves the scene as it was before the run."""
+        if self._preview is not None:
+            self._preview.remove()
+            self._preview = None
+
+    def close(self) -> None:
+        """Ends the engine if it still runs, and leaves the scene as it was before the run. Keeps a result's folder."""
+        self.cancel()
+        self.hide_preview()
+        self._starter.join()
+        if self._engine is not None:
+            self._engine.close()
+        if self._done is None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        else:
+            shutil.rmtree(self._folder / "scene", ignore_errors=True)
+
+
+def _time_left(seconds: float) -> str:
+    if seconds < 1.0:
+        return "Almost done"
+    return f"{seconds:.0f} s left" if seconds < 90.0 else f"{seconds / 60.0:.0f} min left"
+
+
+def read_scene(job: Job) -> BlockScene:
+    """Reads what a job asks for out of the open scene.
+
+    Raises:
+        BlockcoreError: the scene lacks it, or cannot be used.
+    """
+    source = (bpy.data.collections if job.blocks_kind == "collection" else bpy.data.objects).get(job.blocks)
+    if source is None:
+        raise SceneError(f"there is no {job.blocks_kind} {job.blocks!r} in this file; choose one that holds the blocks")
+    return extract(source, _cameras(job), palette_of(job))
+
+
+def _cameras(job: Job) -> list[Any] | None:
+    cameras = [bpy.context.scene.objects.get(name) for name in job.cameras]
+    if None in cameras:
+        missing = job.cameras[cameras.index(None)]
+        raise SceneError(f"there is no camera {missing!r} in this scene; choose the cameras again")
+    return cameras or None
+
+
+def palette_of(job: Job) -> Palette | None:
+    """Returns the palette that a job names; None for that of the blocks themselves.
+
+    Raises:
+        BlockcoreError: its file is missing or damaged.
+    """
+    match job.palette:
+        case "webgpu":
+            return WEBGPU_PALETTE
+        case "file":
+            return read_palette(bpy.path.abspath(job.palette_file))
+        case _:
+            return None

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes on in this Blender: the run under way, how the last one ended, the last thing that went wrong.
+
+Kept in memory alone: nothing of it belongs into a .blend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from .run import Run
+
+
+@dataclass
+class Outcome:
+    """How a run ended, and what is needed to show it or take it back.
+
+    Attributes:
+        summary: the engine's figures (``result.json``).
+        counts: blocks by material, before and after, by name.
+        changed: how many blocks have another material than before.
+        materials: (N,) the materials found.
+        scene: what was optimised, a ``BlockScene``.
+        in_place: whether they were given to the scene's own blocks.
+        world: name of the object that shows the result; "" if there is none.
+        is_put: whether the materials were put into the scene; an undo is not noted here.
+        folder: where the engine left its result.
+    """
+
+    summary: dict[str, Any]
+    counts: dict[str, tuple[int, int]]
+    changed: int
+    materials: npt.NDArray[np.int32]
+    scene: Any
+    in_place: bool
+    folder: str
+    world: str = ""
+    is_put: bool = False
+
+
+@dataclass
+class Session:
+    """The one session of this Blender."""
+
+    run: Run | None = None
+    outcome: Outcome | None = None
+    message: str = ""
+
+
+session = Session()

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the panel knows about the scene: the blocks, what is wrong with them, and each camera's target.
+
+Finding out takes a walk over all objects, too long for every redraw. It is done once, shortly after the panel is first
+drawn, and again when asked to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+
+from blockcore.errors import BlockcoreError
+from blockcore.palette import AIR, BOTTOM, SIDE, TOP, WEBGPU_PALETTE, Palette
+from bridge.extract import extract
+from bridge.palettes import read_palette
+from bridge.targets import background_image
+
+from . import layouts
+
+_WAIT = 0.05  # seconds from the first drawing to the look
+
+
+@dataclass(frozen=True)
+class ViewNote:
+    """What the list of cameras says about one.
+
+    Attributes:
+        image: name of the target's image, or "".
+        problem: what is wrong, or "".
+    """
+
+    image: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What was found.
+
+    Attributes:
+        blocks: how many there are.
+        block_size: edge, in Blender's units.
+        grid: cells along Blender's x, y and z.
+        problem: what is wrong with the blocks or the palette, or "".
+    """
+
+    blocks: int = 0
+    block_size: float = 0.0
+    grid: tuple[int, int, int] = (0, 0, 0)
+    problem: str = ""
+
+
+_found: dict[str, Status] = {}
+_notes: dict[str, ViewNote] = {}
+_objects_then = -1
+
+
+def of(scene: Any) -> Status | None:
+    """Returns what is known about a scene, or None; then it is found out before long, and the panel drawn again."""
+    status = _found.get(scene.name)
+    if (status is None or len(bpy.data.objects) != _objects_then) and not bpy.app.timers.is_registered(_look):
+        bpy.app.timers.register(_look, first_interval=_WAIT)
+    return status
+
+
+def note_of(camera: Any) -> ViewNote:
+    """Returns what is known about a camera."""
+    return _notes.get(camera.name, ViewNote())
+
+
+def forget(*_: Any) -> None:
+    """Drops what is known, because the scene is another now."""
+    _found.clear()
+    redraw()
+
+
+def redraw() -> None:
+    """Draws the sidebars of all 3D views again."""
+    layouts.redraw({"VIEW_3D"})
+
+
+def stop() -> None:
+    """Drops what is known, and does not look again."""
+    _found.clear()
+    if bpy.app.timers.is_registered(_look):
+        bpy.app.timers.unregister(_look)
+
+
+def _look() -> None:
+    scene = bpy.context.scene
+    if scene.name in _found:
+        _list_cameras(scene)
+    else:
+        refresh(scene)
+    redraw()
+
+
+def refresh(scene: Any) -> None:
+    """Looks at a scene, and brings the panel's lists of cameras and materials up to date."""
+    group = scene.optimize_materials
+    _list_cameras(scene)
+    own, status = None, Status()
+    try:
+        if group.source is not None:
+            world = extract(group.source, cameras=(), need_targets=False)
+            x, up, y = world.grid.size
+            own, status = world.palette, Status(len(world.grid), world.grid.world_scale, (x, y, up))
+        _list_materials(group, _palette(group, own))
+    except BlockcoreError as error:
+        status = Status(problem=str(error))
+    _found[scene.name] = status
+
+
+def _list_cameras(scene: Any) -> None:
+    global _objects_then
+    _objects_then = len(bpy.data.objects)
+    views = scene.optimize_materials.views
+    cameras = sorted((obj for obj in scene.objects if obj.type == "CAMERA"), key=lambda obj: obj.name)
+    if [view.camera for view in views] != cameras:
+        unused = {view.camera.name for view in views if view.camera is not None and not view.use}
+        views.clear()
+        for camera in cameras:
+            view = views.add()
+            view.camera, view.use = camera, camera.name not in unused
+    _notes.clear()
+    _notes.update({camera.name: _note(camera, scene.render) for camera in cameras})
+
+
+def _note(camera: Any, render: Any) -> ViewNote:
+    image = background_image(camera)
+    if image is None:
+        return ViewNote(problem="No target: give this camera a background image, or load or render one")
+    width, height = (side * render.resolution_percentage // 100 for side in (render.resolution_x, render.resolution_y))
+    if not image.has_data and not all(image.size):
+        return ViewNote(image.name, f"The picture {image.name} cannot be read; find the file or load another")
+    if tuple(image.size) != (width, height):
+        return ViewNote(
+            image.name,
+            f"The picture has {image.size[0]} × {image.size[1]} pixels, but the scene renders {width} × {height}; "
+            f"change the resolution in the Output properties, or load another picture",
+        )
+    return ViewNote(image.name)
+
+
+def _palette(group: Any, own: Palette | None) -> Palette:
+    if group.palette == "file" and group.palette_file:
+        return read_palette(bpy.path.abspath(group.palette_file))
+    return own if group.palette == "scene" and own is not None else WEBGPU_PALETTE
+
+
+def _list_materials(group: Any, palette: Palette) -> None:
+    materials = group.materials
+    if [material.name for material in materials] != list(palette.names[AIR + 1 :]):
+        unused = {material.name for material in materials if not material.use}
+        materials.clear()
+        for name in palette.names[AIR + 1 :]:
+            material = materials.add()
+            material.name, material.use = name, name not in unused
+    for material, colors in zip(materials, palette.colors[AIR + 1 :], strict=True):
+        material.top, material.bottom, material.side = colors[TOP], colors[BOTTOM], colors[SIDE]
