@@ -55,7 +55,7 @@ def choose_rasterizer(name: str, device_type: str) -> tuple[str, str]:
             )
         problem = _nvdiffrast_problem()
         if problem:
-            raise BackendError(f"rasterizer 'nvdiffrast' is not to be had: {problem}; or choose the rasterizer 'cpu'")
+            raise BackendError(f"rasterizer 'nvdiffrast': {problem}; or use --rasterizer cpu")
     if name != "auto":
         return name, "asked for"
     if device_type != "cuda":
@@ -110,8 +110,6 @@ def rasterize(
 
 def _nvdiffrast_problem() -> str:
     """Returns why nvdiffrast cannot be used, with the remedy, or an empty text."""
-    try:
-        import nvdiffrast.torch  # noqa: F401
-    except (ImportError, OSError, RuntimeError) as error:
-        return f"nvdiffrast cannot be imported ({error}); install it as its site says"
-    return ""
+    from blockcore.visibility import cuda
+
+    return cuda.nvdiffrast_problem()

@@ -1,0 +1,194 @@
+"""The CUDA rasteriser: nvdiffrast draws, ``exact`` repairs, and what comes out is what the CPU rasteriser gives.
+
+nvdiffrast multiplies views by triangles and by pixels in 32-bit whole numbers, takes at most 2²⁴ sub-triangles a view
+and keeps its buffers as large as they ever were. So views are drawn a few at a time, faces beyond its limit in layers,
+and its context is made anew before old buffers would outgrow the work at hand.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import weakref
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from blockcore.camera import Camera
+from blockcore.errors import BackendError
+from blockcore.grid import ExposedFaces
+from blockcore.memory import cuda_errors
+from blockcore.visibility import Visibility, exact
+from blockcore.visibility.exact import FaceCorners, Views
+
+OLDEST = (0, 4, 0)
+REMEDY = "pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast.git"
+_MOST_FACES = 6_000_000  # a view; its triangles and the pieces that clipping adds stay below nvdiffrast's 2²⁴
+_MOST_TRIANGLES = 1 << 24  # all views of one call together, some 100 bytes each
+_MOST_PIXELS = 1 << 23  # all views of one call together, some 60 bytes each
+_SPARE_TRIANGLES = 4096  # nvdiffrast sets these aside for every view
+
+
+def nvdiffrast_problem() -> str:
+    """Returns why nvdiffrast cannot be used, with the remedy, or an empty text."""
+    try:
+        version = importlib.metadata.version("nvdiffrast")
+    except importlib.metadata.PackageNotFoundError:
+        return f"nvdiffrast is not installed; {REMEDY}"
+    numbers = [int(part) if part.isdigit() else 0 for part in version.split(".")[:3]]
+    if tuple(numbers) < OLDEST:
+        return f"nvdiffrast {version} is too old, 0.4.0 is the oldest that works; {REMEDY}"
+    try:
+        import nvdiffrast.torch  # noqa: F401
+    except (ImportError, OSError, RuntimeError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return f"nvdiffrast {version} does not load beside torch {torch.__version__} ({first}); build it anew: {REMEDY}"
+    return ""
+
+
+@torch.no_grad()
+def rasterize(faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int = 8) -> list[Visibility]:
+    """Finds which triangle each pixel of each view shows; see ``blockcore.visibility.rasterize``.
+
+    Args:
+        faces: the exposed faces of a grid.
+        cameras: the views; those of one picture size are drawn together.
+        subpixel_bits: vertices snap to 1/2^bits of a pixel; 0 to 8.
+
+    Returns:
+        One ``Visibility`` per camera: (H, W) int32 tensors on the current CUDA device.
+
+    Raises:
+        BackendError: nvdiffrast is missing or too old, the GPU cannot be used, or its memory is too small.
+    """
+    problem = nvdiffrast_problem()
+    if problem:
+        raise BackendError(f"rasterizer 'nvdiffrast': {problem}; or use --rasterizer cpu")
+    with cuda_errors(f"drawing {len(faces)} faces from {len(cameras)} cameras", "use --rasterizer cpu"):
+        return _rasterize(faces, cameras, subpixel_bits, torch.device("cuda", torch.cuda.current_device()))
+
+
+def release() -> None:
+    """Gives back the GPU memory that nvdiffrast and the last drawn faces hold."""
+    _context.cache_clear()
+    _uploaded.clear()
+
+
+def _rasterize(
+    faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int, device: torch.device
+) -> list[Visibility]:
+    drawn: dict[int, Visibility] = {}
+    sizes: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, camera in enumerate(cameras):
+        sizes[camera.width, camera.height].append(index)
+    corners = _upload(faces, device)
+    for (width, height), indices in sizes.items():
+        at_once = views_at_once(len(faces), width * height)
+        for start in range(0, len(indices), at_once):
+            chosen = indices[start : start + at_once]
+            views = Views.of([cameras[i] for i in chosen], device)
+            ids = _draw(corners, views, subpixel_bits)
+            drawn.update((i, Visibility(view)) for i, view in zip(chosen, ids, strict=True))
+    return [drawn[i] for i in range(len(cameras))]
+
+
+def views_at_once(faces: int, pixels: int) -> int:
+    """Returns how many views of ``pixels`` each nvdiffrast may draw in one call; at least 1."""
+    triangles = 2 * min(faces, _MOST_FACES) + _SPARE_TRIANGLES
+    return max(1, min(_MOST_TRIANGLES // triangles, _MOST_PIXELS // pixels))
+
+
+def _draw(faces: FaceCorners, views: Views, subpixel_bits: int) -> torch.Tensor:
+    if len(faces) == 0:
+        return torch.zeros(len(views), views.height, views.width, dtype=torch.int32, device=views.matrices.device)
+    kernels = _kernels()
+    layers = [faces[start : start + _MOST_FACES] for start in range(0, len(faces), _MOST_FACES)]
+    coarse = [_context(views.matrices.device.index).draw(kernels.positions(layer, views), views) for layer in layers]
+    encoded = coarse[0][..., 3] if len(coarse) == 1 else merge_layers(coarse, _MOST_FACES)
+    ids: torch.Tensor = kernels.redraw(encoded, faces, views, subpixel_bits)
+    return ids
+
+
+def merge_layers(coarse: Sequence[torch.Tensor], faces: int) -> torch.Tensor:
+    """Lays pictures of different faces over each other, the nearest on top.
+
+    Args:
+        coarse: per layer (B, H, W, 4) float32 from nvdiffrast: u, v, z/w and the encoded triangle id.
+        faces: faces per layer; the ids of layer k begin at 2·k·faces.
+
+    Returns:
+        (B, H, W) float32: encoded triangle ids.
+    """
+    ids, depth = exact.decode_ids(coarse[0][..., 3]), coarse[0][..., 2]
+    for layer, picture in enumerate(coarse[1:], start=1):
+        more, z = exact.decode_ids(picture[..., 3]), picture[..., 2]
+        nearer = (more > 0) & ((ids == 0) | (z < depth))
+        ids, depth = torch.where(nearer, more + 2 * layer * faces, ids), torch.where(nearer, z, depth)
+    return exact.encode_ids(ids)
+
+
+class _Context:
+    """nvdiffrast's context of one device; remembers how large its buffers have become."""
+
+    def __init__(self, device: int) -> None:
+        self.device = device
+        self._renew()
+
+    def _renew(self) -> None:
+        import nvdiffrast.torch as dr
+
+        self.native = dr.RasterizeCudaContext(device=self.device)
+        self.triangles = 0
+
+    def draw(self, positions: torch.Tensor, views: Views) -> torch.Tensor:
+        """Draws quads, (B, 4·F, 4) clip positions; returns (B, H, W, 4) as ``nvdiffrast.torch.rasterize``."""
+        import nvdiffrast.torch as dr
+
+        triangles = positions.shape[1] // 2 + _SPARE_TRIANGLES
+        if len(views) * self.triangles > 2 * _MOST_TRIANGLES:
+            self._renew()
+        self.triangles = max(self.triangles, triangles)
+        size = (views.height, views.width)
+        picture: torch.Tensor = dr.rasterize(self.native, positions, _quads(positions), size, grad_db=False)[0]
+        return picture
+
+
+def _quads(positions: torch.Tensor) -> torch.Tensor:
+    """Returns (2·F, 3) int32: the triangles of F faces of four corners each."""
+    first = torch.arange(0, positions.shape[1], 4, dtype=torch.int32, device=positions.device)
+    halves = torch.tensor(exact.HALVES, dtype=torch.int32, device=positions.device)
+    return (first[:, None, None] + halves).reshape(-1, 3)
+
+
+@cache
+def _context(device: int) -> _Context:
+    return _Context(device)
+
+
+@cache
+def _kernels() -> ModuleType:
+    """Returns ``exact_triton`` where Triton and the C compiler it calls are there, else ``exact``: the same, slower."""
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if importlib.util.find_spec("triton") is None or not compiler:
+        return exact
+    from blockcore.visibility import exact_triton
+
+    return exact_triton
+
+
+_uploaded: dict[torch.device, tuple[Any, FaceCorners]] = {}
+
+
+def _upload(faces: ExposedFaces, device: torch.device) -> FaceCorners:
+    """Returns the faces on the device; the last ones are remembered for as long as they live."""
+    source, corners = _uploaded.get(device, (lambda: None, None))
+    if source() is not faces or corners is None:
+        corners = FaceCorners.of(faces, device)
+        _uploaded[device] = (weakref.ref(faces), corners)
+    return corners

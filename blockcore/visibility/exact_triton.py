@@ -1,0 +1,295 @@
+"""``exact`` as Triton kernels: the same arithmetic, operation by operation, in a few launches for all views together.
+
+``_open`` finds the suspect pixels, ``_count`` counts the tiles of every front face's bounding box, ``_draw`` shares the
+tiles out evenly, however large a face is, and keeps the nearest triangle of each suspect pixel by an atomic minimum
+over 64-bit keys (depth above, triangle id below), ``_close`` reads the ids back.
+"""
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+
+from blockcore.visibility import exact
+from blockcore.visibility.exact import FaceCorners, Views
+
+_TILE = tl.constexpr(8)  # pixels: a face's bounding box is drawn in squares of this edge
+_CLEARED = tl.constexpr(1 << 62)  # depth 1 and no triangle: 2^(62 − ID_BITS), shifted by ID_BITS
+_LIMIT = tl.constexpr(float(exact.LARGEST_WINDOW))
+_ROUND = tl.constexpr(6755399441055744.0)  # 1.5 · 2⁵²: adding and subtracting it rounds a float64, half to even
+_LARGEST_WHOLE_ID = tl.constexpr(exact.LARGEST_WHOLE_ID)
+_ID_OFFSET = tl.constexpr(exact.ID_OFFSET)
+_LANES = 128
+_PIXELS = 512
+_PROGRAMS = 4096
+
+
+def positions(faces: FaceCorners, views: Views) -> torch.Tensor:
+    """See ``exact.positions``."""
+    out = torch.empty((len(views), 4 * len(faces), 4), dtype=torch.float32, device=views.matrices.device)
+    _launch(_positions, faces, views, out)
+    return out
+
+
+def redraw(encoded: torch.Tensor, faces: FaceCorners, views: Views, subpixel_bits: int = 8) -> torch.Tensor:
+    """See ``exact.redraw``."""
+    device = encoded.device
+    id_bits = (2 * len(faces) + 1).bit_length()
+    keys = torch.empty(encoded.shape, dtype=torch.int64, device=device)
+    pixels = (triton.cdiv(keys.numel(), _PIXELS),)
+    size = (views.width, views.height)
+    _open[pixels](encoded, *encoded.stride(), keys, keys.numel(), *size, LANES=_PIXELS)
+    tiles = torch.empty(len(views) * len(faces), dtype=torch.int32, device=device)
+    boxes = torch.empty((len(tiles), 2), dtype=torch.int32, device=device)
+    _launch(_count, faces, views, tiles, boxes, BITS=subpixel_bits)
+    ends = torch.cumsum(tiles, 0)
+    _draw[(_PROGRAMS,)](
+        faces.corners,
+        views.matrices,
+        tiles,
+        ends,
+        boxes,
+        keys,
+        len(tiles),
+        len(faces),
+        *size,
+        BITS=subpixel_bits,
+        ID_BITS=id_bits,
+        num_warps=1,
+        enable_fp_fusion=False,
+    )
+    ids = torch.empty(encoded.shape, dtype=torch.int32, device=device)
+    _close[pixels](keys, ids, keys.numel(), ID_BITS=id_bits, LANES=_PIXELS)
+    return ids
+
+
+def _launch(kernel: Any, faces: FaceCorners, views: Views, *out: torch.Tensor, **constants: int) -> None:
+    kernel[(triton.cdiv(len(faces), _LANES), len(views))](
+        faces.corners,
+        faces.direction,
+        views.matrices,
+        views.eyes,
+        *out,
+        len(faces),
+        views.width,
+        views.height,
+        **constants,
+        LANES=_LANES,
+        enable_fp_fusion=False,
+    )
+
+
+@triton.jit
+def _clip(corner, matrix, use):
+    """Maps a corner to clip space, in the reference's float32 order."""
+    x, y, z = tl.load(corner, use), tl.load(corner + 1, use), tl.load(corner + 2, use)
+    return _row(matrix, x, y, z), _row(matrix + 4, x, y, z), _row(matrix + 8, x, y, z), _row(matrix + 12, x, y, z)
+
+
+@triton.jit
+def _row(row, x, y, z):
+    return ((tl.load(row + 3) + z * tl.load(row + 2)) + y * tl.load(row + 1)) + x * tl.load(row)
+
+
+@triton.jit
+def _is_front(corners, direction, eye, face, use):
+    d = tl.load(direction + face, use)
+    axis = d // 2
+    sign = tl.where(d % 2 == 0, 1.0, -1.0).to(tl.float64)
+    offset = tl.load(corners + face * 12 + axis, use).to(tl.float64)
+    return use & (sign * (tl.load(eye + axis) - offset * tl.load(eye + 3)) > 0.0)
+
+
+@triton.jit
+def _snap(p, width, height, ONE: tl.constexpr):
+    """Maps a clip position to x, y in int64 subpixels from the first pixel's centre, and float64 depth."""
+    inverse = tl.div_rn(tl.cast(1.0, tl.float32), p[3])
+    half_width, half_height = width.to(tl.float32) * 0.5, height.to(tl.float32) * 0.5
+    x = ((p[0] * inverse * half_width + half_width) - 0.5) * ONE
+    y = ((p[1] * inverse * -half_height + half_height) - 0.5) * ONE
+    return _whole(x), _whole(y), (p[2] * inverse).to(tl.float64)
+
+
+@triton.jit
+def _whole(value):
+    bounded = tl.minimum(tl.maximum(value, -_LIMIT), _LIMIT).to(tl.float64)
+    return ((bounded + _ROUND) - _ROUND).to(tl.int64)
+
+
+@triton.jit
+def _meet(a, b, width, height, ONE: tl.constexpr):
+    """Snaps where the edge from a to b crosses z = 0; reckoned from the outside inwards."""
+    outer, inner = _pick4(a[2] >= 0, b, a), _pick4(a[2] >= 0, a, b)
+    t = tl.div_rn(outer[2], outer[2] - inner[2])
+    x, y = outer[0] + t * (inner[0] - outer[0]), outer[1] + t * (inner[1] - outer[1])
+    z, w = outer[2] + t * (inner[2] - outer[2]), outer[3] + t * (inner[3] - outer[3])
+    return _snap((x, y, z, w), width, height, ONE)
+
+
+@triton.jit
+def _pick4(condition, p, q):
+    x, y, z = _pick(condition, p, q)
+    return x, y, z, tl.where(condition, p[3], q[3])
+
+
+@triton.jit
+def _pick(condition, p, q):
+    return tl.where(condition, p[0], q[0]), tl.where(condition, p[1], q[1]), tl.where(condition, p[2], q[2])
+
+
+@triton.jit(do_not_specialize=["faces", "width", "height"])
+def _positions(corners, direction, matrices, eyes, out, faces, width, height, LANES: tl.constexpr):
+    view = tl.program_id(1)
+    face = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
+    use = face < faces
+    front = _is_front(corners, direction, eyes + view * 4, face, use)
+    for corner in tl.static_range(4):
+        x, y, z, w = _clip(corners + face * 12 + corner * 3, matrices + view * 16, use)
+        place = out + ((view.to(tl.int64) * faces + face) * 4 + corner) * 4
+        tl.store(place, tl.where(front, x, 2.0), use)
+        tl.store(place + 1, tl.where(front, -y, 2.0), use)
+        tl.store(place + 2, tl.where(front, 2.0 * z - w, 2.0), use)
+        tl.store(place + 3, tl.where(front, w, 1.0), use)
+
+
+@triton.jit(do_not_specialize=["faces", "width", "height"])
+def _count(
+    corners, direction, matrices, eyes, tiles, boxes, faces, width, height, BITS: tl.constexpr, LANES: tl.constexpr
+):
+    """Writes how many tiles the bounding box of each face takes, its first pixel (16 bits each) and tiles per row."""
+    view = tl.program_id(1)
+    face = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
+    use = face < faces
+    matrix, first = matrices + view * 16, corners + face * 12
+    left = tl.full([LANES], 1 << 40, tl.int64)
+    right, top, bottom = -left, left, -left
+    for corner in tl.static_range(4):
+        here = _clip(first + corner * 3, matrix, use)
+        onward = _clip(first + (corner + 1) % 4 * 3, matrix, use)
+        x, y, _ = _snap(here, width, height, 1 << BITS)
+        # Clipping also cuts the diagonal, whose cut lies between those of the sides, give or take a subpixel.
+        cut_x, cut_y, _ = _meet(here, onward, width, height, 1 << BITS)
+        inside, crosses = here[2] >= 0, (here[2] >= 0) != (onward[2] >= 0)
+        left = tl.minimum(left, tl.minimum(tl.where(inside, x, left), tl.where(crosses, cut_x - 1, left)))
+        right = tl.maximum(right, tl.maximum(tl.where(inside, x, right), tl.where(crosses, cut_x + 1, right)))
+        top = tl.minimum(top, tl.minimum(tl.where(inside, y, top), tl.where(crosses, cut_y - 1, top)))
+        bottom = tl.maximum(bottom, tl.maximum(tl.where(inside, y, bottom), tl.where(crosses, cut_y + 1, bottom)))
+    left = tl.maximum((left + ((1 << BITS) - 1)) >> BITS, 0)
+    top = tl.maximum((top + ((1 << BITS) - 1)) >> BITS, 0)
+    columns = (tl.minimum(right >> BITS, width - 1) - left + _TILE) // _TILE
+    rows = (tl.minimum(bottom >> BITS, height - 1) - top + _TILE) // _TILE
+    some = _is_front(corners, direction, eyes + view * 4, face, use) & (columns > 0) & (rows > 0)
+    place = view.to(tl.int64) * faces + face
+    tl.store(tiles + place, tl.where(some, columns * rows, 0).to(tl.int32), use)
+    tl.store(boxes + place * 2, (left | (top << 16)).to(tl.int32), some)
+    tl.store(boxes + place * 2 + 1, columns.to(tl.int32), some)
+
+
+@triton.jit(do_not_specialize=["pixels", "width", "height", "stride_b", "stride_y", "stride_x"])
+def _open(encoded, stride_b, stride_y, stride_x, keys, pixels, width, height, LANES: tl.constexpr):
+    """Gives suspect pixels the key of a cleared depth buffer, and the others −1 − id, which no key undercuts."""
+    pixel = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
+    use = pixel < pixels
+    x, y, view = pixel % width, pixel // width % height, pixel // width // height
+    here = encoded + view * stride_b + y * stride_y + x * stride_x
+    own = tl.load(here, use, 0.0)
+    suspect = tl.zeros([LANES], tl.int1)
+    for dy in tl.static_range(-1, 2):
+        for dx in tl.static_range(-1, 2):
+            there = use & (x + dx >= 0) & (x + dx < width) & (y + dy >= 0) & (y + dy < height)
+            suspect |= there & (tl.load(here + dy * stride_y + dx * stride_x, there, 0.0) != own)
+    number = tl.where(own <= _LARGEST_WHOLE_ID, own.to(tl.int32), own.to(tl.int32, bitcast=True) - _ID_OFFSET)
+    tl.store(keys + pixel, tl.where(suspect, _CLEARED, -1 - number.to(tl.int64)), use)
+
+
+@triton.jit(do_not_specialize=["pixels"])
+def _close(keys, ids, pixels, ID_BITS: tl.constexpr, LANES: tl.constexpr):
+    pixel = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
+    use = pixel < pixels
+    key = tl.load(keys + pixel, use, 0)
+    tl.store(ids + pixel, tl.where(key < 0, -1 - key, key & ((1 << ID_BITS) - 1)).to(tl.int32), use)
+
+
+@triton.jit(do_not_specialize=["items", "faces", "width", "height"])
+def _draw(
+    corners, matrices, tiles, ends, boxes, keys, items, faces, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr
+):
+    """Draws tile after tile; programs take turns, so that all have as much to do."""
+    lane = tl.arange(0, _TILE * _TILE)
+    for tile in range(tl.program_id(0).to(tl.int64), tl.load(ends + items - 1), tl.num_programs(0)):
+        low, high = tile * 0, tile * 0 + items - 1
+        while low < high:
+            middle = (low + high) // 2
+            beyond = tl.load(ends + middle) > tile
+            high = tl.where(beyond, middle, high)
+            low = tl.where(beyond, low, middle + 1)
+        view, face = low // faces, low % faces
+        rank = (tile - tl.load(ends + low) + tl.load(tiles + low)).to(tl.int32)
+        first, columns = tl.load(boxes + low * 2), tl.load(boxes + low * 2 + 1)
+        x = (first & 0xFFFF) + rank % columns * _TILE + lane % _TILE
+        y = (first >> 16) + rank // columns * _TILE + lane // _TILE
+        use = (x < width) & (y < height)
+        place = keys + (view * height + y) * width + x
+        held = tl.load(place, use, -1)
+        corner, matrix = corners + face * 12, matrices + view * 16
+        a, b = _clip(corner, matrix, True), _clip(corner + 3, matrix, True)
+        c, d = _clip(corner + 6, matrix, True), _clip(corner + 9, matrix, True)
+        px, py = x.to(tl.int64) << BITS, y.to(tl.int64) << BITS
+        key = tl.minimum(
+            _triangle(a, b, c, px, py, 1 + 2 * face, width, height, BITS, ID_BITS),
+            _triangle(a, c, d, px, py, 2 + 2 * face, width, height, BITS, ID_BITS),
+        )
+        tl.atomic_min(place, key, mask=use & (key < held), sem="relaxed")
+
+
+@triton.jit
+def _triangle(a, b, c, px, py, number, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr):
+    """Returns the keys that a triangle, cut at the near plane, has at the points."""
+    inside = (a[2] >= 0).to(tl.int32) + (b[2] >= 0).to(tl.int32) + (c[2] >= 0).to(tl.int32)
+    p, q, r = _snap(a, width, height, 1 << BITS), _snap(b, width, height, 1 << BITS), _snap(c, width, height, 1 << BITS)
+    key = tl.full(px.shape, _CLEARED, tl.int64)
+    if inside == 3:
+        key = _key(p, q, r, px, py, number, ID_BITS)
+    elif inside > 0:
+        key = _cut(a, b, c, p, q, r, px, py, number, width, height, BITS, ID_BITS)
+    return key
+
+
+@triton.jit
+def _cut(a, b, c, p, q, r, px, py, number, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr):
+    """Returns the keys of what the near plane leaves of a triangle: three corners, or four where one is cut off."""
+    in_a, in_b, in_c = a[2] >= 0, b[2] >= 0, c[2] >= 0
+    ab, bc = _meet(a, b, width, height, 1 << BITS), _meet(b, c, width, height, 1 << BITS)
+    ca = _meet(c, a, width, height, 1 << BITS)
+    first = _pick(in_a, p, _pick(in_b, ab, bc))
+    second = _pick(in_b, q, _pick(in_a, ab, r))
+    third = _pick(in_b, _pick(in_c, r, bc), _pick(in_a & in_c, bc, ca))
+    fourth = _pick(in_a & (in_b == 0), r, ca)
+    key = _key(first, second, third, px, py, number, ID_BITS)
+    four = in_a.to(tl.int32) + in_b.to(tl.int32) + in_c.to(tl.int32) == 2
+    return tl.where(four, tl.minimum(key, _key(first, third, fourth, px, py, number, ID_BITS)), key)
+
+
+@triton.jit
+def _key(p, q, r, px, py, number, ID_BITS: tl.constexpr):
+    """Returns depth and id of a triangle where it covers the points, and the key of a cleared buffer elsewhere.
+
+    Seen from behind or edge-on a triangle covers nothing: its edge functions add up to its area, which is not positive.
+    """
+    area = ((r[0] - p[0]) * (q[1] - p[1]) - (q[0] - p[0]) * (r[1] - p[1])).to(tl.float64)
+    per_x = ((r[2] - p[2]) * (q[1] - p[1]) - (q[2] - p[2]) * (r[1] - p[1])) / area
+    per_y = ((q[2] - p[2]) * (r[0] - p[0]) - (r[2] - p[2]) * (q[0] - p[0])) / area
+    z = (p[2] + per_y * (py - p[1])) + per_x * (px - p[0])
+    covers = _inside(px, py, p, q) & _inside(px, py, q, r) & _inside(px, py, r, p) & (z < 1.0)
+    depth = (tl.maximum(tl.where(covers, z, 1.0), 0.0) * (1 << (62 - ID_BITS))).to(tl.int64)
+    return tl.where(covers, (depth << ID_BITS) | number, _CLEARED)
+
+
+@triton.jit
+def _inside(px, py, a, b):
+    edge = (px - a[0]) * (b[1] - a[1]) - (py - a[1]) * (b[0] - a[0])
+    return edge >= tl.where((b[1] > a[1]) | ((b[1] == a[1]) & (b[0] < a[0])), 0, 1)  # top-left rule
