@@ -1,7 +1,7 @@
-"""Finds each block's material from posed pictures, by gradient descent on all visible blocks' logits at once.
+"""Finds each block's material from posed pictures: outright where the loss allows it, else by gradient descent.
 
-Visibility is found once per view. A step then is: soft-max the logits, compute the loss of the blended face colours,
-take the gradient, let Adam move the logits. The final assignment is the likeliest material, without any sampling.
+Visibility is found once per view. A loss that is a sum over pixels then comes down to a table of what each material
+costs in each visible block, whose best assignment is its row-wise minimum.
 """
 
 from __future__ import annotations
@@ -14,41 +14,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from blockcore.descent import Descent, Progress, lean_towards, starting_logits
 from blockcore.device import choose_device
 from blockcore.errors import Cancelled, SceneError
-from blockcore.losses import Objective, choose_objective
+from blockcore.losses import choose_objective
 from blockcore.scene import BlockScene, View
 from blockcore.settings import OptimizeSettings
-from blockcore.shading import best_materials, gumbel_noise, material_probabilities, radiance_of
-from blockcore.statistics import face_statistics
-from blockcore.visibility import choose_rasterizer, rasterize
+from blockcore.shading import best_materials, radiance_of
+from blockcore.solve import assignment_cost, cheapest_materials, confidence_margins, least_cost, optimality_gap
+from blockcore.statistics import FaceStatistics, cost_table, face_statistics
+from blockcore.visibility import Visibility, choose_rasterizer, rasterize
 from blockcore.visible import VisibleFaces, visible_faces
 
-_CONFIDENT = 0.99  # a block whose likeliest material has this share will not change its mind
-_LOOK_EVERY = 10  # steps between two looks at what changed; a look costs more than a small step
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """How far an optimisation is.
-
-    Attributes:
-        step: steps taken.
-        steps: the most that will be taken.
-        loss: mean squared error per pixel and channel of the last step, of values in 0…1.
-        temperature: of the last step.
-        seconds: since the optimisation began.
-        changed: blocks whose best material is another than at the last report.
-        materials: (N,) int32, the assignment as it stands.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    temperature: float
-    seconds: float
-    changed: int
-    materials: npt.NDArray[np.int32]
+__all__ = ["Descent", "OptimizeResult", "Progress", "optimize_materials", "views_with_target"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +37,15 @@ class OptimizeResult:
         initial: (N,) int32, the assignment it started from.
         materials: (N,) int32, the assignment it found; unseen blocks keep the scene's material.
         visible_blocks: (V,) int64, indices of the blocks that some view shows.
-        steps: steps taken.
+        margins: (V,) float64, how clearly the pictures speak for the material of each of those; see
+            ``solve.confidence_margins``.
+        method: ``"solve"`` or ``"gradient"``.
+        loss: mean squared error per pixel and channel of the assignment found, of values in 0…1.
+        optimality_gap: how far that is above the least possible, relative to it; see ``solve.optimality_gap``.
+        steps: steps taken; solving is one.
         seconds: wall time, visibility included.
         losses: loss of each step.
-        temperatures: temperature of each step.
+        temperatures: temperature of each step; 0 where one material per block was compared.
         device: where tensors lived.
         rasterizer: what filled the visibility.
     """
@@ -70,6 +53,10 @@ class OptimizeResult:
     initial: npt.NDArray[np.int32]
     materials: npt.NDArray[np.int32]
     visible_blocks: npt.NDArray[np.int64]
+    margins: npt.NDArray[np.float64]
+    method: str
+    loss: float
+    optimality_gap: float
     steps: int
     seconds: float
     losses: tuple[float, ...]
@@ -96,7 +83,7 @@ def optimize_materials(
         The assignment found, and how.
 
     Raises:
-        SceneError: there is no block or no view with a target.
+        SceneError: there is no block, no view with a target, or no pixel of a target that counts.
         BackendError: the device or rasteriser asked for is not to be had.
         Cancelled: ``cancelled`` said so.
     """
@@ -109,14 +96,31 @@ def optimize_materials(
     radiance = radiance_of(scene.palette, scene.lighting, device, torch.float64)
     targets = [view.target for view in views if view.target is not None]
     statistics = face_statistics(visible, targets, scene.lighting.background)
-    objective = choose_objective(settings, visible, statistics, radiance, targets)
-    descent = Descent(scene, settings, visible, objective, began)
-    initial = descent.materials()
-    losses, temperatures = descent.run(progress, cancelled)
-    return OptimizeResult(
-        initial=initial,
-        materials=descent.materials(),
+    if not statistics.pixels:
+        raise SceneError("targets: every pixel is masked; make the parts to be compared opaque")
+    costs = cost_table(visible, statistics, radiance)
+    start = starting_logits(scene, settings, visible, torch.Generator().manual_seed(settings.seed))
+    if settings.init == "solve":
+        start = lean_towards(cheapest_materials(costs), len(scene.palette)).to(device)
+    initial = best_materials(start)
+    if settings.method == "gradient":
+        objective = choose_objective(settings, visible, statistics, radiance, targets)
+        descent = Descent(scene, settings, visible, objective, began, start)
+        losses, temperatures = descent.run(progress, cancelled)
+        best = best_materials(descent.logits)
+    else:
+        best = cheapest_materials(costs)
+        losses, temperatures = [_mean_loss(costs, best, statistics)], [0.0]
+    result = OptimizeResult(
+        initial=_everywhere(scene, visible, initial),
+        materials=_everywhere(scene, visible, best),
         visible_blocks=visible.blocks.cpu().numpy(),
+        margins=confidence_margins(costs, best, _pixels_of_blocks(visible, statistics)).cpu().numpy(),
+        method="gradient" if settings.method == "gradient" else "solve",
+        loss=_mean_loss(costs, best, statistics),
+        optimality_gap=optimality_gap(
+            assignment_cost(costs, best) + statistics.outside, least_cost(costs) + statistics.outside, statistics.pixels
+        ),
         steps=len(losses),
         seconds=time.perf_counter() - began,
         losses=tuple(losses),
@@ -124,6 +128,30 @@ def optimize_materials(
         device=str(device),
         rasterizer=rasterizer,
     )
+    if progress is not None and result.method == "solve":
+        changed = int((best != initial).sum())
+        progress(Progress(1, 1, result.loss, 0.0, result.seconds, changed, result.materials))
+    return result
+
+
+def planned_steps(settings: OptimizeSettings) -> int:
+    """Returns the most steps that these settings take."""
+    return settings.steps if settings.method == "gradient" else 1
+
+
+def _everywhere(scene: BlockScene, visible: VisibleFaces, materials: torch.Tensor) -> npt.NDArray[np.int32]:
+    """Returns materials (V,) of visible blocks as those of all blocks, (N,); the others keep the scene's."""
+    every = scene.materials.copy()
+    every[visible.blocks.cpu().numpy()] = materials.cpu().numpy()
+    return every
+
+
+def _mean_loss(costs: torch.Tensor, materials: torch.Tensor, statistics: FaceStatistics) -> float:
+    return (assignment_cost(costs, materials) + statistics.outside) / (3 * statistics.pixels)
+
+
+def _pixels_of_blocks(visible: VisibleFaces, statistics: FaceStatistics) -> torch.Tensor:
+    return statistics.count.new_zeros(len(visible.blocks)).index_add_(0, visible.block, statistics.count)
 
 
 def views_with_target(scene: BlockScene) -> list[View]:
@@ -152,89 +180,15 @@ def _look(
     for view in views:
         if cancelled is not None and cancelled():
             raise Cancelled("optimisation cancelled")
-        seen += rasterize(faces, [view.camera], rasterizer)
+        (visibility,) = rasterize(faces, [view.camera], rasterizer)
+        seen.append(_unmasked(visibility, view))
     return visible_faces(faces, seen, device)
 
 
-class Descent:
-    """Logits on their way down."""
-
-    def __init__(
-        self,
-        scene: BlockScene,
-        settings: OptimizeSettings,
-        visible: VisibleFaces,
-        objective: Objective,
-        began: float,
-    ) -> None:
-        self.scene, self.settings, self.visible, self.objective = scene, settings, visible, objective
-        self.began = began
-        self.generator = torch.Generator().manual_seed(settings.seed)
-        self.logits = torch.nn.Parameter(_start(scene, settings, visible, self.generator))
-        # Blocks of one pixel have gradients far below Adam's usual epsilon; each must move as fast as the others.
-        self.adam = torch.optim.Adam([self.logits], lr=settings.learning_rate, eps=1e-15)
-
-    def run(
-        self, progress: Callable[[Progress], None] | None, cancelled: Callable[[], bool] | None
-    ) -> tuple[list[float], list[float]]:
-        """Steps until nothing changes any more; returns the losses and temperatures."""
-        steps = self.settings.steps
-        temperatures = temperature_schedule(self.settings)
-        losses: list[torch.Tensor] = []
-        best, settled_since = best_materials(self.logits), 0
-        for step, temperature in enumerate(temperatures, start=1):
-            if cancelled is not None and cancelled():
-                raise Cancelled("optimisation cancelled")
-            losses.append(self.step(temperature))
-            if step % _LOOK_EVERY and step != steps:
-                continue
-            now = best_materials(self.logits)
-            changed = int((now != best).sum())
-            best, settled_since = now, step if changed else settled_since
-            if progress is not None:
-                loss, seconds = float(losses[-1]), time.perf_counter() - self.began
-                progress(Progress(step, steps, loss, temperature, seconds, changed, self.materials()))
-            if self._settled(step - settled_since, temperature):
-                break
-        return torch.stack(losses).tolist(), temperatures[: len(losses)]
-
-    def step(self, temperature: float) -> torch.Tensor:
-        """Takes one step; returns the loss it saw, without waiting for the device."""
-        noise = None
-        if self.settings.relaxation == "gumbel":
-            noise = gumbel_noise(self.logits.shape, self.generator, torch.float32).to(self.logits.device)
-        self.adam.zero_grad(set_to_none=True)
-        shares = material_probabilities(self.logits, temperature, self.settings.hard, noise)
-        loss = self.objective(shares)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.adam.step()
-        return self.objective.mean(loss.detach())
-
-    def materials(self) -> npt.NDArray[np.int32]:
-        """The assignment as it stands, (N,) int32; unseen blocks keep the scene's."""
-        materials = self.scene.materials.copy()
-        materials[self.visible.blocks.cpu().numpy()] = best_materials(self.logits).cpu().numpy()
-        return materials
-
-    def _settled(self, steps_unchanged: int, temperature: float) -> bool:
-        if self.settings.patience == 0 or steps_unchanged < self.settings.patience:
-            return False
-        shares = material_probabilities(self.logits.detach(), temperature)
-        return bool((shares.amax(dim=1) > _CONFIDENT).all())
-
-
-def temperature_schedule(settings: OptimizeSettings) -> list[float]:
-    """Returns the temperature of each step: geometric from start to end."""
-    return [float(t) for t in np.geomspace(settings.temperature_start, settings.temperature_end, settings.steps)]
-
-
-def _start(
-    scene: BlockScene, settings: OptimizeSettings, visible: VisibleFaces, generator: torch.Generator
-) -> torch.Tensor:
-    shape = (len(visible.blocks), len(scene.palette))
-    random = settings.init == "random"
-    logits = torch.randn(shape, generator=generator) if random else torch.zeros(shape)
-    if settings.init == "map":
-        materials = torch.tensor(scene.materials, dtype=torch.int64)[visible.blocks.cpu()]
-        logits[torch.arange(shape[0]), materials] = 3.0
-    return logits.to(visible.device)
+def _unmasked(visibility: Visibility, view: View) -> Visibility:
+    """Takes away what the target's mask hides: a block that shows nowhere else is as good as unseen."""
+    if view.target is None or view.target.shape[2] == 3:
+        return visibility
+    hidden = torch.as_tensor(view.target[..., 3] == 0)
+    ids = torch.as_tensor(visibility.triangle_id)
+    return Visibility(torch.where(hidden.to(ids.device), 0, ids))

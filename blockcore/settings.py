@@ -9,11 +9,21 @@ from typing import Any
 
 from blockcore.errors import SettingsError
 
-INITS = ("random", "uniform", "map")
+METHODS = ("auto", "solve", "gradient")
+INITS = ("random", "uniform", "map", "solve")
 RELAXATIONS = ("softmax", "gumbel")
 OBJECTIVES = ("auto", "statistics", "pixels")
 DEVICES = ("auto", "cpu", "cuda")
 RASTERIZERS = ("auto", "cpu", "nvdiffrast", "reference")
+CHOICES = {
+    "method": METHODS,
+    "relaxation": RELAXATIONS,
+    "objective": OBJECTIVES,
+    "init": INITS,
+    "device": DEVICES,
+    "rasterizer": RASTERIZERS,
+}
+"""The settings that are one of a few words, and those words."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,8 @@ class OptimizeSettings:
     """How to look for the materials.
 
     Attributes:
+        method: ``"solve"`` finds the best assignment outright, which a loss that is a sum over pixels allows;
+            ``"gradient"`` descends; ``"auto"`` solves where that can be done.
         steps: the most optimisation steps taken.
         learning_rate: Adam's step size, in logits.
         relaxation: ``"softmax"`` blends the materials of a block by their probability; ``"gumbel"`` adds Gumbel noise
@@ -33,13 +45,15 @@ class OptimizeSettings:
             loss of the blend, which a mixture of wrong materials can satisfy.
         objective: how the loss is computed: ``"statistics"`` (exact sums per face, needs a squared loss),
             ``"pixels"`` (pictures compared pixel by pixel), or ``"auto"``, which takes statistics where exact.
-        init: where the logits start: ``"random"``, ``"uniform"`` or ``"map"`` (the scene's own materials).
+        init: where the logits start: ``"random"``, ``"uniform"``, ``"map"`` (the scene's own materials) or ``"solve"``
+            (what solving finds).
         seed: of everything random.
         patience: stop when no block changed its best material for this many steps; 0 never stops early.
         device: where tensors live: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"nvdiffrast"`` or ``"reference"``.
     """
 
+    method: str = "auto"
     steps: int = 300
     learning_rate: float = 0.3
     relaxation: str = "softmax"
@@ -55,7 +69,7 @@ class OptimizeSettings:
     rasterizer: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise SettingsError(f"{name} {getattr(self, name)!r} is not one of {', '.join(choices)}")
         for name, (low, high) in _RANGES.items():
@@ -86,13 +100,6 @@ class OptimizeSettings:
         return OptimizeSettings(**values)
 
 
-_CHOICES = {
-    "relaxation": RELAXATIONS,
-    "objective": OBJECTIVES,
-    "init": INITS,
-    "device": DEVICES,
-    "rasterizer": RASTERIZERS,
-}
 _RANGES: dict[str, tuple[float, float]] = {
     "steps": (1, 100_000),
     "learning_rate": (1e-6, 1e3),

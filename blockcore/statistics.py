@@ -16,6 +16,8 @@ import torch
 
 from blockcore.visible import VisibleFaces
 
+_ROWS = 1 << 14  # faces at a time: keeps what a large palette needs besides the table itself small
+
 
 @dataclass(frozen=True, eq=False)
 class FaceStatistics:
@@ -81,9 +83,15 @@ def cost_table(visible: VisibleFaces, statistics: FaceStatistics, radiance: torc
         (V, M) float64: summed over the block's pixels and RGB. Picking one material per block makes a picture whose
         squared loss is the sum of the picked entries and ``statistics.outside``.
     """
-    shown = radiance.clamp(0.0, 1.0)[:, visible.direction].double()
-    per_face = (statistics.count[None, :, None] * shown**2 - 2.0 * shown * statistics.total + statistics.square).sum(
-        dim=2
-    )
-    costs = per_face.new_zeros(len(visible.blocks), len(radiance))
-    return costs.index_add_(0, visible.block, per_face.T)
+    shown = radiance.double().clamp(0.0, 1.0)
+    costs = shown.new_zeros(len(visible.blocks), len(shown))
+    moments = torch.cat([statistics.count[:, None], -2.0 * statistics.total], dim=1)
+    constant = statistics.square.sum(dim=1, keepdim=True)
+    # A block has at most one face of a direction, so no two rows of one pass meet in the same block.
+    for direction in range(shown.shape[1]):
+        faces = (visible.direction == direction).nonzero()[:, 0]
+        colors = shown[:, direction]
+        for some in torch.split(faces, _ROWS):
+            unit = torch.cat([colors.square().sum(dim=1, keepdim=True), colors], dim=1)
+            costs[visible.block[some]] += torch.addmm(constant[some], moments[some], unit.T)
+    return costs

@@ -11,19 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from blockcore.errors import SettingsError
 from blockcore.files import finite, write_json
-from blockcore.settings import DEVICES, INITS, OBJECTIVES, RASTERIZERS, RELAXATIONS, OptimizeSettings
+from blockcore.settings import CHOICES, DEVICES, RASTERIZERS, OptimizeSettings
 
 if TYPE_CHECKING:
     from blockcore.scene import BlockScene
 
-_CHOICES = {
-    "relaxation": RELAXATIONS,
-    "objective": OBJECTIVES,
-    "init": INITS,
-    "device": DEVICES,
-    "rasterizer": RASTERIZERS,
-}
 _HELP = {
+    "method": "find the best assignment outright, or descend to it",
     "steps": "most steps taken",
     "learning_rate": "Adam's step size",
     "relaxation": "how a block blends its materials",
@@ -79,7 +73,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         if isinstance(field.default, bool):
             parser.add_argument(option, action="store_true", default=None, help=text)
         else:
-            parser.add_argument(option, type=type(field.default), choices=_CHOICES.get(field.name), help=text)
+            parser.add_argument(option, type=type(field.default), choices=CHOICES.get(field.name), help=text)
 
 
 def settings_of(args: argparse.Namespace) -> OptimizeSettings:

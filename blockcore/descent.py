@@ -1,0 +1,141 @@
+"""Gradient descent on all visible blocks' logits at once.
+
+A step is: soft-max the logits, compute the loss of the blended face colours, take the gradient, let Adam move the
+logits. The final assignment is the likeliest material, without any sampling.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from blockcore.errors import Cancelled
+from blockcore.losses import Objective
+from blockcore.scene import BlockScene
+from blockcore.settings import OptimizeSettings
+from blockcore.shading import best_materials, gumbel_noise, material_probabilities
+from blockcore.visible import VisibleFaces
+
+_CONFIDENT = 0.99  # a block whose likeliest material has this share will not change its mind
+_LOOK_EVERY = 10  # steps between two looks at what changed; a look costs more than a small step
+_HEAD_START = 3.0  # logit of the material a block starts with
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """How far an optimisation is.
+
+    Attributes:
+        step: steps taken.
+        steps: the most that will be taken.
+        loss: mean squared error per pixel and channel of the last step, of values in 0…1.
+        temperature: of the last step.
+        seconds: since the optimisation began.
+        changed: blocks whose best material is another than at the last report.
+        materials: (N,) int32, the assignment as it stands.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    temperature: float
+    seconds: float
+    changed: int
+    materials: npt.NDArray[np.int32]
+
+
+class Descent:
+    """Logits on their way down."""
+
+    def __init__(
+        self,
+        scene: BlockScene,
+        settings: OptimizeSettings,
+        visible: VisibleFaces,
+        objective: Objective,
+        began: float,
+        start: torch.Tensor | None = None,
+    ) -> None:
+        self.scene, self.settings, self.visible, self.objective = scene, settings, visible, objective
+        self.began = began
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        drawn = starting_logits(scene, settings, visible, self.generator)
+        self.logits = torch.nn.Parameter(drawn if start is None else start)
+        # Blocks of one pixel have gradients far below Adam's usual epsilon; each must move as fast as the others.
+        self.adam = torch.optim.Adam([self.logits], lr=settings.learning_rate, eps=1e-15)
+
+    def run(
+        self, progress: Callable[[Progress], None] | None, cancelled: Callable[[], bool] | None
+    ) -> tuple[list[float], list[float]]:
+        """Steps until nothing changes any more; returns the losses and temperatures."""
+        steps = self.settings.steps
+        temperatures = temperature_schedule(self.settings)
+        losses: list[torch.Tensor] = []
+        best, settled_since = best_materials(self.logits), 0
+        for step, temperature in enumerate(temperatures, start=1):
+            if cancelled is not None and cancelled():
+                raise Cancelled("optimisation cancelled")
+            losses.append(self.step(temperature))
+            if step % _LOOK_EVERY and step != steps:
+                continue
+            now = best_materials(self.logits)
+            changed = int((now != best).sum())
+            best, settled_since = now, step if changed else settled_since
+            if progress is not None:
+                loss, seconds = float(losses[-1]), time.perf_counter() - self.began
+                progress(Progress(step, steps, loss, temperature, seconds, changed, self.materials()))
+            if self._settled(step - settled_since, temperature):
+                break
+        return torch.stack(losses).tolist(), temperatures[: len(losses)]
+
+    def step(self, temperature: float) -> torch.Tensor:
+        """Takes one step; returns the loss it saw, without waiting for the device."""
+        noise = None
+        if self.settings.relaxation == "gumbel":
+            noise = gumbel_noise(self.logits.shape, self.generator, torch.float32).to(self.logits.device)
+        self.adam.zero_grad(set_to_none=True)
+        shares = material_probabilities(self.logits, temperature, self.settings.hard, noise)
+        loss = self.objective(shares)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.adam.step()
+        return self.objective.mean(loss.detach())
+
+    def materials(self) -> npt.NDArray[np.int32]:
+        """The assignment as it stands, (N,) int32; unseen blocks keep the scene's."""
+        materials = self.scene.materials.copy()
+        materials[self.visible.blocks.cpu().numpy()] = best_materials(self.logits).cpu().numpy()
+        return materials
+
+    def _settled(self, steps_unchanged: int, temperature: float) -> bool:
+        if self.settings.patience == 0 or steps_unchanged < self.settings.patience:
+            return False
+        shares = material_probabilities(self.logits.detach(), temperature)
+        return bool((shares.amax(dim=1) > _CONFIDENT).all())
+
+
+def temperature_schedule(settings: OptimizeSettings) -> list[float]:
+    """Returns the temperature of each step: geometric from start to end."""
+    return [float(t) for t in np.geomspace(settings.temperature_start, settings.temperature_end, settings.steps)]
+
+
+def starting_logits(
+    scene: BlockScene, settings: OptimizeSettings, visible: VisibleFaces, generator: torch.Generator
+) -> torch.Tensor:
+    """Returns the (V, M) float32 logits that ``settings.init`` asks for, on the device of ``visible``."""
+    shape = (len(visible.blocks), len(scene.palette))
+    if settings.init == "map":
+        return lean_towards(torch.tensor(scene.materials, dtype=torch.int64)[visible.blocks.cpu()], shape[1]).to(
+            visible.device
+        )
+    logits = torch.randn(shape, generator=generator) if settings.init == "random" else torch.zeros(shape)
+    return logits.to(visible.device)
+
+
+def lean_towards(materials: torch.Tensor, count: int) -> torch.Tensor:
+    """Returns (V, ``count``) float32 logits that prefer the given materials, (V,) int64."""
+    return _HEAD_START * torch.nn.functional.one_hot(materials, count).float()

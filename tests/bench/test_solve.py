@@ -1,0 +1,45 @@
+"""How long solving takes and what memory it needs. Run these alone: other load on the machine would be measured too."""
+
+import json
+import subprocess
+import sys
+import time
+
+from blockcore.optimize import optimize_materials
+from blockcore.settings import OptimizeSettings
+from tests.captures import captured
+
+LARGE = """
+import json, resource, time, torch
+from blockcore.solve import cheapest_materials
+from blockcore.statistics import FaceStatistics, cost_table
+from blockcore.visible import VisibleFaces
+
+draw = torch.Generator().manual_seed(0)
+blocks, per = 100_000, 3
+direction = torch.rand(blocks, 6, generator=draw).argsort(dim=1)[:, :per].reshape(-1)
+block = torch.arange(blocks).repeat_interleave(per)
+count = torch.randint(1, 50, (len(block),), generator=draw).double()
+total = torch.rand(len(block), 3, generator=draw).double() * count[:, None]
+statistics = FaceStatistics(count, total, total.square() / count[:, None], 0.0, int(count.sum()))
+radiance = torch.rand(257, 6, 3, generator=draw).double()
+began = time.perf_counter()
+cheapest_materials(cost_table(VisibleFaces(torch.arange(blocks), block, direction, ()), statistics, radiance))
+seconds = time.perf_counter() - began
+print(json.dumps({"seconds": seconds, "bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+"""
+
+
+def test_hills_are_solved_at_once():
+    scene, settings = captured(2), OptimizeSettings(method="solve", device="cpu")
+    optimize_materials(scene, settings)
+    began = time.perf_counter()
+    optimize_materials(scene, settings)
+    assert time.perf_counter() - began <= 1.5
+
+
+def test_a_large_palette_and_many_blocks():
+    done = subprocess.run([sys.executable, "-c", LARGE], check=True, capture_output=True, text=True)
+    figures = json.loads(done.stdout)
+    assert figures["seconds"] <= 5.0
+    assert figures["bytes"] <= 2e9
