@@ -70,7 +70,7 @@ class Cubes:
         if self.emitters.count(name) == 1:
             return f"object {name!r}"
         x, y, z = self.matrices[cube, :3, 3].tolist()
-        return f"object {name!r}, its cube at ({x:.4g}, {y:.4g}, {z:.4g}),"
+        return f"the cube of object {name!r} at ({x:.4g}, {y:.4g}, {z:.4g})"
 
 
 def find_cubes(source: Any) -> Cubes:
@@ -166,7 +166,6 @@ def cube_slots(mesh: Any) -> tuple[int, int, int]:
 
 def _why_none(source: Any, members: set[str]) -> str:
     what = "collection" if isinstance(source, bpy.types.Collection) else "object"
-    hidden = sum(not obj.visible_get() for obj in bpy.context.scene.objects if obj.name_full in members)
-    if hidden:
-        return f"{what} {source.name!r}: has no visible cube, {hidden} of its objects are hidden; show them"
+    if any(not obj.visible_get() for obj in bpy.context.scene.objects if obj.name_full in members):
+        return f"{what} {source.name!r}: has no visible cube; show its hidden objects, or choose another"
     return f"{what} {source.name!r}: has no cube; put the cubes there, or choose another collection or object"

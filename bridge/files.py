@@ -45,6 +45,9 @@ def save_file(path: Path | str) -> None:
     fresh = path.with_name(f".{path.stem}.{os.getpid()}.blend")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BlockcoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    try:
         with _quiet():
             bpy.ops.wm.save_as_mainfile(filepath=str(fresh), compress=True, copy=True, check_existing=False)
         fresh.replace(path)

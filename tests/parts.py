@@ -16,12 +16,15 @@ import pytest
 
 
 def need(part: str) -> None:
-    """Returns if ``part`` is here; else skips the running test, or fails it if the part is required."""
+    """Returns if ``part`` is here; else skips the running test, or fails it if the part is required.
+
+    At the top of a test module it does the same to the whole module.
+    """
     if _is_here(part):
         return
     if part in os.environ.get("BLOCKCORE_REQUIRE", "").split(","):
         pytest.fail(f"{part} is not to be had here, and BLOCKCORE_REQUIRE asks for it", pytrace=False)
-    pytest.skip(f"{part} is not to be had here")
+    pytest.skip(f"{part} is not to be had here", allow_module_level=True)
 
 
 def chromium() -> str | None:

@@ -1,0 +1,194 @@
+"""Cameras: the bridge's matrices against Blender's own, and the way back."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+
+from blockcore.camera import Camera, orthographic, perspective
+from blockcore.errors import BlockcoreError, CameraError
+from blockcore.scene import BlockScene, View
+from bridge.convert import TO_BLENDER, Frame, Lens, lens_of, projection
+from tests.captures import captured
+from tests.parts import need
+
+need("bpy")
+
+import bpy  # noqa: E402
+from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
+from mathutils import Vector  # noqa: E402
+
+from bridge.build import build  # noqa: E402
+from bridge.extract import extract, find_camera, read_camera  # noqa: E402
+from tests.bpy import scenes  # noqa: E402
+
+FRAMES = [Frame(640, 400), Frame(400, 640), Frame(512, 512), Frame(300, 300, 1.0, 2.5), Frame(500, 200, 3.0, 1.0)]
+SHIFTS = [(0.0, 0.0), (0.13, -0.21)]
+Way = tuple[str, str, tuple[float, float], Frame]
+
+
+def ways(type_: str, fit: str) -> list[Way]:
+    return [(type_, fit, shift, frame) for shift, frame in product(SHIFTS, FRAMES)]
+
+
+FITS = list(product(("PERSP", "ORTHO"), ("AUTO", "HORIZONTAL", "VERTICAL")))
+every_fit = pytest.mark.parametrize(("type_", "fit"), FITS)
+
+
+def posed(type_: str, fit: str, shift: tuple[float, float], frame: Frame) -> object:
+    camera = bpy.context.scene.objects.get("Camera") or scenes.camera()
+    data = camera.data
+    data.type, data.sensor_fit = type_, fit
+    data.sensor_width, data.sensor_height, data.lens, data.ortho_scale = 30.0, 22.0, 41.0, 7.5
+    data.shift_x, data.shift_y = shift
+    data.clip_start, data.clip_end = 0.4, 90.0
+    render = bpy.context.scene.render
+    scenes.picture_size(frame.width, frame.height)
+    render.pixel_aspect_x, render.pixel_aspect_y = frame.pixel_aspect_x, frame.pixel_aspect_y
+    bpy.context.view_layer.update()
+    return camera
+
+
+@every_fit
+def test_projection_is_blenders(type_: str, fit: str) -> None:
+    for way in ways(type_, fit):
+        camera, frame = posed(*way), way[3]
+        found = read_camera(camera, np.eye(4))
+        size = {"x": frame.width, "y": frame.height}
+        aspect = {"scale_x": frame.pixel_aspect_x, "scale_y": frame.pixel_aspect_y}
+        own = np.array(camera.calc_matrix_camera(bpy.context.evaluated_depsgraph_get(), **size, **aspect))
+        np.testing.assert_allclose(found.proj[[0, 1, 3]], own[[0, 1, 3]], atol=1e-6)
+        if type_ == "PERSP":
+            np.testing.assert_allclose(found.proj, own, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found.view, np.linalg.inv(np.array(camera.matrix_world)), atol=1e-5)
+
+
+@every_fit
+def test_points_land_where_blender_puts_them(type_: str, fit: str) -> None:
+    points = np.random.default_rng(1).uniform(-2.0, 2.0, (20, 3))
+    for way, point in product(ways(type_, fit), points):
+        camera = posed(*way)
+        found = read_camera(camera, TO_BLENDER)
+        x, y, depth = world_to_camera_view(bpy.context.scene, camera, Vector(point))
+        world = np.linalg.inv(TO_BLENDER) @ (*point, 1.0)
+        clip = found.proj @ found.view @ world
+        np.testing.assert_allclose(clip[:2] / clip[3] * 0.5 + 0.5, (x, y), atol=1e-5)
+        assert math.isclose(-(found.view @ world)[2], depth, abs_tol=1e-5)
+
+
+def test_orthographic_depth_fills_the_clip_volume() -> None:
+    lens = Lens(type="ORTHO", clip_start=0.5, clip_end=20.0)
+    near, far = (projection(lens, Frame(10, 10)) @ (0.0, 0.0, z, 1.0) for z in (-0.5, -20.0))
+    assert near[2] == pytest.approx(0.0, abs=1e-12)
+    assert far[2] == pytest.approx(1.0)
+
+
+@every_fit
+def test_lens_comes_back(type_: str, fit: str) -> None:
+    for _, _, (shift_x, shift_y), frame in ways(type_, fit):
+        lens = Lens(type_, 41.0, 30.0, 22.0, fit, 7.5, shift_x, shift_y, 0.4, 90.0)
+        camera = Camera(np.eye(4), projection(lens, frame), frame.width, frame.height)
+        back_lens, back_frame, back = lens_of(camera)
+        assert back == 0.0
+        np.testing.assert_allclose(projection(back_lens, back_frame), camera.proj, rtol=1e-12, atol=1e-12)
+
+
+def test_cameras_come_back_from_blender() -> None:
+    rng = np.random.default_rng(5)
+    views = []
+    for i in range(6):
+        turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+        turn *= np.linalg.det(turn)
+        view = np.eye(4)
+        view[:3, :3], view[:3, 3] = turn, rng.uniform(-50.0, 50.0, 3)
+        proj = orthographic(12.0, 9.0, 1.0, 80.0) if i % 2 else perspective(1.0, 4 / 3, 0.1, 500.0)
+        proj[:2, 3 if i % 2 else 2] = 0.1 * i, -0.05 * i
+        views.append(View(Camera(view, proj, 400, 300, f"cam {i}"), np.full((300, 400, 3), i, np.uint8)))
+    village = captured(1)
+    build(BlockScene(village.grid, village.materials, views=tuple(views)))
+    for before, after in zip(views, extract().views, strict=True):
+        np.testing.assert_allclose(after.camera.view, before.camera.view, atol=1e-5)
+        np.testing.assert_allclose(after.camera.proj, before.camera.proj, atol=1e-5)
+        assert after.camera.name == before.camera.name
+        assert np.array_equal(after.target, before.target)
+
+
+def test_orthographic_camera_that_sees_behind_itself_moves_back() -> None:
+    village = captured(1)
+    camera = Camera(np.eye(4), orthographic(10.0, 10.0, -30.0, 30.0), 64, 64)
+    build(BlockScene(village.grid, village.materials, views=(View(camera),)))
+    after = extract(need_targets=False).views[0].camera
+    np.testing.assert_allclose(after.proj @ after.view, camera.proj @ camera.view, atol=1e-5)
+
+
+def test_resolution_percentage_counts() -> None:
+    camera = scenes.camera()
+    scenes.picture_size(1001, 333, 50)
+    found = read_camera(camera, np.eye(4))
+    assert (found.width, found.height) == (500, 166)
+
+
+def test_scale_of_a_camera_does_not_count() -> None:
+    camera = scenes.camera()
+    bpy.context.view_layer.update()
+    before = read_camera(camera, np.eye(4))
+    camera.scale = (2.0, 3.0, 0.5)
+    bpy.context.view_layer.update()
+    np.testing.assert_allclose(read_camera(camera, np.eye(4)).view, before.view, atol=1e-6)
+
+
+def test_constraints_and_hidden_eyes_count() -> None:
+    camera, aim = scenes.camera(), scenes.add(None, "Aim", (0.0, 0.0, 0.0), bpy.context.scene.collection)
+    camera.constraints.new("TRACK_TO").target = aim
+    camera.hide_set(True)
+    bpy.context.view_layer.update()
+    x, y, _ = (read_camera(camera, np.eye(4)).view @ (0.0, 0.0, 0.0, 1.0))[:3]
+    assert (x, y) == pytest.approx((0.0, 0.0), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"type": "PANO"}, "is a pano camera"),
+        ({"clip_start": 5.0, "clip_end": 2.0}, "make the start smaller"),
+    ],
+)
+def test_impossible_cameras_are_refused(change: dict[str, object], words: str) -> None:
+    camera = scenes.camera("Eye")
+    for name, value in change.items():
+        setattr(camera.data, name, value)
+    bpy.context.view_layer.update()
+    with pytest.raises(CameraError, match=f"camera 'Eye': .*{words}"):
+        read_camera(camera, np.eye(4))
+
+
+def test_disabled_and_missing_cameras_are_refused() -> None:
+    camera = scenes.camera("Eye")
+    camera.hide_viewport = True
+    bpy.context.view_layer.update()
+    with pytest.raises(BlockcoreError, match="camera 'Eye': is disabled in the viewport"):
+        read_camera(camera, np.eye(4))
+    with pytest.raises(BlockcoreError, match="there is no camera called 'Nose'; the scene has 'Eye'"):
+        find_camera("Nose")
+
+
+@pytest.mark.parametrize("what", ["mirrored view", "skewed projection", "two sizes"])
+def test_cameras_blender_cannot_have_are_refused_before_anything_is_made(what: str) -> None:
+    view, proj, size = np.eye(4), perspective(1.0, 1.0, 0.1, 100.0), 64
+    if what == "mirrored view":
+        view[0, 0] = -1.0
+    elif what == "skewed projection":
+        proj[0, 1] = 0.3
+    else:
+        size = 32
+    village = captured(1)
+    cameras = (
+        Camera(np.eye(4), perspective(1.0, 1.0, 0.1, 100.0), 64, 64, "good"),
+        Camera(view, proj, size, size, "bad"),
+    )
+    with pytest.raises(BlockcoreError, match="'bad'"):
+        build(BlockScene(village.grid, village.materials, views=tuple(View(camera) for camera in cameras)))
+    assert len(bpy.data.objects) == 0

@@ -1,0 +1,142 @@
+"""A capture into a .blend and out of it again, from the command line, with the real engine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blockcore.scene import BlockScene
+from blockcore.webgpu import read_map
+from bridge import cli
+from tests.captures import captured, dataset_path, map_path
+from tests.parts import need
+
+need("bpy")
+
+import bpy  # noqa: E402
+
+from bridge.extract import extract  # noqa: E402
+from bridge.files import open_file  # noqa: E402
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_a_capture_comes_back_from_a_blend(number: int, tmp_path: Path) -> None:
+    wanted = captured(number)
+    arguments = ["import-map", str(map_path(number)), "--dataset", str(dataset_path(number))]
+    assert cli.main([*arguments, "--out", str(tmp_path / "a.blend")]) == 0
+    assert cli.main(["export", str(tmp_path / "a.blend"), "--out", str(tmp_path / "scene")]) == 0
+    found = BlockScene.read(tmp_path / "scene")
+    assert found.grid == wanted.grid
+    assert np.array_equal(found.materials, wanted.materials)
+    assert found.palette == wanted.palette
+    assert found.lighting == wanted.lighting
+    assert len(found.views) == len(wanted.views)
+    for mine, theirs in zip(found.views, wanted.views, strict=True):
+        assert mine.camera.name == theirs.camera.name
+        np.testing.assert_allclose(mine.camera.view, theirs.camera.view, atol=1e-5)
+        np.testing.assert_allclose(mine.camera.proj, theirs.camera.proj, atol=1e-5)
+        assert np.array_equal(mine.target, theirs.target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.blend", "scene"]
+
+
+def test_scrambled_materials_are_found_again(tmp_path: Path) -> None:
+    scrambled, optimized = tmp_path / "in ü.blend", tmp_path / "out.blend"
+    arguments = ["import-map", str(map_path(1)), "--dataset", str(dataset_path(1)), "--scramble", "5"]
+    assert cli.main([*arguments, "--out", str(scrambled)]) == 0
+    open_file(scrambled)
+    before = extract()
+    truth = captured(1).materials
+    assert 0.05 < np.mean(before.materials == truth) < 0.25
+    arguments = ["optimize", str(scrambled), "--report", str(tmp_path / "report"), "--seed", "3"]
+    assert cli.main([*arguments, "--out", str(optimized)]) == 0
+    assert (tmp_path / "report" / "report.html").is_file()
+    open_file(optimized)
+    after = extract()
+    assert after.grid == before.grid
+    assert after.views == before.views
+    seen = _visible_blocks(after)
+    assert np.array_equal(after.materials[seen], truth[seen])
+    unseen = np.setdiff1d(np.arange(len(truth)), seen)
+    assert np.array_equal(after.materials[unseen], before.materials[unseen])
+    assert cli.main(["apply", str(scrambled), str(tmp_path / "report"), "--out", str(tmp_path / "applied.blend")]) == 0
+    open_file(tmp_path / "applied.blend")
+    assert np.array_equal(extract().materials, read_map(tmp_path / "report" / "map.json").materials)
+    assert "Blocks" in bpy.data.objects
+    assert not bpy.data.objects["Blocks"].visible_get()
+
+
+def _visible_blocks(scene: BlockScene) -> np.ndarray:
+    from blockcore.visibility import rasterize
+
+    faces = scene.grid.exposed_faces
+    seen = [np.unique(v.face[v.face >= 0]) for v in rasterize(faces, [view.camera for view in scene.views])]
+    return np.unique(faces.block[np.concatenate(seen)])
+
+
+def test_the_same_command_inside_blender(tmp_path: Path) -> None:
+    assert cli.main(["import-map", str(map_path(4)), "--out", str(tmp_path / "a.blend")]) == 0
+    code = f"import bpy; bpy.ops.wm.open_mainfile(filepath={str(tmp_path / 'a.blend')!r})\n"
+    code += "import sys, bridge.cli; sys.exit(bridge.cli.main())"
+    command = [sys.executable, "-c", code, "--", "optimize", "--out", str(tmp_path / "b.blend")]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1] == (
+        "bridge: there is no camera; add one and give it the picture it should show as a background image"
+    )
+    command = [sys.executable, "-c", code, "--", "import-map", str(map_path(4)), "--out", str(tmp_path / "c.blend")]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_scrambling_is_deterministic(tmp_path: Path) -> None:
+    materials = []
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert cli.main(["import-map", str(map_path(4)), "--scramble", seed, "--out", str(tmp_path / name)]) == 0
+        open_file(tmp_path / name)
+        materials.append(extract(need_targets=False).materials)
+    assert np.array_equal(materials[0], materials[1])
+    assert not np.array_equal(materials[0], materials[2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["import-map", "none.json", "--out", "y.blend"], "none.json: cannot be read"),
+        (["import-map", "bad.json", "--out", "y.blend"], "bad.json: is not valid JSON"),
+        (["export", "none.blend", "--out", "y"], "none.blend: there is no such file"),
+        (["export", "bad.json", "--out", "y"], "bad.json: Blender cannot read it"),
+        (["export", "--out", "y"], "no .blend is open"),
+        (["export", "good.blend", "--out", "y"], "there is no camera"),
+        (["export", "good.blend", "--blocks", "Nix", "--out", "y"], "no collection or object called 'Nix'"),
+        (["export", "good.blend", "--camera", "Nix", "--out", "y"], "there is no camera called 'Nix'"),
+        (["optimize", "good.blend", "--steps", "0", "--out", "y.blend"], "steps 0 must be"),
+        (["optimize", "good.blend", "--out", "y.blend"], "there is no camera"),
+        (["optimize", "shot.blend", "--engine", "nix/python", "--out", "y.blend"], "nix/python: cannot be started"),
+        (["apply", "good.blend", "nowhere", "--out", "y.blend"], "map.json: cannot be read"),
+        (["apply", "good.blend", "other", "--out", "y.blend"], "its blocks are not those of this scene"),
+        (["apply", "good.blend", "same", "--in-place", "--out", "y.blend"], "object 'Blocks': emits several blocks"),
+        (["import-map", "same/map.json", "--scramble", "-1", "--out", "y.blend"], "seed -1"),
+        (["import-map", "same/map.json", "--out", "bad.json/y.blend"], "y.blend: cannot be written"),
+    ],
+)
+def test_bad_input_gives_one_line_and_leaves_nothing(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.json").write_text("{")
+    for folder, number in (("same", 4), ("other", 1)):
+        Path(folder).mkdir()
+        (Path(folder) / "map.json").write_bytes(map_path(number).read_bytes())
+    assert cli.main(["import-map", "same/map.json", "--out", "good.blend"]) == 0
+    assert cli.main(["import-map", "same/map.json", "--dataset", str(dataset_path(4)), "--out", "shot.blend"]) == 0
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    before = sorted(tmp_path.rglob("*"))
+    capfd.readouterr()
+    assert cli.main(arguments) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("bridge: ")
+    assert words in line
+    assert sorted(tmp_path.rglob("*")) == before
