@@ -13,19 +13,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache, partial
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from blockcore.camera import Camera
+from blockcore.compiled import kernel
+from blockcore.frozen import frozen_array
 from blockcore.grid import FACE_CORNERS, TRIANGLE_CORNERS, ExposedFaces
 from blockcore.visibility import Visibility
 from blockcore.visibility.reference import WINDOW_LIMIT, facing_point
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
 Whole = Any  # int, or a numpy integer: mypy cannot mix them
 Triangles = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
@@ -42,11 +43,6 @@ _NOWHERE = 1 << 40
 _X, _Y, _TOP, _BOTTOM, _ID, _COLUMNS = 0, 3, 6, 7, 8, 9
 
 
-def _kernel(function: Function) -> Function:
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return cast(Function, compiled)
-
-
 def rasterize(faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int = 8) -> list[Visibility]:
     """Finds which triangle each pixel of each view shows; see ``blockcore.visibility.rasterize``.
 
@@ -58,8 +54,11 @@ def rasterize(faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int
     Returns:
         One ``Visibility`` per camera: (H, W) int32 numpy arrays.
     """
+    faces = replace(  # of the one kind of array that the kernels are compiled for
+        faces, cell=frozen_array(faces.cell, np.int32), direction=frozen_array(faces.direction, np.int32)
+    )
     pictures = _blank_pictures(cameras)
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = _thread_count()
     spread = partial(_spread, threads)
     if len(cameras) < threads:
         for camera, picture in zip(cameras, pictures, strict=True):
@@ -78,6 +77,10 @@ def _blank_pictures(cameras: Sequence[Camera]) -> list[npt.NDArray[np.int32]]:
         pixels[first : first + size].reshape(camera.height, camera.width)
         for camera, first, size in zip(cameras, ends, sizes, strict=False)
     ]
+
+
+def _thread_count() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
@@ -128,7 +131,7 @@ def _draw(
             FACE_CORNERS,
             TRIANGLE_CORNERS,
             center,
-            faces.world_scale,
+            float(faces.world_scale),
             view_proj,
             eye,
             camera.width,
@@ -147,7 +150,7 @@ def _draw(
     list(spread(fill_band, range(0, camera.height, rows)))
 
 
-@_kernel
+@kernel
 def _list_triangles(
     cell: Array,
     direction: Array,
@@ -192,12 +195,12 @@ def _list_triangles(
             _to_window(clip, 4, window, z, width, height, bits, limit)
         for half in range(2):
             number = 1 + 2 * (first_face + face) + half
-            a, b, c = triangle_corners[half]
+            a, b, c = triangle_corners[half, 0], triangle_corners[half, 1], triangle_corners[half, 2]
             if whole:
                 count += _put_triangle(triangles, depths, count, window, z, a, b, c, number, width, height, bits)
             elif not codes[a] & codes[b] & codes[c] and (codes[a] | codes[b] | codes[c]) < _NOT_FINITE:
-                for k in range(4):
-                    polygon[0, k], polygon[1, k], polygon[2, k] = clip[a, k], clip[b, k], clip[c, k]
+                for i in range(3):
+                    _copy_point(polygon[i], clip[triangle_corners[half, i]])
                 left = _cut(polygon, spare, codes[a] | codes[b] | codes[c])
                 _to_window(polygon, left, window, z, width, height, bits, limit)
                 for k in range(2, left):
@@ -207,7 +210,7 @@ def _list_triangles(
     return triangles[:count], depths[:count]
 
 
-@_kernel
+@kernel
 def _faces_eye(cell: Array, direction: int, corner: Array, center: Array, scale: float, eye: Array) -> bool:
     axis = direction // 2
     offset = np.float32((cell[axis] + corner[axis] - center[axis]) * scale)
@@ -215,7 +218,7 @@ def _faces_eye(cell: Array, direction: int, corner: Array, center: Array, scale:
     return bool(side > 0.0 if direction % 2 == 0 else side < 0.0)
 
 
-@_kernel
+@kernel
 def _to_clip(clip: Array, world: Array, matrix: Array) -> None:
     for row in range(4):
         clip[row] = ((matrix[row, 3] + world[2] * matrix[row, 2]) + world[1] * matrix[row, 1]) + (
@@ -223,10 +226,10 @@ def _to_clip(clip: Array, world: Array, matrix: Array) -> None:
         )
 
 
-@_kernel
+@kernel
 def _outside(point: Array) -> int:
     """Returns the planes that a clip-space point is outside of, a bit each, numbered as in ``CLIP_PLANES``."""
-    x, y, z, w = point
+    x, y, z, w = point[0], point[1], point[2], point[3]
     code = (x > w) | (x < -w) << 1 | (y > w) << 2 | (y < -w) << 3 | (z < 0) << 4 | (z > w) << 5
     if not np.isfinite(abs(x) + abs(y) + abs(z) + abs(w)):
         for k in range(4):
@@ -235,7 +238,7 @@ def _outside(point: Array) -> int:
     return int(code)
 
 
-@_kernel
+@kernel
 def _distance(point: Array, plane: int) -> Any:
     """Returns how far a clip-space point is inside a plane, numbered as in ``CLIP_PLANES``."""
     if plane == 4:
@@ -244,25 +247,32 @@ def _distance(point: Array, plane: int) -> Any:
     return point[3] + value if plane % 2 == 1 and plane < 4 else point[3] - value
 
 
-@_kernel
+@kernel
+def _copy_point(to: Array, point: Array) -> None:
+    for k in range(4):  # assigning slices would take the compiler a second each
+        to[k] = point[k]
+
+
+@kernel
 def _cut(polygon: Array, spare: Array, planes: int) -> int:
     """Cuts a triangle, the first three rows of ``polygon``, in place; returns how many corners are left."""
     count = 3
     for plane in range(6):
         if planes >> plane & 1:
             count = _cut_by_plane(polygon, count, plane, spare)
-            polygon[:count] = spare[:count]
+            for corner in range(count):
+                _copy_point(polygon[corner], spare[corner])
     return count
 
 
-@_kernel
+@kernel
 def _cut_by_plane(polygon: Array, count: int, plane: int, kept: Array) -> int:
     corners = 0
     for i in range(count):
         j = (i + 1) % count
         here, there = _distance(polygon[i], plane), _distance(polygon[j], plane)
         if here >= 0:
-            kept[corners] = polygon[i]
+            _copy_point(kept[corners], polygon[i])
             corners += 1
         if (here >= 0) != (there >= 0):
             outer, inner, far, near = (j, i, there, here) if here >= 0 else (i, j, here, there)
@@ -273,7 +283,7 @@ def _cut_by_plane(polygon: Array, count: int, plane: int, kept: Array) -> int:
     return corners
 
 
-@_kernel
+@kernel
 def _to_window(
     clip: Array, count: int, window: Array, depth: Array, width: int, height: int, bits: int, limit: float
 ) -> None:
@@ -291,7 +301,7 @@ def _to_window(
             window[i, 0] = window[i, 1] = _NOWHERE
 
 
-@_kernel
+@kernel
 def _put_triangle(
     triangles: Array,
     depths: Array,
@@ -323,20 +333,22 @@ def _put_triangle(
     return 1
 
 
-@_kernel
+@kernel
 def _pixel(position: Whole, bits: int) -> Whole:
     """Returns the first pixel whose centre is at or past a position in subpixels."""
     return (position + (1 << bits) - 1) >> bits
 
 
-@_kernel
+@kernel
 def _grown(array: Array, count: int) -> Array:
     larger = np.empty((2 * len(array), array.shape[1]), array.dtype)
-    larger[:count] = array[:count]
+    for row in range(count):
+        for column in range(array.shape[1]):
+            larger[row, column] = array[row, column]
     return larger
 
 
-@_kernel
+@kernel
 def _fill_band(band: Array, depth: Array, first_row: int, triangles: Array, depths: Array, bits: int) -> None:
     """Draws triangles, in order, into a band of rows: their ids, and depths where 1 is the far plane."""
     last_row = first_row + band.shape[0]
@@ -346,7 +358,7 @@ def _fill_band(band: Array, depth: Array, first_row: int, triangles: Array, dept
             _fill(band, depth, first_row, top, bottom, triangles[t], depths[t], bits)
 
 
-@_kernel
+@kernel
 def _fill(
     band: Array, depth: Array, first_row: int, top: int, bottom: int, triangle: Array, z: Array, bits: int
 ) -> None:
@@ -372,7 +384,7 @@ def _fill(
         _fill_rows(band, depth, first_row, start, bottom, left, right, plane, triangle[_ID])
 
 
-@_kernel
+@kernel
 def _depth_plane(
     x0: Whole, x1: Whole, x2: Whole, y0: Whole, y1: Whole, y2: Whole, z: Array, bits: int
 ) -> tuple[float, float, float]:
@@ -385,7 +397,7 @@ def _depth_plane(
     return z0 - per_x * (x0 / one) - per_y * (y0 / one), per_x, per_y
 
 
-@_kernel
+@kernel
 def _edge(ax: Whole, ay: Whole, bx: Whole, by: Whole, row: Whole, bits: int) -> tuple[Whole, ...]:
     """Prepares to step along an edge that runs down from a to b, from the given row of pixel centres.
 
@@ -400,7 +412,7 @@ def _edge(ax: Whole, ay: Whole, bx: Whole, by: Whole, row: Whole, bits: int) -> 
     return first, n - first * d, step, (width - step * height) << bits, d
 
 
-@_kernel
+@kernel
 def _floor_div(n: Whole, d: Whole) -> Whole:
     """Returns ⌊n / d⌋ for d > 0 and a quotient that fits 32 bits; a float division takes half as long."""
     quotient = np.int64(np.floor(n / d))
@@ -408,7 +420,7 @@ def _floor_div(n: Whole, d: Whole) -> Whole:
     return quotient - 1 if rest < 0 else quotient + 1 if rest >= d else quotient
 
 
-@_kernel
+@kernel
 def _fill_rows(
     band: Array,
     depth: Array,

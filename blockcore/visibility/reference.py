@@ -46,14 +46,15 @@ def rasterize(faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int
     Returns:
         One ``Visibility`` per camera: (H, W) int32 numpy arrays.
     """
-    return [Visibility(_draw(faces, camera, subpixel_bits)) for camera in cameras]
+    with np.errstate(all="ignore"):  # what overflows is not drawn
+        return [Visibility(_draw(faces, camera, subpixel_bits)) for camera in cameras]
 
 
 def facing_point(view_proj: Float32) -> npt.NDArray[np.float64]:
     """Returns the eye as a homogeneous point e, (4,): a plane p shows its front to the camera where p · e > 0.
 
     The eye is the point that every line of sight runs through: where clip x, y and w vanish. It is at infinity for an
-    orthographic camera. Its sign carries the orientation, so that mirroring cameras see fronts, too.
+    orthographic camera. Its sign carries the orientation: a mirroring camera takes backs for fronts, as on a GPU.
     """
     matrix = view_proj.astype(np.float64)
     try:
@@ -121,10 +122,9 @@ def _cut_by_plane(polygon: Float32, plane: Float32) -> Float32:
 def _to_window(polygon: Float32, camera: Camera) -> Float32:
     """Maps clip space (n, 4) to (n, 3): x and y in pixels from the centre of pixel (0, 0), and depth."""
     half_width, half_height = np.float32(camera.width / 2), np.float32(camera.height / 2)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ndc = polygon[:, :3] * (np.float32(1) / polygon[:, 3:])
-        x = (ndc[:, 0] * half_width + half_width) - np.float32(0.5)
-        y = (ndc[:, 1] * -half_height + half_height) - np.float32(0.5)
+    ndc = polygon[:, :3] * (np.float32(1) / polygon[:, 3:])
+    x = (ndc[:, 0] * half_width + half_width) - np.float32(0.5)
+    y = (ndc[:, 1] * -half_height + half_height) - np.float32(0.5)
     return np.stack([x, y, ndc[:, 2]], axis=1)
 
 
