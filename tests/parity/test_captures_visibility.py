@@ -28,9 +28,7 @@ def test_every_pixel_of_the_captures(rasterizer: str, dataset: int) -> None:
     drawn = rasterize(scene.grid.exposed_faces, [view.camera for view in scene.views], rasterizer)
     for view, seen in zip(scene.views, drawn, strict=True):
         assert view.target is not None
-        difference = np.abs(colors[seen.face] - view.target[..., :3].astype(float)).max(axis=-1)
-        assert np.count_nonzero(difference > 1) == 0, view.camera.name
-        assert np.count_nonzero(difference > 0) < 0.05 * difference.size  # single shades may round the other way
+        np.testing.assert_array_equal(colors[seen.face], view.target[..., :3], err_msg=view.camera.name)
 
 
 def test_the_reference_draws_the_hills_as_the_cpu_does() -> None:
