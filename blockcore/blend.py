@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+_FEW_LOOKS = 6  # as many as faces that no tile cuts have
 _AT_A_TIME = 1 << 22  # numbers gathered at once on a GPU: bounds memory
 
 
@@ -26,7 +27,7 @@ def blend(shares: torch.Tensor, table: torch.Tensor, block: torch.Tensor, look: 
     Returns:
         (F, C). Gradients flow to ``shares`` and ``table``. Memory beyond the arguments does not grow with F·M.
     """
-    if table.shape[1] * len(shares) <= 4 * len(block):  # few looks: every block in every look, then pick
+    if table.shape[1] <= _FEW_LOOKS:  # every block in every look, then pick
         every = shares @ table.reshape(len(table), -1)
         return every.reshape(-1, table.shape[2])[block * table.shape[1] + look]
     return _Blend.apply(shares, table, block, look)  # type: ignore[no-any-return, no-untyped-call]

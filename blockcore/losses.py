@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from blockcore.blend import blend
 from blockcore.pixels import squared_error
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import face_colors
@@ -77,7 +78,7 @@ class StatisticsObjective:
 
     def _blend(self, shares: torch.Tensor) -> torch.Tensor:
         stats = self.statistics
-        colors = face_colors(shares.double(), self.radiance, self.visible.block, self.visible.direction)
+        colors = face_colors(shares.double(), self.radiance, self.visible.block, self.visible.look)
         squares = stats.count[:, None] * colors**2 - 2.0 * colors * stats.total + stats.square
         return squares.sum() + stats.outside - self.floor
 
@@ -102,7 +103,7 @@ class PixelObjective:
 
     def __call__(self, shares: torch.Tensor) -> torch.Tensor:
         """Returns the loss; see ``Objective``."""
-        colors = face_colors(shares.float(), self.radiance, self.visible.block, self.visible.direction)
+        colors = face_colors(shares.float(), self.radiance, self.visible.block, self.visible.look)
         loss = squared_error(colors, self.face, self.target) + self.statistics.outside
         if self.commitment > 0.0:
             loss = loss + self.commitment * self._spread(shares, colors)
@@ -113,8 +114,8 @@ class PixelObjective:
         return loss.double() / (3 * self.statistics.pixels)
 
     def _spread(self, shares: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
-        squares = (shares @ self.radiance.square().reshape(len(self.radiance), -1)).reshape(-1, 3)
-        variance = squares[self.visible.block * 6 + self.visible.direction] - colors.square()
+        squares = blend(shares.float(), self.radiance.square(), self.visible.block, self.visible.look)
+        variance = squares - colors.square()
         return (self.statistics.count.float()[:, None] * variance).sum()
 
 

@@ -93,7 +93,7 @@ def optimize_materials(
     rasterizer, _ = choose_rasterizer(settings.rasterizer, device.type)
     views = views_with_target(scene)
     visible = _look(scene, views, rasterizer, device, cancelled)
-    radiance = radiance_of(scene.palette, scene.lighting, device, torch.float64)
+    radiance = radiance_of(scene.palette, scene.lighting, device, torch.float64, visible.looks)
     targets = [view.target for view in views if view.target is not None]
     statistics = face_statistics(visible, targets, scene.lighting.background)
     if not statistics.pixels:
@@ -182,7 +182,7 @@ def _look(
             raise Cancelled("optimisation cancelled")
         (visibility,) = rasterize(faces, [view.camera], rasterizer)
         seen.append(_unmasked(visibility, view))
-    return visible_faces(faces, seen, device)
+    return visible_faces(faces, [view.camera for view in views], seen, scene.palette, device)
 
 
 def _unmasked(visibility: Visibility, view: View) -> Visibility:

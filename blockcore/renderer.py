@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy.typing as npt
@@ -57,7 +58,7 @@ class DifferentiableBlockRenderer:
         self.lighting = lighting
         self.rasterizer = rasterizer
         self._grids: _Recent[BlockGrid] = _Recent(4)
-        self._visible: _Recent[VisibleFaces] = _Recent(remembered_views)
+        self._seen: _Recent[_Seen] = _Recent(remembered_views)
 
     def render(
         self,
@@ -95,12 +96,11 @@ class DifferentiableBlockRenderer:
         expected = (len(grid), len(self.palette))
         if tuple(material_logits.shape) != expected:
             raise MapError(f"material logits have shape {tuple(material_logits.shape)}, expected {expected}: (N, M)")
-        visible = self._see(key, grid, camera_view, camera_proj, img_h, img_w)
+        visible, radiance = self._see(key, grid, camera_view, camera_proj, img_h, img_w)
         dtype = material_logits.dtype
         shares = material_probabilities(material_logits[visible.blocks], temperature, hard_materials)
-        radiance = radiance_of(self.palette, self.lighting, self.device, dtype)
         background = torch.tensor(self.lighting.background, device=self.device, dtype=dtype)
-        colors = face_colors(shares, radiance, visible.block, visible.direction)
+        colors = face_colors(shares, radiance.to(dtype), visible.block, visible.look)
         return shade(colors, torch.stack(visible.views), background)
 
     def geometry(
@@ -121,18 +121,33 @@ class DifferentiableBlockRenderer:
 
     def _see(
         self, grid_key: str, grid: BlockGrid, view: torch.Tensor, proj: torch.Tensor, height: int, width: int
-    ) -> VisibleFaces:
+    ) -> tuple[VisibleFaces, torch.Tensor]:
+        """Returns what the cameras see, and the float64 radiance of its looks."""
         cameras = _cameras(view, proj, height, width)
         key = f"{grid_key} {height} {width} " + b"".join(c.view_proj.tobytes() for c in cameras).hex()
-        if key not in self._visible:
-            seen = rasterize(grid.exposed_faces, cameras, self._rasterizer())
-            self._visible.put(key, visible_faces(grid.exposed_faces, seen, self.device))
-        return self._visible[key]
+        seen = self._seen.get(key)
+        if seen is None or seen.palette is not self.palette or seen.lighting is not self.lighting:
+            found = rasterize(grid.exposed_faces, cameras, self._rasterizer())
+            visible = visible_faces(grid.exposed_faces, cameras, found, self.palette, self.device)
+            radiance = radiance_of(self.palette, self.lighting, self.device, torch.float64, visible.looks)
+            seen = _Seen(self.palette, self.lighting, visible, radiance)
+            self._seen.put(key, seen)
+        return seen.visible, seen.radiance
 
     def _rasterizer(self) -> str:
         if self.rasterizer == "auto" and self.device.type != "cuda":
             return "cpu"
         return self.rasterizer
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What a set of cameras sees, with what it was worked out for."""
+
+    palette: Palette
+    lighting: Lighting
+    visible: VisibleFaces
+    radiance: torch.Tensor
 
 
 class _Recent(OrderedDict[str, _Value]):

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from blockcore.blend import blend
 from blockcore.grid import FACE_SLOTS, ExposedFaces
 from blockcore.lighting import WEBGPU_LIGHTING, Lighting
 from blockcore.palette import AIR, Palette
 from blockcore.pixels import gather_faces
+from blockcore.texels import WHOLE_FACES, looks_radiance
 
 
 def material_probabilities(
@@ -72,10 +76,23 @@ def radiance_table(palette: torch.Tensor, face_light: torch.Tensor) -> torch.Ten
     return clamp_display(palette[:, slots] * face_light)
 
 
-def radiance_of(palette: Palette, lighting: Lighting, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """Returns ``radiance_table`` of a palette under a light, as a constant (M, 6, 3) tensor."""
-    colors = torch.tensor(palette.colors, dtype=torch.float64)
-    return radiance_table(colors, torch.from_numpy(lighting.face_light())).to(device=device, dtype=dtype)
+def radiance_of(
+    palette: Palette,
+    lighting: Lighting,
+    device: torch.device,
+    dtype: torch.dtype,
+    looks: npt.NDArray[np.int64] = WHOLE_FACES,
+) -> torch.Tensor:
+    """Returns the display colours of a palette under a light, as a constant (M, L, 3) tensor.
+
+    Args:
+        palette: M materials.
+        lighting: the light.
+        device: where the tensor shall live.
+        dtype: its type.
+        looks: (L, 3), the faces or parts of faces; see ``texels.looks_radiance``. By default the six whole faces.
+    """
+    return torch.from_numpy(looks_radiance(palette, lighting, looks)).to(device=device, dtype=dtype)
 
 
 def clamp_display(values: torch.Tensor) -> torch.Tensor:
@@ -83,22 +100,19 @@ def clamp_display(values: torch.Tensor) -> torch.Tensor:
     return values + (values.clamp(0.0, 1.0) - values).detach()
 
 
-def face_colors(
-    shares: torch.Tensor, radiance: torch.Tensor, block: torch.Tensor, direction: torch.Tensor
-) -> torch.Tensor:
-    """Returns the display colour of each face.
+def face_colors(shares: torch.Tensor, radiance: torch.Tensor, block: torch.Tensor, look: torch.Tensor) -> torch.Tensor:
+    """Returns the display colour of each face, or of each part into which tiles cut it.
 
     Args:
         shares: (N, M), the share of each material in each block.
-        radiance: (M, 6, 3), from ``radiance_table``.
-        block: (F,) int64, the block of each face.
-        direction: (F,) int64, the direction of each face.
+        radiance: (M, L, 3), from ``radiance_of``, or ``radiance_table`` where no face is cut.
+        block: (F,) int64, ascending: the block of each face.
+        look: (F,) int64, which of the L looks each face has; its direction, where no face is cut.
 
     Returns:
         (F, 3) in 0…1. Gradients flow to ``shares`` and ``radiance``.
     """
-    every = shares @ radiance.reshape(len(radiance), -1)
-    return every.reshape(-1, 3)[block * 6 + direction]
+    return blend(shares, radiance, block, look)
 
 
 def shade(colors: torch.Tensor, face: torch.Tensor, background: torch.Tensor) -> torch.Tensor:

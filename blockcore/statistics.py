@@ -77,7 +77,7 @@ def cost_table(visible: VisibleFaces, statistics: FaceStatistics, radiance: torc
     Args:
         visible: what the views show.
         statistics: of the targets.
-        radiance: (M, 6, 3) float64 from ``shading.radiance_table``; clamped here, as the pictures clamp it.
+        radiance: (M, L, 3) float64 from ``shading.radiance_of``; clamped here, as the pictures clamp it.
 
     Returns:
         (V, M) float64: summed over the block's pixels and RGB. Picking one material per block makes a picture whose
@@ -87,10 +87,10 @@ def cost_table(visible: VisibleFaces, statistics: FaceStatistics, radiance: torc
     costs = shown.new_zeros(len(visible.blocks), len(shown))
     moments = torch.cat([statistics.count[:, None], -2.0 * statistics.total], dim=1)
     constant = statistics.square.sum(dim=1, keepdim=True)
-    # A block has at most one face of a direction, so no two rows of one pass meet in the same block.
-    for direction in range(shown.shape[1]):
-        faces = (visible.direction == direction).nonzero()[:, 0]
-        colors = shown[:, direction]
+    # A block has at most one face, or part of a face, of a look, so no two rows of a pass meet in the same block.
+    of_look = torch.bincount(visible.look, minlength=shown.shape[1]).tolist()
+    by_look = torch.split(torch.argsort(visible.look, stable=True), of_look)
+    for faces, colors in zip(by_look, shown.unbind(dim=1), strict=True):
         for some in torch.split(faces, _ROWS):
             unit = torch.cat([colors.square().sum(dim=1, keepdim=True), colors], dim=1)
             costs[visible.block[some]] += torch.addmm(constant[some], moments[some], unit.T)

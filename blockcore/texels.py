@@ -73,6 +73,14 @@ class TileCuts:
 
         return TileCuts(widths=sides(1), heights=sides(0))
 
+    @property
+    def most(self) -> tuple[int, int]:
+        """Rows and columns of parts in the direction that is cut most."""
+        rows, columns = (
+            max(1 + sum(side - 1 for side in some) for some in sides) for sides in (self.heights, self.widths)
+        )
+        return rows, columns
+
     def cut(self, uv: npt.NDArray[np.float32], direction: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Finds the part that each of P points lies in.
 
@@ -101,7 +109,7 @@ def _texel_at(part: npt.NDArray[np.int64], sides: tuple[int, ...], side: int) ->
 
 
 def looks_radiance(palette: Palette, lighting: Lighting, looks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Returns what each material sends to the camera from parts of its faces, not yet clamped.
+    """Returns the display colours of each material's faces, or of the parts into which tiles cut them.
 
     Args:
         palette: M materials.
@@ -109,7 +117,7 @@ def looks_radiance(palette: Palette, lighting: Lighting, looks: npt.NDArray[np.i
         looks: (L, 3): face direction, and column and row of the part as by ``TileCuts.cut``.
 
     Returns:
-        (M, L, 3) RGB. Takes 24·M·L bytes.
+        (M, L, 3) RGB in 0…1. Takes 24·M·L bytes.
     """
     cuts = TileCuts.of(palette)
     surface = palette.colors.astype(np.float64)[:, FACE_SLOTS[looks[:, 0]]]
@@ -118,7 +126,8 @@ def looks_radiance(palette: Palette, lighting: Lighting, looks: npt.NDArray[np.i
         x = _texel_at(looks[here, 1], cuts.widths[direction], tile.shape[1])
         y = _texel_at(looks[here, 2], cuts.heights[direction], tile.shape[0])
         surface[material, here] = lay_over(surface[material, here], tile[y, x])
-    return np.asarray(surface * lighting.face_light()[looks[:, 0]])
+    radiance: npt.NDArray[np.float64] = np.clip(surface * lighting.face_light()[looks[:, 0]], 0.0, 1.0)
+    return radiance
 
 
 def lay_over(colors: npt.NDArray[np.float64], texels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from blockcore.camera import Camera
 from blockcore.grid import ExposedFaces
+from blockcore.palette import Palette
 from blockcore.shading import face_index_tensors
+from blockcore.texels import WHOLE_FACES, TileCuts, texture_coordinates, triangle_array
 
 if TYPE_CHECKING:
     from blockcore.visibility import Visibility
@@ -19,16 +24,20 @@ if TYPE_CHECKING:
 class VisibleFaces:
     """The F faces and V blocks that at least one pixel of some view shows. All tensors live on one device.
 
+    Where the palette has tiles, a face is here each of the parts into which they cut it; see ``texels``.
+
     Attributes:
         blocks: (V,) int64, ascending: which of the grid's blocks they are.
-        block: (F,) int64: the block of each face, as an index into ``blocks``.
-        direction: (F,) int64: the direction of each face, in the order of ``grid.FACE_NAMES``.
+        block: (F,) int64, ascending: the block of each face, as an index into ``blocks``.
+        look: (F,) int64: the look of each face, as an index into ``looks``.
+        looks: (L, 3) int64: face direction, and column and row of the part; ``texels.WHOLE_FACES`` without tiles.
         views: per view (H, W) int32: the face each pixel shows, in 0…F-1, or -1.
     """
 
     blocks: torch.Tensor
     block: torch.Tensor
-    direction: torch.Tensor
+    look: torch.Tensor
+    looks: npt.NDArray[np.int64]
     views: tuple[torch.Tensor, ...]
 
     @property
@@ -37,17 +46,27 @@ class VisibleFaces:
         return self.blocks.device
 
 
-def visible_faces(exposed: ExposedFaces, visibilities: Sequence[Visibility], device: torch.device) -> VisibleFaces:
+def visible_faces(
+    exposed: ExposedFaces,
+    cameras: Sequence[Camera],
+    visibilities: Sequence[Visibility],
+    palette: Palette,
+    device: torch.device,
+) -> VisibleFaces:
     """Numbers the faces and blocks that the views show.
 
     Args:
         exposed: the grid's exposed faces.
-        visibilities: one per view.
+        cameras: the views.
+        visibilities: what each view shows.
+        palette: whose tiles cut the faces.
         device: where the result shall live.
 
     Returns:
         The visible faces; views in the order given.
     """
+    if palette.tiles:
+        return _visible_parts(exposed, cameras, visibilities, TileCuts.of(palette), device)
     shown = [torch.as_tensor(v.face, device=device) for v in visibilities]
     seen = torch.zeros(len(exposed) + 1, dtype=torch.bool, device=device)
     for face in shown:
@@ -57,4 +76,46 @@ def visible_faces(exposed: ExposedFaces, visibilities: Sequence[Visibility], dev
     number[0] = -1
     block, direction = (t[seen[1:]] for t in face_index_tensors(exposed, device))
     blocks, block = torch.unique(block, return_inverse=True)
-    return VisibleFaces(blocks, block, direction, tuple(number[face + 1] for face in shown))
+    return VisibleFaces(blocks, block, direction, WHOLE_FACES, tuple(number[face + 1] for face in shown))
+
+
+def _visible_parts(
+    exposed: ExposedFaces,
+    cameras: Sequence[Camera],
+    visibilities: Sequence[Visibility],
+    cuts: TileCuts,
+    device: torch.device,
+) -> VisibleFaces:
+    """Numbers parts of faces: by face, and within a face by row and column."""
+    per_view = [_parts(exposed, camera, seen, cuts) for camera, seen in zip(cameras, visibilities, strict=True)]
+    parts = np.unique(np.concatenate([found for found, _ in per_view]))
+    rows, columns = cuts.most
+    face, place = np.divmod(parts, rows * columns)
+    looks, look = np.unique(exposed.direction[face] * np.int64(rows * columns) + place, return_inverse=True)
+    blocks, block = np.unique(exposed.block[face].astype(np.int64), return_inverse=True)
+    views = []
+    for found, number in per_view:
+        renumbered = np.append(np.searchsorted(parts, found), -1).astype(np.int32)  # -1, none, takes the last
+        views.append(torch.from_numpy(renumbered[number]).to(device))
+    return VisibleFaces(
+        blocks=torch.from_numpy(blocks).to(device),
+        block=torch.from_numpy(block).to(device),
+        look=torch.from_numpy(look).to(device),
+        looks=np.stack([looks // (rows * columns), looks % columns, looks // columns % rows], axis=1),
+        views=tuple(views),
+    )
+
+
+def _parts(
+    exposed: ExposedFaces, camera: Camera, visibility: Visibility, cuts: TileCuts
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Returns the parts that a view shows, ascending, and (H, W) which of them each pixel shows, -1 for none."""
+    face = (triangle_array(visibility) + 1) // 2 - 1
+    covered = face >= 0
+    uv = texture_coordinates(exposed, camera, visibility)[covered]
+    column, row = cuts.cut(uv, exposed.direction[face[covered]]).T
+    rows, columns = cuts.most
+    found, inverse = np.unique((face[covered].astype(np.int64) * rows + row) * columns + column, return_inverse=True)
+    number = np.full(face.shape, -1, np.int64)
+    number[covered] = inverse
+    return found, number

@@ -87,11 +87,12 @@ def exposed_faces(scene: BlockScene) -> float:
 
 def steps(scene: BlockScene) -> dict[str, float]:
     """Times one optimisation step over all views, for both ways to compute the loss, in milliseconds."""
-    seen = rasterize(scene.grid.exposed_faces, [view.camera for view in scene.views], "cpu")
-    visible = visible_faces(scene.grid.exposed_faces, seen, torch.device("cpu"))
+    cameras = [view.camera for view in scene.views]
+    seen = rasterize(scene.grid.exposed_faces, cameras, "cpu")
+    visible = visible_faces(scene.grid.exposed_faces, cameras, seen, scene.palette, torch.device("cpu"))
     targets = [view.target for view in scene.views if view.target is not None]
     sums = face_statistics(visible, targets, scene.lighting.background)
-    radiance = radiance_of(scene.palette, scene.lighting, torch.device("cpu"), torch.float64)
+    radiance = radiance_of(scene.palette, scene.lighting, torch.device("cpu"), torch.float64, visible.looks)
 
     def descent(objective: str) -> Descent:
         settings = OptimizeSettings(objective=objective, device="cpu")

@@ -108,10 +108,11 @@ def test_masked_pixels_do_not_count():
 
 def objectives(scene, commitment):
     faces = scene.grid.exposed_faces
-    visible = visible_faces(faces, rasterize(faces, [v.camera for v in scene.views]), torch.device("cpu"))
+    cameras = [v.camera for v in scene.views]
+    visible = visible_faces(faces, cameras, rasterize(faces, cameras), scene.palette, torch.device("cpu"))
     targets = [view.target for view in scene.views]
     sums = face_statistics(visible, targets, scene.lighting.background)
-    radiance = radiance_of(scene.palette, scene.lighting, torch.device("cpu"), torch.float64)
+    radiance = radiance_of(scene.palette, scene.lighting, torch.device("cpu"), torch.float64, visible.looks)
     both = [
         choose_objective(OptimizeSettings(objective=name, commitment=commitment), visible, sums, radiance, targets)
         for name in ("statistics", "pixels")

@@ -11,6 +11,7 @@ from blockcore.scene import BlockScene, View
 from blockcore.settings import OptimizeSettings
 from blockcore.solve import assignment_cost, cheapest_materials, confidence_margins, least_cost
 from blockcore.statistics import FaceStatistics, cost_table
+from blockcore.texels import WHOLE_FACES
 from blockcore.visible import VisibleFaces
 from tests.captures import captured
 
@@ -28,13 +29,13 @@ def random_problem(blocks: int, materials: int, seed: int = 0) -> tuple[VisibleF
     spread = torch.rand(len(block), 3, generator=draw).double()
     statistics = FaceStatistics(count, total, total.square() / count[:, None] + spread, 1.5, 100)
     radiance = 1.2 * torch.rand(materials, 6, 3, generator=draw).double()
-    return VisibleFaces(torch.arange(blocks), block, direction, ()), statistics, radiance
+    return VisibleFaces(torch.arange(blocks), block, direction, WHOLE_FACES, ()), statistics, radiance
 
 
 def test_cost_table_is_the_squared_loss_of_each_choice():
     visible, statistics, radiance = random_problem(40, 9)
     expected = torch.zeros(40, 9, dtype=torch.float64)
-    for f, (b, d) in enumerate(zip(visible.block.tolist(), visible.direction.tolist(), strict=True)):
+    for f, (b, d) in enumerate(zip(visible.block.tolist(), visible.look.tolist(), strict=True)):
         for m in range(9):
             c = radiance[m, d].clamp(0, 1)
             n, s, q = statistics.count[f], statistics.total[f], statistics.square[f]

@@ -17,7 +17,7 @@ from blockcore import (
     create_perspective_matrix,
 )
 from blockcore.errors import BlockcoreError, CameraError, MapError, PaletteError
-from blockcore.frames import draw, face_bytes
+from blockcore.frames import draw, frame_colors
 from blockcore.visibility import rasterize
 from tests.captures import captured
 
@@ -150,7 +150,8 @@ def test_frames_are_what_hard_materials_render():
     scene = captured(4)
     camera = scene.views[0].camera
     (seen,) = rasterize(scene.grid.exposed_faces, [camera])
-    frame = draw(seen, face_bytes(scene.grid.exposed_faces, scene.materials, scene.palette, scene.lighting))
+    colors = frame_colors(scene.grid.exposed_faces, scene.materials, scene.palette, scene.lighting)
+    frame = draw(seen, camera, colors)
     world = DifferentiableBlockWorld.from_arrays(scene.grid.positions, scene.materials, grid_size=scene.grid.size)
     view, proj = (torch.tensor(m) for m in (camera.view, camera.proj))
     rgba = world.render(view, proj, camera.height, camera.width, hard_materials=True)[0, :3]
