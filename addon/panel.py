@@ -16,6 +16,7 @@ class BLOCKS_UL_views(UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         """Draws one camera."""
         row = layout.row(align=True)
+        row.use_property_split = False
         if item.camera is None:
             row.label(text="Camera was removed", icon="ERROR")
             return
@@ -39,6 +40,7 @@ class BLOCKS_UL_materials(UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         """Draws one material."""
         row = layout.row(align=True)
+        row.use_property_split = False
         row.prop(item, "use", text="")
         row.label(text=item.name)
         colors = row.row(align=True)
@@ -90,14 +92,16 @@ class BLOCKS_PT_optimize_materials(Panel):
 
 
 def _draw_blocks(context, layout, group, found):
-    layout.row().prop(group, "blocks_kind", expand=True)
+    row = layout.row()
+    row.use_property_split = False
+    row.prop(group, "blocks_kind", expand=True)
     row = layout.row(align=True)
     row.prop(group, group.blocks_kind)
     row.operator(operators.BLOCKS_OT_refresh.bl_idname, text="", icon="FILE_REFRESH")
     if found is None:
         layout.label(text="Counting blocks…", icon="TIME")
     elif group.source is None:
-        layouts.text(context, layout, found.problem, "INFO")
+        layouts.text(context, layout, f"Choose the {group.blocks_kind} that holds the blocks, or try the demo", "INFO")
         layout.operator(helpers.BLOCKS_OT_demo_scene.bl_idname, icon="MESH_CUBE")
     elif found.problem:
         layouts.text(context, layout, found.problem, "ERROR")
@@ -141,9 +145,8 @@ def _draw_views(context, layout, group, found):
     column = layout.column(align=True)
     column.operator(operators.BLOCKS_OT_use_background_images.bl_idname, icon="CHECKBOX_HLT")
     column.operator(helpers.BLOCKS_OT_load_targets.bl_idname, icon="FILE_FOLDER")
-    row = column.row(align=True)
-    row.operator(helpers.BLOCKS_OT_orbit_cameras.bl_idname, text="Add Cameras…", icon="OUTLINER_OB_CAMERA")
-    row.operator(helpers.BLOCKS_OT_render_targets.bl_idname, text="Render…", icon="RENDER_STILL")
+    column.operator(helpers.BLOCKS_OT_render_targets.bl_idname, text="Render Targets…", icon="RENDER_STILL")
+    column.operator(helpers.BLOCKS_OT_orbit_cameras.bl_idname, text="Add Orbit Cameras…", icon="OUTLINER_OB_CAMERA")
 
 
 def _draw_active_view(context, layout, group):
@@ -167,14 +170,8 @@ def _draw_settings(context, layout, group, found):
     if body is None:
         return
     column = body.column(align=True)
-    column.prop(settings, "steps")
-    column.prop(settings, "learning_rate")
-    column.prop(settings, "patience")
-    column = body.column(align=True)
-    column.prop(settings, "temperature_start")
-    column.prop(settings, "temperature_end")
-    for name in properties.ADVANCED:
-        body.prop(settings, name)
+    for setting in properties.FIELDS:
+        column.prop(settings, setting.name)
     row = body.row(align=True)
     row.operator(operators.BLOCKS_OT_load_job.bl_idname, icon="FILEBROWSER")
     row.operator(operators.BLOCKS_OT_save_job.bl_idname, icon="FILE_TICK")

@@ -8,7 +8,6 @@ from bpy.props import (
     BoolProperty,
     CollectionProperty,
     EnumProperty,
-    FloatProperty,
     FloatVectorProperty,
     IntProperty,
     PointerProperty,
@@ -20,13 +19,16 @@ from blockcore.errors import SceneError
 from blockcore.settings import OptimizeSettings
 from bridge.job import Job
 
-from . import status
+from . import status, wording
+
+FIELDS = tuple(f for f in dataclasses.fields(OptimizeSettings) if type(f.default) in (bool, int, float, str))
+"""The settings that the panel mirrors: all that are one value."""
 
 DEFAULTS = OptimizeSettings()
 QUALITY = {
-    "DRAFT": {"steps": 100, "learning_rate": 0.5, "patience": 20},
-    "STANDARD": {"steps": DEFAULTS.steps, "learning_rate": DEFAULTS.learning_rate, "patience": DEFAULTS.patience},
-    "BEST": {"steps": 1500, "learning_rate": 0.15, "patience": 300},
+    "DIRECT": {"method": "auto"},
+    "GRADUAL": {"method": "gradient", "steps": 300, "learning_rate": 0.3, "patience": 60},
+    "THOROUGH": {"method": "gradient", "steps": 1500, "learning_rate": 0.15, "patience": 300},
 }
 
 
@@ -43,9 +45,13 @@ def _set_quality(self, context):
 
 def _leave_quality(self, context):
     """A value changed by hand turns the preset into Custom, unless it is the preset's own."""
-    preset = QUALITY.get(self.quality, {})
-    if any(abs(getattr(self, name) - value) > 1e-6 for name, value in preset.items()):
+    if not _matches(self, QUALITY.get(self.quality, {})):
         self.quality = "CUSTOM"
+
+
+def _matches(group, preset):
+    values = {name: getattr(group, name) for name in preset}
+    return all(abs(values[n] - v) < 1e-6 if isinstance(v, float) else values[n] == v for n, v in preset.items())
 
 
 class BlocksMaterial(PropertyGroup):
@@ -67,141 +73,21 @@ class BlocksView(PropertyGroup):
 
 
 class BlocksSettings(PropertyGroup):
-    """Mirrors ``OptimizeSettings``: the same names, defaults and ranges."""
+    """Mirrors ``OptimizeSettings``: the same names, defaults and choices."""
 
     quality: EnumProperty(
         name="Quality",
-        description="How long to look for the best materials",
+        description="How to look for the best materials",
         items=[
-            ("DRAFT", "Draft", "A quick look; most materials are found"),
-            ("STANDARD", "Standard", "Right for most scenes"),
-            ("BEST", "Best", "Takes several times as long; for scenes where few pixels show a block"),
+            ("DIRECT", "Direct", "Find the best material of every block in one go; fast"),
+            ("GRADUAL", "Gradual", "Come nearer step by step, which can be watched"),
+            ("THOROUGH", "Thorough", "Come nearer in many small steps; for comparisons that have no direct answer"),
             ("CUSTOM", "Custom", "The values set under Advanced"),
         ],
-        default="STANDARD",
+        default="DIRECT",
         update=_set_quality,
     )
-    method: EnumProperty(
-        name="Method",
-        description="How the materials are looked for",
-        items=[
-            ("auto", "Automatic", "Solve where the comparison allows it"),
-            ("solve", "Solve", "Find the best materials outright"),
-            ("gradient", "Gradient", "Approach the best materials step by step"),
-        ],
-        default=DEFAULTS.method,
-    )
-    steps: IntProperty(
-        name="Steps",
-        description="The most steps that are taken",
-        default=DEFAULTS.steps,
-        min=1,
-        max=100_000,
-        soft_max=5000,
-        update=_leave_quality,
-    )
-    learning_rate: FloatProperty(
-        name="Step Size",
-        description="How far each step goes; larger is faster but less certain",
-        default=DEFAULTS.learning_rate,
-        min=1e-6,
-        max=1e3,
-        soft_min=0.01,
-        soft_max=1.0,
-        update=_leave_quality,
-    )
-    patience: IntProperty(
-        name="Patience",
-        description="Stop when no block changed its material for this many steps; 0 takes all steps",
-        default=DEFAULTS.patience,
-        min=0,
-        max=100_000,
-        soft_max=1000,
-        update=_leave_quality,
-    )
-    temperature_start: FloatProperty(
-        name="Temperature Start",
-        description="How freely blocks blend materials at first",
-        default=DEFAULTS.temperature_start,
-        min=1e-3,
-        max=1e3,
-        soft_max=5.0,
-    )
-    temperature_end: FloatProperty(
-        name="End",
-        description="How freely blocks blend materials at the end; small values decide for one material",
-        default=DEFAULTS.temperature_end,
-        min=1e-3,
-        max=1e3,
-        soft_max=5.0,
-    )
-    commitment: FloatProperty(
-        name="Commitment",
-        description="How strongly each block is drawn to one single material",
-        default=DEFAULTS.commitment,
-        min=0.0,
-        max=1.0,
-        subtype="FACTOR",
-    )
-    objective: EnumProperty(
-        name="Comparison",
-        description="How the blocks are compared with the pictures",
-        items=[
-            ("auto", "Automatic", "The fastest way that is exact"),
-            ("statistics", "Sums per Face", "Add up each face's pixels once; exact and fast"),
-            ("pixels", "Pixel by Pixel", "Compare whole pictures at each step"),
-        ],
-        default=DEFAULTS.objective,
-    )
-    relaxation: EnumProperty(
-        name="Blending",
-        description="How a block is more than one material while the search goes on",
-        items=[
-            ("softmax", "Smooth", "Blend materials by how likely they are"),
-            ("gumbel", "Random", "Blend materials with random noise, to leave dead ends (Gumbel-Softmax)"),
-        ],
-        default=DEFAULTS.relaxation,
-    )
-    hard: BoolProperty(
-        name="One Material per Block",
-        description="Compare pictures of single materials rather than blends (straight-through)",
-        default=DEFAULTS.hard,
-    )
-    init: EnumProperty(
-        name="Start From",
-        description="The materials that the search starts from",
-        items=[
-            ("random", "Random", "A random material for each block"),
-            ("uniform", "Even Blend", "Every block an even blend of all materials"),
-            ("map", "Current", "The materials that the blocks have now"),
-            ("solve", "Solution", "What solving finds"),
-        ],
-        default=DEFAULTS.init,
-    )
-    seed: IntProperty(
-        name="Seed", description="The same seed gives the same result", default=DEFAULTS.seed, min=0, max=2**31 - 1
-    )
-    device: EnumProperty(
-        name="Device",
-        description="What computes",
-        items=[
-            ("auto", "Automatic", "The graphics card if the engine can use it, else the processor"),
-            ("cpu", "Processor", "Always the processor"),
-            ("cuda", "Graphics Card", "An NVIDIA graphics card, through CUDA"),
-        ],
-        default=DEFAULTS.device,
-    )
-    rasterizer: EnumProperty(
-        name="Rasterizer",
-        description="What finds out which block each pixel shows; all of them agree",
-        items=[
-            ("auto", "Automatic", "The fastest one that the engine has"),
-            ("cpu", "Processor", "Exact, on all cores"),
-            ("nvdiffrast", "nvdiffrast", "On an NVIDIA graphics card; has to be installed apart"),
-            ("reference", "Reference", "Slow and plain, to check the others"),
-        ],
-        default=DEFAULTS.rasterizer,
-    )
+    __annotations__.update({setting.name: wording.property_of(setting, _leave_quality) for setting in FIELDS})
 
 
 class BlocksScene(PropertyGroup):
@@ -262,9 +148,6 @@ class BlocksScene(PropertyGroup):
         return self.collection if self.blocks_kind == "collection" else self.object
 
 
-ADVANCED = ("commitment", "relaxation", "hard", "init", "seed", "objective", "device", "rasterizer")
-"""The settings that the panel shows one by one, in this order."""
-
 CLASSES = (BlocksMaterial, BlocksView, BlocksSettings, BlocksScene)
 
 
@@ -297,7 +180,7 @@ def job_of(scene) -> Job:
 
 def settings_of(group) -> OptimizeSettings:
     """Returns the settings that the panel shows."""
-    values = {field.name: getattr(group, field.name) for field in dataclasses.fields(OptimizeSettings)}
+    values = {setting.name: getattr(group, setting.name) for setting in FIELDS}
     # Blender keeps single precision: 0.3 would come back as 0.30000001192…
     return OptimizeSettings(**{k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in values.items()})
 
@@ -328,11 +211,9 @@ def show_job(job: Job, scene) -> None:
 
 def show_settings(settings: OptimizeSettings, group) -> None:
     """Sets the panel to ``settings``."""
-    for name, value in settings.to_dict().items():
-        setattr(group, name, value)
-    group.quality = next(
-        (q for q, preset in QUALITY.items() if all(getattr(settings, n) == v for n, v in preset.items())), "CUSTOM"
-    )
+    for setting in FIELDS:
+        setattr(group, setting.name, getattr(settings, setting.name))
+    group.quality = next((name for name, preset in QUALITY.items() if _matches(group, preset)), "CUSTOM")
 
 
 def source_of(scene):

@@ -7,12 +7,12 @@ from blockcore.errors import BlockcoreError
 
 
 def reporting(execute):
-    """Makes an operator's method report a ``BlockcoreError`` and return CANCELLED."""
+    """Makes an operator's ``execute`` report a ``BlockcoreError`` and return CANCELLED."""
 
     @functools.wraps(execute)
-    def wrapped(self, *arguments):
+    def wrapped(self, context):
         try:
-            return execute(self, *arguments)
+            return execute(self, context)
         except BlockcoreError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
