@@ -236,7 +236,7 @@ def start(
     command = [_absolute(python), "-m", "blockcore", "optimize", "--scene", str(Path(scene).resolve())]
     command += ["--out", str(Path(out).resolve()), "--progress", "jsonl", "--watch-stdin"]
     command += ["--preview", str(Path(preview).resolve())] if preview is not None else []
-    return launch(command + _settings_arguments(settings))
+    return launch(command + settings_arguments(settings))
 
 
 def launch(command: list[str]) -> EngineRun:
@@ -375,7 +375,8 @@ def _parse(line: bytes) -> Event | None:
         return None
 
 
-def _settings_arguments(settings: OptimizeSettings) -> list[str]:
+def settings_arguments(settings: OptimizeSettings) -> list[str]:
+    """Returns the options of ``python -m blockcore optimize`` that say these settings."""
     arguments = []
     for name, value in settings.to_dict().items():
         option = f"--{name.replace('_', '-')}"

@@ -1,0 +1,222 @@
+"""The engine beside Blender: events, cancelling, dying, and never staying behind."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blockcore.commands.arguments import add_settings, settings_of
+from blockcore.errors import BackendError, BlockcoreError
+from blockcore.settings import OptimizeSettings
+from bridge import engine
+from bridge.engine import Done, EngineRun, Failed, Started, Step, Stopped
+from tests.captures import captured
+
+STEP = '{"event": "step", "step": 1, "steps": 9, "loss": 0.5, "temperature": 1.0, "seconds": 0.1, "changed": 3}'
+START = '{"event": "start", "version": "1", "device": "cpu", "rasterizer": "cpu", "blocks": 5, "views": 2, "steps": 9}'
+STAY = "import sys, time; sys.stdout.flush(); time.sleep(60)"
+WATCH = "import os, sys; sys.stdout.flush(); os.read(0, 1); os._exit(130)"
+
+
+@pytest.fixture
+def runs() -> Iterator[list[EngineRun]]:
+    """Runs that are checked to have left nothing behind."""
+    started: list[EngineRun] = []
+    yield started
+    for run in started:
+        run.close()
+        assert not alive(run.pid)
+
+
+def speak(runs: list[EngineRun], *lines: str, then: str = "") -> EngineRun:
+    """Starts a stand-in that prints lines and then does something."""
+    run = engine.launch([sys.executable, "-c", "\n".join([f"print({line!r})" for line in lines] + [then])])
+    runs.append(run)
+    return run
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def wait_for(run: EngineRun, kind: type, seconds: float = 20.0) -> list[engine.Event]:
+    """Polls as a timer does until an event of that kind is there."""
+    events: list[engine.Event] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not any(isinstance(event, kind) for event in events):
+        began = time.perf_counter()
+        events += run.poll()
+        assert time.perf_counter() - began < 0.1
+        time.sleep(0.01)
+    assert any(isinstance(event, kind) for event in events), events
+    return events
+
+
+def test_events_come_in_order_and_chatter_is_ignored(runs: list[EngineRun]) -> None:
+    done = '{"event": "done", "out": "x", "seconds": 2.0, "result": {"blocks": 5}, "added later": 1}'
+    run = speak(runs, START, "warning: chatter", "[1, 2]", '{"event": "unknown"}', STEP, done)
+    assert list(run.events()) == [
+        Started("1", "cpu", "cpu", 5, 2, 9),
+        Step(1, 9, 0.5, 1.0, 0.1, 3),
+        Done("x", 2.0, {"blocks": 5}),
+    ]
+    assert run.finished
+    assert run.poll() == []
+
+
+def test_an_error_is_told(runs: list[EngineRun]) -> None:
+    run = speak(runs, '{"event": "error", "message": "no view; add a camera"}', then="import sys; sys.exit(2)")
+    assert list(run.events()) == [Failed("no view; add a camera")]
+
+
+def test_a_dead_engine_is_noticed_with_its_last_words(runs: list[EngineRun]) -> None:
+    run = speak(runs, STEP, then="import sys; print('out of memory', file=sys.stderr); sys.exit(3)")
+    step, failed = run.events()
+    assert isinstance(step, Step)
+    assert isinstance(failed, Failed)
+    assert "stopped unexpectedly (exit code 3)" in failed.message
+    assert failed.message.endswith("out of memory")
+
+
+def test_a_killed_engine_is_noticed(runs: list[EngineRun]) -> None:
+    run = speak(runs, STEP, then=STAY)
+    wait_for(run, Step)
+    os.kill(run.pid, signal.SIGKILL)
+    (failed,) = wait_for(run, Failed)
+    assert "signal 9" in failed.message
+
+
+@pytest.mark.parametrize("manners", ["stops when asked", "ignores everything"])
+def test_cancelling_takes_less_than_a_second(runs: list[EngineRun], manners: str) -> None:
+    deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + STAY
+    run = speak(runs, STEP, then=WATCH if manners == "stops when asked" else f"{deaf}")
+    wait_for(run, Step)
+    time.sleep(0.2)  # for the deaf one to become so
+    began = time.monotonic()
+    run.cancel()
+    run.cancel()
+    assert time.monotonic() - began < 0.1
+    assert wait_for(run, Stopped, 1.0) == [Stopped()]
+    assert time.monotonic() - began < 1.0
+    assert not alive(run.pid)
+
+
+def test_closing_ends_a_running_engine(runs: list[EngineRun]) -> None:
+    with speak(runs, STEP, then=STAY) as run:
+        assert alive(run.pid)
+    assert not alive(run.pid)
+    assert run.poll() == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="looks processes up as POSIX does")
+def test_the_engine_ends_with_its_parent(tmp_path: Path) -> None:
+    code = "import sys, time\nfrom bridge import engine\n"
+    code += f"run = engine.launch([sys.executable, '-c', {WATCH!r}]); print(run.pid, flush=True); time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert alive(child)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 5.0
+    while alive(child) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not alive(child)
+
+
+def test_settings_reach_the_engine_unchanged() -> None:
+    settings = OptimizeSettings(steps=7, learning_rate=0.125, hard=True, relaxation="gumbel", init="map", seed=9)
+    parser = argparse.ArgumentParser()
+    add_settings(parser)
+    for given in (settings, OptimizeSettings()):
+        assert settings_of(parser.parse_args(engine.settings_arguments(given))) == given
+
+
+def test_the_real_engine_runs_and_previews(tmp_path: Path, runs: list[EngineRun]) -> None:
+    scene = captured(4)
+    scene.write(tmp_path / "scene ü")
+    preview = tmp_path / "preview.npy"
+    settings = OptimizeSettings(method="gradient", steps=40, seed=1)
+    run = engine.start(tmp_path / "scene ü", tmp_path / "out", settings, sys.executable, preview)
+    runs.append(run)
+    events = list(run.events())
+    assert isinstance(events[0], Started)
+    assert (events[0].blocks, events[0].views) == (len(scene.grid), len(scene.views))
+    assert sum(isinstance(event, Step) for event in events) > 0
+    assert isinstance(events[-1], Done)
+    found = engine.read_materials(tmp_path / "out" / "materials.npy")
+    assert found.shape == scene.materials.shape
+    assert engine.read_materials(preview).shape == scene.materials.shape
+    seen = np.load(tmp_path / "out" / "visible_blocks.npy")
+    assert np.mean(found[seen] == scene.materials[seen]) > 0.9
+
+
+def test_the_real_engine_can_be_cancelled_and_ends_when_its_input_closes(tmp_path: Path, runs: list[EngineRun]) -> None:
+    captured(4).write(tmp_path / "scene")
+    settings = OptimizeSettings(method="gradient", steps=100_000, patience=0, objective="pixels")
+    for way in ("cancel", "input"):
+        run = engine.start(tmp_path / "scene", tmp_path / "out", settings, sys.executable)
+        runs.append(run)
+        wait_for(run, Step, 60.0)
+        began = time.monotonic()
+        if way == "cancel":
+            run.cancel()
+        else:
+            run._close_stdin()
+        wait_for(run, Stopped, 5.0)
+        assert way == "input" or time.monotonic() - began < 1.0
+        assert not (tmp_path / "out").exists()
+
+
+def test_refused_input_is_told_by_the_real_engine(tmp_path: Path) -> None:
+    scene = captured(4)
+    blind = type(scene)(scene.grid, scene.materials)
+    with pytest.raises(BackendError, match="no camera has a target"):
+        engine.find_materials(blind, OptimizeSettings(), sys.executable)
+
+
+def test_the_engine_is_found_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLOCKCORE_PYTHON", sys.executable)
+    assert engine.find_engine() == sys.executable
+    info = engine.check_engine(sys.executable)
+    assert info.python == sys.executable
+    assert info.torch is not None
+    assert info.device
+    assert info.rasterizer
+
+
+def test_an_interpreter_without_blockcore_is_refused_with_the_command_to_install_it(tmp_path: Path) -> None:
+    bare = tmp_path / "bare python"
+    bare.write_text("#!/bin/sh\necho 'bare: No module named blockcore' >&2\nexit 1\n")
+    bare.chmod(0o755)
+    with pytest.raises(BackendError, match=r"No module named blockcore\); install it with: .* -m pip install "):
+        engine.check_engine(str(bare))
+    with pytest.raises(BackendError, match="cannot be started"):
+        engine.check_engine(str(tmp_path / "nothing"))
+
+
+def test_no_engine_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_candidates", list)
+    with pytest.raises(BackendError, match="no Python with blockcore and torch was found; install them with: "):
+        engine.find_engine()
+
+
+def test_a_damaged_assignment_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "materials.npy").write_bytes(b"nothing")
+    with pytest.raises(BlockcoreError, match=r"materials\.npy: cannot be read"):
+        engine.read_materials(tmp_path / "materials.npy")
