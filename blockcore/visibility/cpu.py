@@ -32,7 +32,7 @@ Whole = Any  # int, or a numpy integer: mypy cannot mix them
 Triangles = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 _BAND_PIXELS = 1 << 16  # the depths of a band stay in the second-level cache
-_BAND_ROWS = 32  # a band takes at least so many: every band looks through all triangles
+_MOST_BANDS = 16  # every band looks through all triangles
 _SHARE_FACES = 1 << 12  # fewer are not worth a thread
 _MOST_CORNERS = 3 << 6  # of a triangle cut by six planes, whatever rounding does
 
@@ -121,7 +121,7 @@ def _draw(
     center = np.array([faces.grid_size[0] / 2, 0.0, faces.grid_size[2] / 2])
     shares = 1 + min(threads - 1, len(faces) // _SHARE_FACES)
     cuts = [len(faces) * share // shares for share in range(shares + 1)]
-    rows = min(-(-camera.height // threads), max(_BAND_ROWS, _BAND_PIXELS // camera.width))
+    rows = min(-(-camera.height // threads), max(-(-camera.height // _MOST_BANDS), _BAND_PIXELS // camera.width))
 
     def list_triangles(first: int, last: int) -> Triangles:
         return _list_triangles(

@@ -279,3 +279,22 @@ def test_normals_point_at_the_camera() -> None:
         shown = np.unique(seen.face[seen.face >= 0])
         away = view.camera.position - faces.corners()[shown, 0]
         assert ((away * FACE_NORMALS[faces.direction[shown]]).sum(axis=1) > 0).all()
+
+
+def test_a_forked_process_draws_too() -> None:
+    """Threads do not survive a fork; what waits for them would wait for ever."""
+    code = """
+import os, signal
+from tests.captures import captured
+from blockcore.visibility import cpu
+cpu._thread_count = lambda: 3
+faces, cameras = captured(1).grid.exposed_faces, [view.camera for view in captured(1).views]
+def draw():
+    return b"".join(v.triangle_id.tobytes() for v in cpu.rasterize(faces, cameras))
+expected = draw()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    os._exit(0 if draw() == expected else 1)
+print(os.waitpid(child, 0)[1])"""
+    assert in_a_process(code) == "0"
