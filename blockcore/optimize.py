@@ -44,6 +44,7 @@ class OptimizeResult:
         optimality_gap: how far that is above the least possible, relative to it; see ``solve.optimality_gap``.
         steps: steps taken; solving is one.
         seconds: wall time, visibility included.
+        timings: what of it went where, in seconds.
         losses: loss of each step.
         temperatures: temperature of each step; 0 where one material per block was compared.
         device: where tensors lived.
@@ -59,6 +60,7 @@ class OptimizeResult:
     optimality_gap: float
     steps: int
     seconds: float
+    timings: dict[str, float]
     losses: tuple[float, ...]
     temperatures: tuple[float, ...]
     device: str
@@ -93,12 +95,14 @@ def optimize_materials(
     rasterizer, _ = choose_rasterizer(settings.rasterizer, device.type)
     views = views_with_target(scene)
     visible = _look(scene, views, rasterizer, device, cancelled)
+    seen_at = time.perf_counter()
     radiance = radiance_of(scene.palette, scene.lighting, device, torch.float64, visible.looks)
     targets = [view.target for view in views if view.target is not None]
     statistics = face_statistics(visible, targets, scene.lighting.background)
     if not statistics.pixels:
         raise SceneError("targets: every pixel is masked; make the parts to be compared opaque")
     costs = cost_table(visible, statistics, radiance)
+    summed_at = time.perf_counter()
     start = starting_logits(scene, settings, visible, torch.Generator().manual_seed(settings.seed))
     if settings.init == "solve":
         start = lean_towards(cheapest_materials(costs), len(scene.palette)).to(device)
@@ -111,6 +115,7 @@ def optimize_materials(
     else:
         best = cheapest_materials(costs)
         losses, temperatures = [_mean_loss(costs, best, statistics)], [0.0]
+    found_at = time.perf_counter()
     result = OptimizeResult(
         initial=_everywhere(scene, visible, initial),
         materials=_everywhere(scene, visible, best),
@@ -122,7 +127,12 @@ def optimize_materials(
             assignment_cost(costs, best) + statistics.outside, least_cost(costs) + statistics.outside, statistics.pixels
         ),
         steps=len(losses),
-        seconds=time.perf_counter() - began,
+        seconds=found_at - began,
+        timings={
+            "visibility": seen_at - began,
+            "sums over pixels": summed_at - seen_at,
+            "search": found_at - summed_at,
+        },
         losses=tuple(losses),
         temperatures=tuple(temperatures),
         device=str(device),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Sequence
+import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore import __version__
+from blockcore.charts import log_curve
 from blockcore.files import write_file
-from blockcore.palette import SIDE
+from blockcore.overlays import (
+    CONFIDENCE_FULL,
+    CONFIDENCE_STOPS,
+    DIFFERENCE_FULL,
+    DIFFERENCE_STOPS,
+    UNSEEN_COLOR,
+    gradient_css,
+    plan,
+)
 from blockcore.pictures import encode_png
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
@@ -35,12 +45,16 @@ class ReportView:
         target: what it should show.
         before: what it showed with the initial assignment.
         after: what it shows with the assignment found.
+        difference: between ``after`` and ``target``.
+        confidence: how clearly the pictures speak for each block's material.
     """
 
     name: str
     target: npt.NDArray[np.uint8]
     before: npt.NDArray[np.uint8]
     after: npt.NDArray[np.uint8]
+    difference: npt.NDArray[np.uint8]
+    confidence: npt.NDArray[np.uint8]
 
 
 def write_report(
@@ -48,7 +62,7 @@ def write_report(
     scene: BlockScene,
     settings: OptimizeSettings,
     result: OptimizeResult,
-    views: Sequence[ReportView],
+    views: Iterable[ReportView],
     summary: dict[str, Any],
 ) -> None:
     """Writes the page.
@@ -64,84 +78,149 @@ def write_report(
     template = Template(resources.files("blockcore").joinpath("report.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title="Block materials found from pictures",
-        lead=html.escape(
-            f"{summary['steps']} steps in {summary['seconds']:.2f} s on {summary['device']}, "
-            f"rasteriser {summary['rasterizer']}, blockcore {__version__}"
-        ),
+        lead=html.escape(_lead(summary)),
         tiles=_tiles(summary),
-        views="\n".join(_view_row(view, row) for view, row in zip(views, summary["views"], strict=True)),
-        curve=_curve(result.losses),
+        views="\n".join(_view_card(view, row) for view, row in zip(views, summary["views"], strict=True)),
+        legends=_legends(),
+        course=_course(result, summary),
         materials=_material_rows(scene, summary),
-        settings="\n".join(
-            f"<tr><td>{html.escape(name.replace('_', ' '))}</td><td>{html.escape(str(value))}</td></tr>"
-            for name, value in settings.to_dict().items()
-        ),
+        unseen=_unseen(scene, result, summary),
+        settings=_settings_rows(settings),
+        timings=_rows((name, f"{seconds:.2f} s") for name, seconds in summary["timings"].items()),
+        versions=_rows(_versions(summary)),
     )
     write_file(path, page)
 
 
+def _lead(summary: dict[str, Any]) -> str:
+    views = len(summary["views"])
+    how = "solved outright" if summary["method"] == "solve" else f"{summary['steps']:,} gradient steps"
+    return (
+        f"{summary['visible_blocks']:,} of {summary['blocks']:,} blocks show in {views} view{'s' * (views != 1)}; "
+        f"{how} in {summary['seconds']:.2f} s."
+    )
+
+
 def _tiles(summary: dict[str, Any]) -> str:
+    gap = summary["optimality_gap"]
     figures = {
         "PSNR before": _decibel(summary["psnr_before"]),
         "PSNR after": _decibel(summary["psnr_after"]),
-        "blocks": f"{summary['blocks']:,}",
-        "seen by a camera": f"{summary['visible_blocks']:,}",
-        "changed": f"{summary['changed_blocks']:,}",
+        "above the least possible loss": "unknown" if gap is None else f"{100 * gap:.3g} %",
+        "blocks changed": f"{summary['changed_blocks']:,}",
+        "blocks unsure": f"{summary['unsure_blocks']:,}",
+        "blocks no camera sees": f"{summary['unseen_blocks']:,}",
     }
-    return "".join(f'<div class="tile"><b>{value}</b><span>{name}</span></div>' for name, value in figures.items())
+    return "".join(f'<div class="card tile"><b>{value}</b><span>{name}</span></div>' for name, value in figures.items())
 
 
-def _view_row(view: ReportView, row: dict[str, Any]) -> str:
+def _view_card(view: ReportView, row: dict[str, Any]) -> str:
     name = html.escape(view.name, quote=True)
+    notes = {
+        "target": ("Target", ""),
+        "before": ("Before", _decibel(row["psnr_before"])),
+        "after": ("After", _decibel(row["psnr_after"])),
+        "difference": ("Difference", "after to target"),
+        "confidence": ("Confidence", "per block"),
+    }
     pictures = "".join(
-        f'<td><img alt="{kind} of {name}" src="{_data_uri(getattr(view, kind))}">{note}</td>'
-        for kind, note in (
-            ("target", ""),
-            ("before", _decibel(row["psnr_before"])),
-            ("after", _decibel(row["psnr_after"])),
-        )
+        f'<figure><img alt="{label} of {name}" src="{_data_uri(getattr(view, kind))}">'
+        f"<figcaption><b>{label}</b> {note}</figcaption></figure>"
+        for kind, (label, note) in notes.items()
     )
-    return f"<tr><td>{name}</td>{pictures}</tr>"
+    return f'<div class="card view"><h3>{name}</h3><div class="pictures">{pictures}</div></div>'
+
+
+def _legends() -> str:
+    def ramp(stops: Any, low: str, high: str) -> str:
+        return f'{low}<span class="ramp" style="background:{gradient_css(stops)}"></span>{high}'
+
+    return (
+        f"<span>Difference: {ramp(DIFFERENCE_STOPS, 'equal', f'{DIFFERENCE_FULL} shades or more')}</span>"
+        "<span>Confidence, how much worse the next best material fits: "
+        f"{ramp(CONFIDENCE_STOPS, '0', f'{CONFIDENCE_FULL} shades or more')}</span>"
+    )
+
+
+def _course(result: OptimizeResult, summary: dict[str, Any]) -> str:
+    if summary["method"] == "solve":
+        return (
+            '<div class="card"><p>Each block took the material that costs it least, in one sweep: there is no curve to '
+            f"show. Mean squared error per pixel and channel, of values from 0 to 1: <b>{summary['loss']:.3g}</b>.</p>"
+            "</div>"
+        )
+    return (
+        '<div class="pair">'
+        f'<div class="card"><h3>Mean squared error per pixel and channel</h3>{log_curve(result.losses, "loss by step")}'
+        "</div>"
+        f'<div class="card"><h3>Temperature</h3>{log_curve(result.temperatures, "temperature by step")}</div></div>'
+    )
 
 
 def _material_rows(scene: BlockScene, summary: dict[str, Any]) -> str:
+    counts = [
+        tuple(summary[key].get(name, 0) for key in ("materials_before", "materials")) for name in scene.palette.names
+    ]
+    most = max(max(pair) for pair in counts)
     rows = []
-    for index, name in enumerate(scene.palette.names):
-        before, after = (summary[key].get(name, 0) for key in ("materials_before", "materials"))
-        if before or after:
-            rgb = ",".join(str(round(255 * float(c))) for c in scene.palette.colors[index, SIDE])
-            rows.append(
-                f'<tr><td><span class="swatch" style="background:rgb({rgb})"></span>{html.escape(name)}</td>'
-                f'<td class="number">{before:,}</td><td class="number">{after:,}</td></tr>'
-            )
+    for index, (name, (before, after)) in enumerate(zip(scene.palette.names, counts, strict=True)):
+        if not before and not after:
+            continue
+        colors = (",".join(str(round(255 * float(c))) for c in rgb) for rgb in scene.palette.colors[index])
+        swatches = "".join(f'<i style="background:rgb({rgb})"></i>' for rgb in colors)
+        bars = "".join(
+            f'<div class="bar {kind}" style="width:{100 * count / most:.2f}%"></div>'
+            for kind, count in (("before", before), ("after", after))
+        )
+        rows.append(
+            f'<tr><td><span class="swatches" title="top, bottom, side">{swatches}</span>{html.escape(name)}</td>'
+            f'<td class="number">{before:,}</td><td class="number">{after:,}</td><td class="bars">{bars}</td></tr>'
+        )
     return "\n".join(rows)
 
 
-def _curve(losses: Sequence[float], width: int = 900, height: int = 220) -> str:
-    floor = 1e-9
-    logs = [math.log10(max(loss, floor)) for loss in losses]
-    low, high = math.floor(min(logs)), math.ceil(max(logs))
-    high = max(high, low + 1)
-    left, bottom, top = 60, height - 30, 12
-
-    def y(value: float) -> float:
-        return bottom - (value - low) / (high - low) * (bottom - top)
-
-    points = " ".join(
-        f"{left + i / max(1, len(logs) - 1) * (width - left - 10):.1f},{y(v):.1f}" for i, v in enumerate(logs)
-    )
-    lines = "".join(
-        f'<line class="axis" x1="{left}" x2="{width - 10}" y1="{y(p):.1f}" y2="{y(p):.1f}"/>'
-        f'<text x="{left - 8}" y="{y(p) + 4:.1f}" text-anchor="end">1e{p}</text>'
-        for p in range(low, high + 1)
-    )
+def _unseen(scene: BlockScene, result: OptimizeResult, summary: dict[str, Any]) -> str:
+    if not summary["unseen_blocks"]:
+        return '<div class="card"><p>None: every block shows in some view.</p></div>'
+    unseen = np.ones(len(scene.grid), dtype=np.bool_)
+    unseen[result.visible_blocks] = False
+    picture = plan(scene.grid, result.materials, scene.palette, unseen)
+    color = "rgb({} {} {})".format(*UNSEEN_COLOR)
+    hidden = summary["hidden_blocks"]
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="mean squared error by step">{lines}'
-        f'<polyline class="curve" points="{points}"/>'
-        f'<text x="{left}" y="{height - 8}">step 1</text>'
-        f'<text x="{width - 10}" y="{height - 8}" text-anchor="end">step {len(logs)}</text></svg>'
-        "<p>Mean squared error per pixel and channel, of values from 0 to 1.</p>"
+        '<div class="card pair"><div>'
+        f"<p><b>{summary['unseen_blocks']:,}</b> blocks show in no view, so no picture says what they are made of. "
+        f"{summary['unseen_blocks'] - hidden:,} are walled in by others; <b>{hidden:,}</b> have a free face, and a "
+        "further camera could show them.</p>"
+        f'<p class="soft">The world from above, +X to the right, +Z down. A column whose highest block is unseen is '
+        f'<span style="color:{color};font-weight:600">coloured like this</span>.</p></div>'
+        f'<figure class="plan"><img alt="The world from above" src="{_data_uri(picture)}"></figure></div>'
     )
+
+
+def _settings_rows(settings: OptimizeSettings) -> str:
+    usual = OptimizeSettings().to_dict()
+    return "\n".join(
+        f"<tr><td>{html.escape(name.replace('_', ' '))}</td>"
+        f"<td{' class=set' * (value != usual[name])}>{html.escape(str(value)) or '–'}</td></tr>"
+        for name, value in settings.to_dict().items()
+    )
+
+
+def _versions(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    installed = [(name, metadata.version(name)) for name in ("torch", "numpy", "numba", "scipy")]
+    return [
+        ("blockcore", __version__),
+        ("device", summary["device"]),
+        ("rasteriser", summary["rasterizer"]),
+        ("Python", platform.python_version()),
+        *installed,
+        ("system", f"{platform.system()} {platform.machine()}"),
+    ]
+
+
+def _rows(pairs: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"<tr><td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>" for a, b in pairs)
 
 
 def _decibel(value: float | None) -> str:

@@ -12,10 +12,12 @@ from blockcore.files import finite, new_folder, write_array, write_file, write_j
 from blockcore.frames import draw, frame_colors
 from blockcore.metrics import compare_pictures, psnr
 from blockcore.optimize import OptimizeResult, views_with_target
+from blockcore.overlays import UNSURE, confidence, difference, exposed_blocks
 from blockcore.pictures import encode_png
 from blockcore.report import ReportView, write_report
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
+from blockcore.texels import triangle_array
 from blockcore.visibility import rasterize
 from blockcore.webgpu import write_map
 
@@ -28,7 +30,8 @@ def write_results(
     Args:
         folder: replaced if it is an older result; its files are ``map.json``, ``result.json``, ``materials.npy``
             ((N,) int32, in the scene's block order), ``visible_blocks.npy`` ((V,) int64, indices of the blocks that
-            some view shows), ``report.html`` and ``views/NNN_{target,before,after}.png``.
+            some view shows), ``report.html`` and
+            ``views/NNN_{target,before,after,difference,confidence}.png``.
         scene: what was optimised.
         settings: how.
         result: what was found.
@@ -46,7 +49,7 @@ def write_results(
         write_array(fresh / "materials.npy", result.materials)
         write_array(fresh / "visible_blocks.npy", result.visible_blocks)
         for number, view in enumerate(views):
-            for kind in ("target", "before", "after"):
+            for kind in ("target", "before", "after", "difference", "confidence"):
                 write_file(fresh / "views" / f"{number:03d}_{kind}.png", encode_png(getattr(view, kind)))
         write_json(fresh / "result.json", summary)
         write_report(fresh / "report.html", scene, settings, result, views, summary)
@@ -59,6 +62,10 @@ def _pictures(scene: BlockScene, result: OptimizeResult) -> list[ReportView]:
         frame_colors(faces, materials, scene.palette, scene.lighting)
         for materials in (result.initial, result.materials)
     )
+    # Triangle 0 is none; face f has triangles 2f + 1 and 2f + 2.
+    blocks = np.append(-1, np.repeat(faces.block.astype(np.int64), 2))
+    margins = np.full(len(scene.grid), np.nan)
+    margins[result.visible_blocks] = result.margins
     views = []
     for view in views_with_target(scene):
         assert view.target is not None
@@ -68,7 +75,9 @@ def _pictures(scene: BlockScene, result: OptimizeResult) -> list[ReportView]:
                 name=view.camera.name,
                 target=view.target,
                 before=draw(visibility, view.camera, before)[..., :3],
-                after=draw(visibility, view.camera, after)[..., :3],
+                after=(shown := draw(visibility, view.camera, after)[..., :3]),
+                difference=difference(shown, view.target),
+                confidence=confidence(blocks[triangle_array(visibility)], margins),
             )
         )
     return views
@@ -89,10 +98,13 @@ def _summary(
         "blocks": len(scene.grid),
         "visible_blocks": len(result.visible_blocks),
         "unseen_blocks": len(scene.grid) - len(result.visible_blocks),
+        "hidden_blocks": int(exposed_blocks(scene.grid).sum()) - len(result.visible_blocks),
+        "unsure_blocks": int((result.margins < UNSURE).sum()),
         "changed_blocks": int((result.initial != result.materials).sum()),
         "method": result.method,
         "steps": result.steps,
         "seconds": result.seconds,
+        "timings": result.timings,
         "loss": result.loss,
         "optimality_gap": result.optimality_gap,
         "psnr_before": psnr(float(total_before / pixels)),
