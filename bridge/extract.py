@@ -88,7 +88,7 @@ def find_source(name: str | None = None) -> Any:
         if source is None:
             raise SceneError(f"there is no collection or object called {name!r}; name the one that holds the blocks")
         return source
-    worlds = [obj for obj in bpy.context.scene.objects if obj.visible_get() and marks.read_world(obj)]
+    worlds = [obj for obj in bpy.context.scene.objects if obj.visible_get() and marks.is_world(obj)]
     if len(worlds) > 1:
         names = ", ".join(repr(obj.name) for obj in worlds)
         raise SceneError(f"there are {len(worlds)} block worlds, {names}; name the one to use, or hide the others")

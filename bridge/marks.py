@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from blockcore.errors import BlockcoreError
 from blockcore.lighting import Lighting
-from blockcore.palette import Palette
+from blockcore.palette import Palette, Tiles
+from blockcore.pictures import decode_picture, encode_png
 
 _WORLD = "blockcore_world"
 _HIDDEN = "blockcore_hidden"
@@ -41,6 +45,10 @@ def write_world(holder: Any, mark: WorldMark) -> None:
             "grid_size": mark.grid_size,
             "world_scale": mark.world_scale,
             "palette": {"names": mark.palette.names, "colors": mark.palette.colors.tolist()},
+            "tiles": [
+                [material, direction, base64.b64encode(encode_png(tile)).decode()]
+                for (material, direction), tile in mark.palette.tiles.items()
+            ],
             "lighting": asdict(mark.lighting),
         }
     )
@@ -57,11 +65,25 @@ def read_world(holder: Any) -> WorldMark | None:
         return WorldMark(
             grid_size=(x, y, z),
             world_scale=float(note["world_scale"]),
-            palette=Palette(tuple(note["palette"]["names"]), note["palette"]["colors"]),
+            palette=Palette(tuple(note["palette"]["names"]), note["palette"]["colors"], _tiles(note["tiles"])),
             lighting=Lighting(**light),
         )
     except (KeyError, TypeError, ValueError, AttributeError, BlockcoreError):
         return None  # a property of that name that somebody else wrote
+
+
+def is_world(holder: Any) -> bool:
+    """Whether an object or a collection carries the note of a world; quicker than reading it."""
+    return holder.get(_WORLD) is not None
+
+
+def _tiles(entries: list[tuple[int, int, str]]) -> Tiles:
+    tiles = {}
+    for material, direction, png in entries:
+        pixels = decode_picture(base64.b64decode(png), "tile")
+        opaque = np.full((*pixels.shape[:2], 4 - pixels.shape[2]), 255, dtype=np.uint8)
+        tiles[material, direction] = np.concatenate([pixels, opaque], axis=2)
+    return tiles
 
 
 def write_hidden(world: Any, states: dict[str, tuple[bool, bool]]) -> None:

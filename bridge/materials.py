@@ -12,6 +12,7 @@ palette's colour, rough and without highlights; the same colour serves the solid
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -20,12 +21,16 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.grid import FACE_NAMES, FACE_SLOTS
 from blockcore.palette import SLOT_NAMES, WEBGPU_PALETTE, Palette
+from blockcore.pictures import encode_png
 from bridge import marks
 from bridge.convert import linear_to_srgb, srgb_to_linear
+from bridge.targets import packed_image
 
 _COPY_SUFFIX = re.compile(r"\.\d{3,}$")
 _SLOT_SUFFIX = re.compile(rf"[ _.-]({'|'.join(SLOT_NAMES)})$", re.IGNORECASE)
+_TILE = "blockcore_tile"
 _SAME_COLOR = 0.5 / 255.0
 _UNPAINTED = (0.8, 0.8, 0.8)  # scene-linear; what Blender shows where there is no material
 
@@ -85,6 +90,15 @@ def block_materials(palette: Palette, index: int) -> list[Any]:
     return [_find_or_make(name, f"{name} {slot}", color) for slot, color in zip(SLOT_NAMES, colors, strict=True)]
 
 
+def face_materials(palette: Palette, index: int) -> list[Any]:
+    """Returns Blender materials for the six faces of a palette material, in blockcore's order, tiles included."""
+    slots = block_materials(palette, index)
+    return [
+        _tile_material(palette, index, direction) if (index, direction) in palette.tiles else slots[slot]
+        for direction, slot in enumerate(FACE_SLOTS)
+    ]
+
+
 def _slot_material(obj: Any, slot: int) -> Any:
     slots = obj.material_slots
     return slots[min(slot, len(slots) - 1)].material if len(slots) else None
@@ -115,6 +129,30 @@ def _find_or_make(block: str, name: str, color: npt.NDArray[np.float32]) -> Any:
             material[marks.MATERIAL] = block
             return material
     return _make(block, name, color)
+
+
+def _tile_material(palette: Palette, index: int, direction: int) -> Any:
+    """Returns a material that lays a tile over the palette's colour, by the mesh's UVs."""
+    name, color = palette.names[index], palette.colors[index, FACE_SLOTS[direction]]
+    png = encode_png(palette.tiles[index, direction])
+    label = hashlib.sha256(png + color.tobytes()).hexdigest()
+    for material in bpy.data.materials:
+        if material.get(_TILE) == label and material.library is None:
+            return material
+    material = _make(name, f"{name} {FACE_NAMES[direction]}", color)
+    material[_TILE] = label
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    texture, mix = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeMix")
+    texture.image = packed_image(f"{name} {FACE_NAMES[direction]} tile", palette.tiles[index, direction])
+    texture.interpolation = "Closest"
+    mix.data_type = "RGBA"
+    base = next(node for node in nodes if node.type == "BSDF_PRINCIPLED").inputs["Base Color"]
+    ports = {socket.identifier: socket for socket in (*mix.inputs, *mix.outputs)}
+    ports["A_Color"].default_value = base.default_value
+    links.new(texture.outputs["Alpha"], ports["Factor_Float"])
+    links.new(texture.outputs["Color"], ports["B_Color"])
+    links.new(ports["Result_Color"], base)
+    return material
 
 
 def _make(block: str, name: str, color: npt.NDArray[np.float32]) -> Any:

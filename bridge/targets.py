@@ -35,16 +35,22 @@ def set_background_image(camera: Any, name: str, pixels: npt.NDArray[np.uint8]) 
     Returns:
         The image.
     """
-    height, width = pixels.shape[:2]
-    data = encode_png(pixels)
-    image = bpy.data.images.new(name, width, height)
-    image.pack(data=data, data_len=len(data))
-    image.source = "FILE"
+    image = packed_image(name, pixels)
     camera.data.background_images.clear()
     entry = camera.data.background_images.new()
     entry.image = image
     entry.alpha = 1.0
     camera.data.show_background_images = True
+    return image
+
+
+def packed_image(name: str, pixels: npt.NDArray[np.uint8]) -> Any:
+    """Makes an image, packed into the .blend as a PNG, of (H, W, 3 or 4) uint8 display values, row 0 on top."""
+    height, width = pixels.shape[:2]
+    data = encode_png(pixels)
+    image = bpy.data.images.new(name, width, height)
+    image.pack(data=data, data_len=len(data))
+    image.source = "FILE"
     return image
 
 

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from mathutils import Matrix
 
 from blockcore.errors import SceneError
-from blockcore.grid import FACE_CORNERS, FACE_SLOTS, FACE_UVS, BlockGrid, lattice_to_world
+from blockcore.grid import FACE_CORNERS, FACE_UVS, BlockGrid, lattice_to_world
 from blockcore.palette import AIR, Palette
 from blockcore.scene import BlockScene
 from bridge import marks
 from bridge.convert import TO_BLENDER
-from bridge.materials import block_materials
+from bridge.materials import face_materials
 
 ATTRIBUTE = "material"
 
@@ -116,7 +116,7 @@ def _cube_collection(palette: Palette, name: str) -> Any:
     for index, material in enumerate(palette.names):
         mesh = bpy.data.meshes.new(material)
         if index != AIR:
-            _fill_cube(mesh, block_materials(palette, index))
+            _fill_cube(mesh, face_materials(palette, index))
         cube = bpy.data.objects.new(f"{index:04d} {material}", mesh)
         cube[marks.MATERIAL] = material
         collection.objects.link(cube)
@@ -127,9 +127,10 @@ def _fill_cube(mesh: Any, materials: list[Any]) -> None:
     corners = (FACE_CORNERS.reshape(-1, 3) - 0.5) @ TO_BLENDER[:3, :3].T
     points, index = np.unique(corners, axis=0, return_inverse=True)
     mesh.from_pydata(points.tolist(), [], index.reshape(-1, 4).tolist())
-    for material in materials:
+    slots = list(dict.fromkeys(materials))
+    for material in slots:
         mesh.materials.append(material)
-    mesh.polygons.foreach_set("material_index", FACE_SLOTS)
+    mesh.polygons.foreach_set("material_index", [slots.index(material) for material in materials])
     uv = FACE_UVS.reshape(-1, 2) * (1.0, -1.0) + (0.0, 1.0)  # Blender counts rows from below
     mesh.uv_layers.new(name="UVMap").data.foreach_set("uv", uv.astype(np.float32).ravel())
     mesh.update()

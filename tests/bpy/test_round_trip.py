@@ -23,7 +23,7 @@ from bridge.extract import extract  # noqa: E402
 from bridge.files import open_file  # noqa: E402
 
 
-@pytest.mark.parametrize("number", [1, 2, 4])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_a_capture_comes_back_from_a_blend(number: int, tmp_path: Path) -> None:
     wanted = captured(number)
     arguments = ["import-map", str(map_path(number)), "--dataset", str(dataset_path(number))]
