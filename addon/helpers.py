@@ -34,7 +34,7 @@ class BLOCKS_OT_demo_scene(Operator):
         context.window.scene = scene
         world = build_demo()
         properties.choose_blocks(scene, world)
-        _view_all(context, scene)
+        _look_at(context, world)
         status.forget()
         return {"FINISHED"}
 
@@ -180,13 +180,16 @@ class BLOCKS_OT_load_targets(Operator):
         return {"FINISHED"}
 
 
-def _view_all(context, scene):
-    """Turns the 3D views to the whole scene."""
+def _look_at(context, world):
+    """Turns the 3D views to an object."""
+    world.select_set(True)
+    context.view_layer.objects.active = world
     for area in context.window.screen.areas:
         if area.type == "VIEW_3D":
             region = next(region for region in area.regions if region.type == "WINDOW")
-            with context.temp_override(area=area, region=region, scene=scene):
-                bpy.ops.view3d.view_all()
+            with context.temp_override(area=area, region=region):
+                bpy.ops.view3d.view_selected()
+    world.select_set(False)
 
 
 CLASSES = (

@@ -140,9 +140,13 @@ def _draw_views(context, layout, group, found):
     if not group.views:
         layouts.text(context, layout, "Add a camera, and give it a picture of how the blocks should look", "INFO")
     else:
-        layout.template_list("BLOCKS_UL_views", "", group, "views", group, "active_view", rows=3, maxrows=5)
+        layout.template_list("BLOCKS_UL_views", "", group, "views", group, "active_view", rows=3, maxrows=4)
         _draw_active_view(context, layout, group)
-    column = layout.column(align=True)
+    header, body = layout.panel("BLOCKS_PT_targets", default_closed=True)
+    header.label(text="Cameras and Targets")
+    if body is None:
+        return
+    column = body.column(align=True)
     column.operator(operators.BLOCKS_OT_use_background_images.bl_idname, icon="CHECKBOX_HLT")
     column.operator(helpers.BLOCKS_OT_load_targets.bl_idname, icon="FILE_FOLDER")
     column.operator(helpers.BLOCKS_OT_render_targets.bl_idname, text="Render Targets…", icon="RENDER_STILL")
@@ -156,7 +160,7 @@ def _draw_active_view(context, layout, group):
     note = status.note_of(view.camera)
     image = bpy.data.images.get(note.image)
     if image is not None:
-        layout.template_icon(icon_value=_preview(image), scale=5.0)
+        layout.template_icon(icon_value=_preview(image), scale=4.5)
     if note.problem:
         layouts.text(context, layout, note.problem, "ERROR")
 

@@ -168,23 +168,25 @@ def draw(context, layout, outcome: Outcome) -> None:
     unseen = outcome.summary.get("unseen_blocks", 0)
     if unseen:
         layout.label(text=f"{unseen:,} are seen by no camera", icon="HIDE_ON")
+    column = layout.column(align=True)
+    row = column.row(align=True)
+    row.operator(BLOCKS_OT_apply_result.bl_idname, icon="CHECKMARK")
+    row.operator(BLOCKS_OT_revert_result.bl_idname, icon="LOOP_BACK")
+    shown = bpy.data.objects.get(outcome.world)
+    is_original = shown is not None and shown.hide_viewport
+    column.operator(BLOCKS_OT_show_original.bl_idname, icon="HIDE_OFF", depress=is_original)
+    column.operator(BLOCKS_OT_open_report.bl_idname, icon="URL")
+    views = outcome.summary["views"]
     _table(
         layout,
         ("Match (PSNR)", "Before", "After"),
-        [(v["name"], _decibel(v["psnr_before"]), _decibel(v["psnr_after"])) for v in outcome.summary["views"]],
+        [(view["name"], _decibel(view["psnr_before"]), _decibel(view["psnr_after"])) for view in views],
     )
     _table(
         layout,
         ("Material", "Before", "After"),
         [(name, f"{before:,}", f"{after:,}") for name, (before, after) in outcome.counts.items()],
     )
-    row = layout.row(align=True)
-    row.operator(BLOCKS_OT_apply_result.bl_idname, icon="CHECKMARK")
-    row.operator(BLOCKS_OT_revert_result.bl_idname, icon="LOOP_BACK")
-    shown = bpy.data.objects.get(outcome.world)
-    row = layout.row(align=True)
-    row.operator(BLOCKS_OT_show_original.bl_idname, icon="HIDE_OFF", depress=shown is not None and shown.hide_viewport)
-    row.operator(BLOCKS_OT_open_report.bl_idname, icon="URL")
 
 
 def _table(layout, titles, rows):

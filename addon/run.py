@@ -110,7 +110,8 @@ class Run:
                 self.headline = f"Looking at {event.views} views…"
             case engine.Step():
                 self.factor = event.step / event.steps
-                self.headline = f"Step {event.step} of {event.steps}"
+                is_last = event.step == event.steps
+                self.headline = "Writing the report…" if is_last else f"Step {event.step} of {event.steps}"
                 self.loss_text = f"Loss {event.loss:.2g}"
                 self.time_text = _time_left(event.seconds * (event.steps / event.step - 1.0))
             case engine.Preview():
@@ -172,7 +173,7 @@ class Run:
 
 def _time_left(seconds: float) -> str:
     if seconds < 1.0:
-        return "Almost done"
+        return ""
     return f"{seconds:.0f} s left" if seconds < 90.0 else f"{seconds / 60.0:.0f} min left"
 
 

@@ -12,7 +12,7 @@ from blockcore.webgpu import read_scene
 from bridge.build import build
 
 _FOLDER = Path(__file__).parent / "demo"
-NAME = "Demo Blocks"
+NAME = "Village"
 
 
 def build_demo(seed: int = 0) -> Any:

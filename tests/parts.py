@@ -52,6 +52,12 @@ def _wgpu() -> bool:
         return False
 
 
+def _blender() -> bool:
+    from tests.gui.window import TREE
+
+    return (TREE / "installed-packages").is_file()
+
+
 def _cuda() -> bool:
     import torch
 
@@ -60,7 +66,7 @@ def _cuda() -> bool:
 
 _CHECKS: dict[str, Callable[[], bool]] = {
     "bpy": lambda: _module("bpy"),
-    "blender": lambda: bool(os.environ.get("BLENDER") or shutil.which("blender")),
+    "blender": _blender,
     "chromium": lambda: chromium() is not None,
     "cuda": _cuda,
     "wgpu": _wgpu,

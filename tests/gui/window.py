@@ -1,0 +1,246 @@
+"""A real Blender window on a virtual screen: what a user sees, and the mouse and keyboard that he has.
+
+Words are found on the screen by reading it (tesseract), so that a label which is cut off or hidden fails the test.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+TREE = Path(
+    os.environ.get("BLOCKCORE_GUI_ROOT") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "blockcore-gui"
+)
+TREE = TREE.expanduser()
+SIZE = (1600, 1000)
+_ZOOM = 3  # the user interface's letters are small for tesseract
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word on the screen: its text, and its centre in pixels."""
+
+    text: str
+    x: int
+    y: int
+
+
+class Tree:
+    """Blender's tree: runs commands in it, on files of ours.
+
+    Attributes:
+        folder: where Blender keeps its settings and the tests their files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "home").mkdir(parents=True, exist_ok=True)
+        # What the engine needs, at the same places as outside: the project, its interpreter, the libraries of that.
+        shared = {PROJECT, folder, Path(sys.prefix), Path(sys.base_prefix)}
+        self._shared = sorted(p for p in shared if not any(p != q and p.is_relative_to(q) for q in shared))
+
+    def command(self, *words: str, **environment: str) -> list[str]:
+        """Returns the command line that runs ``words`` in the tree."""
+        own = {
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder),
+            "LANG": "C.UTF-8",
+            "LIBGL_ALWAYS_SOFTWARE": "1",
+            "BLENDER_USER_RESOURCES": str(self.folder / "blender"),
+            "BLOCKCORE_PYTHON": sys.executable,
+        } | environment
+        outer = ["PATH=/usr/bin:/bin:/usr/games", *(f"{name}={value}" for name, value in own.items())]
+        return [str(HERE / "inside.sh"), *map(str, self._shared), "--", "env", "-i", *outer, *words]
+
+    def run(self, *words: str, seconds: float = 300.0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command in the tree and waits for it; standard error goes with standard output."""
+        return subprocess.run(
+            self.command(*words, **environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+
+class Window:
+    """A Blender window. A context manager: on leaving it, screen and Blender are gone."""
+
+    def __init__(self, tree: Tree, pictures: Path, *arguments: str) -> None:
+        """Opens it.
+
+        Args:
+            tree: where Blender is.
+            pictures: folder for the pictures of the screen.
+            arguments: Blender's further ones.
+        """
+        self.tree, self.pictures = tree, pictures
+        pictures.mkdir(parents=True, exist_ok=True)
+        self._questions = tree.folder / "questions"
+        self._questions.mkdir(exist_ok=True)
+        self._asked = 0
+        self._display_file = tree.folder / "display"
+        self._display_file.unlink(missing_ok=True)
+        script = (
+            f"Xvfb -displayfd 5 -screen 0 {SIZE[0]}x{SIZE[1]}x24 -nolisten tcp 5>'{self._display_file}' 2>/dev/null & "
+            f"until [ -s '{self._display_file}' ]; do sleep 0.1; done; "
+            f'DISPLAY=":$(cat "{self._display_file}")" exec blender "$@"'
+        )
+        geometry = ["-p", "0", "0", str(SIZE[0]), str(SIZE[1])]
+        words = ["bash", "-c", script, "blender", *geometry, *arguments, "--python", str(HERE / "probe.py")]
+        self.log = tree.folder / "blender.log"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                tree.command(*words, BLOCKCORE_PROBE=str(self._questions)),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Window:
+        self.ask("answer = True", seconds=120.0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    @property
+    def _display(self) -> str:
+        return f":{self._display_file.read_text().strip()}"
+
+    def ask(self, code: str, seconds: float = 60.0) -> Any:
+        """Runs Python code in Blender, and returns what it leaves in ``answer``."""
+        self._asked += 1
+        question = self._questions / f"{self._asked:04d}.fresh"
+        question.write_text(code)
+        question = question.replace(question.with_suffix(".py"))
+        reply = question.with_suffix(".json")
+        self.wait_until(reply.exists, seconds, f"an answer to {code!r}")
+        said = json.loads(reply.read_text())
+        assert "error" not in said, said["error"]
+        return said["answer"]
+
+    def wait_until(self, holds: Any, seconds: float, what: str) -> None:
+        """Waits until ``holds()``; fails after so many seconds, or when Blender ends."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert self._process.poll() is None, f"Blender ended:\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+            time.sleep(0.05)
+
+    def picture(self, name: str) -> Path:
+        """Takes a picture of the screen into the folder of pictures."""
+        path = self.pictures / f"{name}.png"
+        path.write_bytes(self._tool("import", "-window", "root", "png:-"))
+        return path
+
+    def words(self, area: tuple[int, int, int, int] | None = None, runs_down: bool = False) -> list[Word]:
+        """Reads the screen, or a part of it.
+
+        Args:
+            area: x, y, width and height in pixels from the top left; None for the sidebar.
+            runs_down: whether the words run downwards, as those on the sidebar's tabs do.
+        """
+        x, y, width, height = area or self.sidebar()
+        script = (
+            f"import -window root -crop {width}x{height}+{x}+{y} +repage png:- | "
+            f"convert - -colorspace Gray -rotate {-90 if runs_down else 0} -resize {_ZOOM}00% "
+            f"-negate -level 15%,85% png:- | "
+            f"tesseract - - --psm 11 tsv 2>/dev/null"
+        )
+        found = []
+        for row in csv.DictReader(io.StringIO(self._tool("bash", "-c", script).decode()), delimiter="\t", quoting=3):
+            if row["text"] and row["text"].strip():
+                across = (int(row["left"]) + int(row["width"]) // 2) // _ZOOM
+                down = (int(row["top"]) + int(row["height"]) // 2) // _ZOOM
+                if runs_down:
+                    across, down = width - down, across
+                found.append(Word(row["text"].strip(), x + across, y + down))
+        return found
+
+    def find(self, text: str, area: tuple[int, int, int, int] | None = None) -> Word:
+        """Finds neighbouring words on the screen; returns them with their common centre."""
+        parts, words = text.split(), self.words(area)
+        for i in range(len(words) - len(parts) + 1):
+            run = words[i : i + len(parts)]
+            if [w.text for w in run] == parts and max(w.y for w in run) - min(w.y for w in run) < 8:
+                return Word(text, sum(w.x for w in run) // len(run), run[0].y)
+        raise AssertionError(f"{text!r} is not on the screen; there is: {' '.join(w.text for w in words)}")
+
+    def wait_for(self, text: str, seconds: float = 30.0) -> Word:
+        """Waits until words are on the screen."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self.find(text)
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    self.picture("not found")
+                    raise
+
+    def click(self, text: str, area: tuple[int, int, int, int] | None = None) -> None:
+        """Clicks on words on the screen."""
+        word = self.find(text, area)
+        self.click_at(word.x, word.y)
+
+    def open_tab(self, name: str) -> None:
+        """Opens the sidebar, and clicks on one of its tabs."""
+        x, y, width, height = self.view()
+        self.key("n", x + width // 2, y + height // 2)
+        self.wait_until(lambda: self.sidebar()[2] > 100, 10.0, "the sidebar")
+        deadline = time.monotonic() + 30.0
+        while True:
+            x, y, width, height = self.sidebar()
+            words = self.words((x + width - 26, y, 26, height), runs_down=True)
+            for tab in words:
+                if tab.text == name:
+                    return self.click_at(tab.x, tab.y)
+            assert time.monotonic() < deadline, f"no tab {name!r}; there is: {' '.join(word.text for word in words)}"
+
+    def click_at(self, x: int, y: int) -> None:
+        """Moves the mouse to a place, and clicks."""
+        self._tool("xdotool", "mousemove", str(x), str(y), "sleep", "0.3", "click", "1", "sleep", "0.3")
+
+    def key(self, keys: str, x: int, y: int) -> None:
+        """Presses keys, such as ``"ctrl+z"``, with the mouse at a place."""
+        self._tool("xdotool", "mousemove", str(x), str(y), "sleep", "0.3", "key", keys, "sleep", "0.3")
+
+    def sidebar(self) -> tuple[int, int, int, int]:
+        """Returns where the 3D view's sidebar is: x, y, width and height in pixels from the top left."""
+        return self._region("UI")
+
+    def view(self) -> tuple[int, int, int, int]:
+        """Returns where the 3D view itself is, without the sidebar."""
+        x, y, width, height = self._region("WINDOW")
+        return x, y, width - self._region("UI")[2], height
+
+    def _region(self, kind: str) -> tuple[int, int, int, int]:
+        x, y, width, height = self.ask(
+            "area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')\n"
+            f"region = next(r for r in area.regions if r.type == {kind!r})\n"
+            "answer = [region.x, region.y, region.width, region.height]"
+        )
+        return x, SIZE[1] - y - height, width, height
+
+    def _tool(self, *words: str) -> bytes:
+        done = subprocess.run(
+            self.tree.command(*words, DISPLAY=self._display), capture_output=True, timeout=120.0, check=False
+        )
+        assert done.returncode == 0, f"{' '.join(words)}: {done.stderr.decode(errors='replace')}"
+        return done.stdout
