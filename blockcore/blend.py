@@ -33,6 +33,24 @@ def blend(shares: torch.Tensor, table: torch.Tensor, block: torch.Tensor, look: 
     return _Blend.apply(shares, table, block, look)  # type: ignore[no-any-return, no-untyped-call]
 
 
+def sum_over_blocks(
+    table: torch.Tensor, values: torch.Tensor, block: torch.Tensor, look: torch.Tensor, count: int
+) -> torch.Tensor:
+    """Sums over the faces of each block what each material would make of their values; the adjoint of ``blend``.
+
+    Args:
+        table: (M, L, C), as for ``blend``.
+        values: (F, C), of each face.
+        block: (F,) int64, ascending: the block of each face.
+        look: (F,) int64: which of the L looks the face has.
+        count: V, the number of blocks.
+
+    Returns:
+        (V, M): the sums of ``table[m, look] · values``. Gradients flow to ``table`` and ``values``.
+    """
+    return _ToShares.apply(table, values, block, look, count)  # type: ignore[no-any-return, no-untyped-call]
+
+
 class _Blend(torch.autograd.Function):
     @staticmethod
     def forward(

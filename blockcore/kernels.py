@@ -20,7 +20,7 @@ def gather(values: npt.NDArray[Any], face: npt.NDArray[np.int32]) -> npt.NDArray
 
 def sum_over(pixels: npt.NDArray[Any], face: npt.NDArray[np.int32], count: int) -> npt.NDArray[Any]:
     """Returns (F, C): the sums over each of ``count`` faces of ``pixels`` (C, P), accumulated in float64."""
-    partial = np.zeros((min(_CHUNKS, max(1, len(face) // 4096)), count, pixels.shape[0]))
+    partial = np.zeros((_chunks(len(face), count), count, pixels.shape[0]))
     _sum_over(pixels, face, partial)
     return np.asarray(partial.sum(axis=0), dtype=pixels.dtype)
 
@@ -45,8 +45,7 @@ def target_sums(
     Returns:
         Pixel counts (F,), sums (F, 3) and sums of squares (F, 3) of the 8-bit values.
     """
-    chunks = min(_CHUNKS, max(1, len(face) // 4096))
-    partial = np.zeros((chunks, count, 7), dtype=np.int64)
+    partial = np.zeros((_chunks(len(face), count), count, 7), dtype=np.int64)
     _target_sums(target, face, partial)
     total = partial.sum(axis=0)
     return total[:, 0], total[:, 1:4], total[:, 4:7]
@@ -65,11 +64,16 @@ def squared_error(
     Returns:
         Squared error summed over the pixels that show a face, and its gradient by ``colors``, (F, 3).
     """
-    chunks = min(_CHUNKS, max(1, len(face) // 4096))
+    chunks = _chunks(len(face), len(colors))
     partial = np.zeros((chunks, len(colors), 3), dtype=np.float32)
     loss = np.zeros(chunks)
     _squared_error(colors, face, target, partial, loss)
     return float(loss.sum()), partial.sum(axis=0)
+
+
+def _chunks(pixels: int, faces: int) -> int:
+    """Returns how many partial sums to make: few where there are many faces, so that they stay as large as a picture."""
+    return min(_CHUNKS, max(1, pixels // max(4096, 4 * faces)))
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from blockcore.blend import sum_over_blocks
 from blockcore.visible import VisibleFaces
-
-_ROWS = 1 << 14  # faces at a time: keeps what a large palette needs besides the table itself small
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +83,7 @@ def cost_table(visible: VisibleFaces, statistics: FaceStatistics, radiance: torc
         squared loss is the sum of the picked entries and ``statistics.outside``.
     """
     shown = radiance.double().clamp(0.0, 1.0)
-    costs = shown.new_zeros(len(visible.blocks), len(shown))
+    powers = torch.cat([shown.square().sum(dim=2, keepdim=True), shown], dim=2)
     moments = torch.cat([statistics.count[:, None], -2.0 * statistics.total], dim=1)
-    constant = statistics.square.sum(dim=1, keepdim=True)
-    # A block has at most one face, or part of a face, of a look, so no two rows of a pass meet in the same block.
-    of_look = torch.bincount(visible.look, minlength=shown.shape[1]).tolist()
-    by_look = torch.split(torch.argsort(visible.look, stable=True), of_look)
-    for faces, colors in zip(by_look, shown.unbind(dim=1), strict=True):
-        for some in torch.split(faces, _ROWS):
-            unit = torch.cat([colors.square().sum(dim=1, keepdim=True), colors], dim=1)
-            costs[visible.block[some]] += torch.addmm(constant[some], moments[some], unit.T)
-    return costs
+    constant = moments.new_zeros(len(visible.blocks)).index_add_(0, visible.block, statistics.square.sum(dim=1))
+    return sum_over_blocks(powers, moments, visible.block, visible.look, len(visible.blocks)) + constant[:, None]
