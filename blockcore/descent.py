@@ -1,7 +1,8 @@
 """Gradient descent on all visible blocks' logits at once.
 
 A step is: soft-max the logits, compute the loss of the blended face colours, take the gradient, let Adam move the
-logits. The final assignment is the likeliest material, without any sampling.
+logits. The final assignment is the likeliest material, without any sampling. On a GPU steps are those of
+``fast_steps`` where it has them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from blockcore.errors import Cancelled
+from blockcore.fast_steps import BETAS, EPSILON, FastSteps, fits
 from blockcore.losses import Objective
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
@@ -66,8 +68,10 @@ class Descent:
         self.generator = torch.Generator().manual_seed(settings.seed)
         drawn = starting_logits(scene, settings, visible, self.generator)
         self.logits = torch.nn.Parameter(drawn if start is None else start)
-        # Blocks of one pixel have gradients far below Adam's usual epsilon; each must move as fast as the others.
-        self.adam = torch.optim.Adam([self.logits], lr=settings.learning_rate, eps=1e-15)
+        self.adam = torch.optim.Adam([self.logits], lr=settings.learning_rate, betas=BETAS, eps=EPSILON)
+        self.fast: FastSteps | None = None
+        if visible.device.type == "cuda" and fits(objective, settings):
+            self.fast = FastSteps(self.logits, objective, settings, temperature_schedule(settings))
 
     def run(
         self, progress: Callable[[Progress], None] | None, cancelled: Callable[[], bool] | None
@@ -77,24 +81,38 @@ class Descent:
         temperatures = temperature_schedule(self.settings)
         losses: list[torch.Tensor] = []
         best, settled_since = best_materials(self.logits), 0
-        for step, temperature in enumerate(temperatures, start=1):
-            if cancelled is not None and cancelled():
-                raise Cancelled("optimisation cancelled")
-            losses.append(self.step(temperature))
-            if step % _LOOK_EVERY and step != steps:
-                continue
+        for step in range(_LOOK_EVERY, steps + _LOOK_EVERY, _LOOK_EVERY):
+            upcoming = temperatures[step - _LOOK_EVERY : step]
+            step = min(step, steps)
+            losses.append(self.take(upcoming, cancelled))
             now = best_materials(self.logits)
             changed = int((now != best).sum())
             best, settled_since = now, step if changed else settled_since
             if progress is not None:
-                loss, seconds = float(losses[-1]), time.perf_counter() - self.began
-                progress(Progress(step, steps, loss, temperature, seconds, changed, self.materials()))
-            if self._settled(step - settled_since, temperature):
+                loss, seconds = float(losses[-1][-1]), time.perf_counter() - self.began
+                progress(Progress(step, steps, loss, upcoming[-1], seconds, changed, self.materials()))
+            if self._settled(step - settled_since, upcoming[-1]):
                 break
-        return torch.stack(losses).tolist(), temperatures[: len(losses)]
+        every = torch.cat(losses).tolist()
+        return every, temperatures[: len(every)]
+
+    def take(self, temperatures: list[float], cancelled: Callable[[], bool] | None = None) -> torch.Tensor:
+        """Takes steps at the scheduled temperatures that come next; returns their losses, one each."""
+        if cancelled is not None and cancelled():
+            raise Cancelled("optimisation cancelled")
+        if self.fast is not None:
+            losses = self.objective.mean(self.fast.take(len(temperatures)))
+            self.logits.data.copy_(self.fast.logits)
+            return losses
+        taken = []
+        for temperature in temperatures:
+            if cancelled is not None and cancelled():
+                raise Cancelled("optimisation cancelled")
+            taken.append(self.step(temperature))
+        return torch.stack(taken)
 
     def step(self, temperature: float) -> torch.Tensor:
-        """Takes one step; returns the loss it saw, without waiting for the device."""
+        """Takes one step by autograd; returns the loss it saw, without waiting for the device."""
         noise = None
         if self.settings.relaxation == "gumbel":
             noise = gumbel_noise(self.logits.shape, self.generator, torch.float32).to(self.logits.device)
@@ -114,7 +132,8 @@ class Descent:
     def _settled(self, steps_unchanged: int, temperature: float) -> bool:
         if self.settings.patience == 0 or steps_unchanged < self.settings.patience:
             return False
-        shares = material_probabilities(self.logits.detach(), temperature)
+        noisy = self.settings.relaxation == "gumbel"  # noise outweighs what a low temperature makes of a small lead
+        shares = material_probabilities(self.logits.detach(), max(temperature, 1.0) if noisy else temperature)
         return bool((shares.amax(dim=1) > _CONFIDENT).all())
 
 

@@ -1,7 +1,8 @@
 """Faces to pixels and back: the gather that colours a picture, and its adjoint, the sum of pixels over each face.
 
 Both are linear and each is the other's derivative, so they can be differentiated any number of times. On the CPU they
-are compiled loops that walk the pixels in order: plain indexing would leave the adjoint to colliding scatter-adds.
+are compiled loops that walk the pixels in order, on a GPU Triton kernels that add up runs of pixels first: plain
+indexing would leave the adjoint to colliding scatter-adds.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+
+from blockcore.triton_here import triton_is_here
 
 
 def gather_faces(values: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
@@ -57,6 +60,10 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, values: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(face)
         ctx.count = len(values)
+        if values.is_cuda and triton_is_here():
+            from blockcore import pixels_triton
+
+            return pixels_triton.gather(values.detach(), face)
         if values.is_cuda:
             padded = torch.cat([values, values.new_zeros(1, values.shape[1])])
             return padded.T[:, face.long()]
@@ -74,6 +81,10 @@ class _SumOver(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pixels: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tensor:
         ctx.save_for_backward(face)
+        if pixels.is_cuda and triton_is_here():
+            from blockcore import pixels_triton
+
+            return pixels_triton.sum_over(pixels.detach(), face, count)
         if pixels.is_cuda:
             sums = pixels.new_zeros(count + 1, pixels.shape[0])
             return sums.index_add_(0, face.long() % (count + 1), pixels.T)[:count]
@@ -90,6 +101,12 @@ class _SumOver(torch.autograd.Function):
 class _SquaredError(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if colors.is_cuda and triton_is_here():
+            from blockcore import pixels_triton
+
+            loss, gradient = pixels_triton.squared_error(colors.detach(), face, target)
+            ctx.save_for_backward(gradient)
+            return loss
         if colors.is_cuda:
             counts = (face >= 0) if target.shape[1] == 3 else (face >= 0) & (target[:, 3] > 0)
             error = (gather_faces(colors, face) - target[:, :3].T / 255.0) * counts
@@ -97,9 +114,9 @@ class _SquaredError(torch.autograd.Function):
             return error.square().sum()
         from blockcore import kernels
 
-        loss, gradient = kernels.squared_error(colors.detach().contiguous().numpy(), face.numpy(), target.numpy())
-        ctx.save_for_backward(torch.from_numpy(gradient))
-        return colors.new_tensor(loss)
+        value, by_colors = kernels.squared_error(colors.detach().contiguous().numpy(), face.numpy(), target.numpy())
+        ctx.save_for_backward(torch.from_numpy(by_colors))
+        return colors.new_tensor(value)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -8,9 +8,6 @@ and its context is made anew before old buffers would outgrow the work at hand.
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
-import os
-import shutil
 import weakref
 from collections import defaultdict
 from collections.abc import Sequence
@@ -24,6 +21,7 @@ from blockcore.camera import Camera
 from blockcore.errors import BackendError
 from blockcore.grid import ExposedFaces
 from blockcore.memory import cuda_errors
+from blockcore.triton_here import triton_is_here
 from blockcore.visibility import Visibility, exact
 from blockcore.visibility.exact import FaceCorners, Views
 
@@ -173,9 +171,8 @@ def _context(device: int) -> _Context:
 
 @cache
 def _kernels() -> ModuleType:
-    """Returns ``exact_triton`` where Triton and the C compiler it calls are there, else ``exact``: the same, slower."""
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if importlib.util.find_spec("triton") is None or not compiler:
+    """Returns ``exact_triton`` where Triton is there, else ``exact``: the same, slower."""
+    if not triton_is_here():
         return exact
     from blockcore.visibility import exact_triton
 
