@@ -20,6 +20,7 @@ from tests.parts import need
 need("bpy")
 
 import bpy  # noqa: E402
+from mathutils import Matrix  # noqa: E402
 
 from bridge.apply import apply, apply_in_place, revert, revert_in_place, show_original  # noqa: E402
 from bridge.build import build  # noqa: E402
@@ -43,8 +44,17 @@ def everything() -> dict[str, tuple[str, ...]]:
     return {part.rna_type.identifier: tuple(one.name for one in part) for part in parts}
 
 
+def turned_cubes() -> Any:
+    source = scenes.linked_cubes(size=0.3)
+    move = Matrix.Translation((3.0, -2.0, 7.0)) @ Matrix.Rotation(0.5, 4, "Z") @ Matrix.Rotation(0.2, 4, "X")
+    for cube in source.objects:
+        cube.matrix_world = move @ cube.matrix_basis
+    return source
+
+
 SOURCES = {
     "linked cubes": scenes.linked_cubes,
+    "turned cubes": turned_cubes,
     "collection instances": scenes.collection_instances,
     "vertex instances": scenes.vertex_instances,
     "node instances": lambda: scenes.node_instances(primitive=True),
@@ -66,6 +76,20 @@ def test_the_result_takes_the_place_of_the_cubes_and_can_be_taken_away(kind: str
     revert(world)
     assert everything() == things
     assert blocks_of(source) == before
+
+
+def test_a_world_that_was_moved_turned_and_scaled_keeps_its_grid() -> None:
+    village = captured(1)
+    world = build(village)
+    before = blocks_of(world)
+    world.matrix_world = Matrix.Translation((5.0, 6.0, 7.0)) @ Matrix.Rotation(0.7, 4, "Z") @ Matrix.Scale(1.5, 4)
+    after = blocks_of(world)
+    assert after.grid.size == before.grid.size
+    assert np.array_equal(after.grid.positions, before.grid.positions)
+    assert after.grid.world_scale == pytest.approx(1.5 * before.grid.world_scale)
+    block = after.grid.positions[17] + 0.5 - (12.0, 0.0, 12.0)
+    place = after.source.grid_to_source @ (*(block * after.grid.world_scale), 1.0)
+    np.testing.assert_allclose(place[:3], world.matrix_world @ world.data.vertices[17].co, atol=1e-4)
 
 
 def test_applying_again_replaces_the_result() -> None:
