@@ -45,7 +45,7 @@ class Camera(ByValue):
                 raise CameraError(f"camera {self.name!r}: its {what} matrix has shape {matrix.shape}, expected (4, 4)")
             if not np.isfinite(matrix).all():
                 raise CameraError(f"camera {self.name!r}: its {what} matrix is not finite numbers")
-            if abs(np.linalg.det(matrix)) < 1e-12:
+            if _is_singular(matrix):
                 raise CameraError(f"camera {self.name!r}: its {what} matrix is singular; check its scale and range")
             object.__setattr__(self, what, frozen_array(matrix, np.float64))
         for side in (self.width, self.height):
@@ -71,6 +71,16 @@ class Camera(ByValue):
     def is_perspective(self) -> bool:
         """Whether clip w varies over the picture."""
         return bool(np.any(self.proj[3, :3] != 0.0))
+
+
+def _is_singular(matrix: npt.NDArray[np.float64]) -> bool:
+    """Whether a matrix flattens space, whatever its units: rows and columns are brought to the same scale first."""
+    for axis in (1, 0):
+        largest = np.abs(matrix).max(axis=axis, keepdims=True)
+        if not largest.all():
+            return True
+        matrix = matrix / largest
+    return bool(abs(np.linalg.det(matrix)) < 1e-9)
 
 
 def perspective(fov_y: float, aspect: float, near: float, far: float) -> npt.NDArray[np.float64]:

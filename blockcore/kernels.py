@@ -4,31 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.compiled import kernel
+from blockcore.threads import spread
+
+Array = npt.NDArray[Any]
+
 _CHUNKS = 16  # fixed, so that the order of additions and with it the result does not depend on the machine's cores
+_MOST_PIXELS = 1 << 18  # a picture of fewer pixels is coloured faster than a second thread wakes up
 
 
-def gather(values: npt.NDArray[Any], face: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+def gather(values: Array, face: npt.NDArray[np.int32]) -> Array:
     """Returns (C, P): ``values[face]`` for ``values`` (F, C) and ``face`` (P,), 0 where a face is negative."""
     out = np.empty((values.shape[1], len(face)), dtype=values.dtype)
-    _gather(values, face, out)
+    cuts = _cuts(len(face), -(-len(face) // _MOST_PIXELS))
+    spread(lambda first, last: _gather(values, face[first:last], out[:, first:last]), cuts[:-1], cuts[1:])
     return out
 
 
-def sum_over(pixels: npt.NDArray[Any], face: npt.NDArray[np.int32], count: int) -> npt.NDArray[Any]:
+def sum_over(pixels: Array, face: npt.NDArray[np.int32], count: int) -> Array:
     """Returns (F, C): the sums over each of ``count`` faces of ``pixels`` (C, P), accumulated in float64."""
-    partial = np.zeros((_chunks(len(face), count), count, pixels.shape[0]))
-    _sum_over(pixels, face, partial)
-    return np.asarray(partial.sum(axis=0), dtype=pixels.dtype)
+    partial_sums = np.zeros((_chunks(len(face), count), count, pixels.shape[0]))
+    cuts = _cuts(len(face), len(partial_sums))
+    spread(
+        lambda sums, first, last: _sum_over(pixels[:, first:last], face[first:last], sums),
+        list(partial_sums),
+        cuts[:-1],
+        cuts[1:],
+    )
+    return np.asarray(partial_sums.sum(axis=0), dtype=pixels.dtype)
 
 
 def look_up(table: npt.NDArray[np.uint32], triangle_id: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
     """Returns the entry of ``table`` (F + 1,) of the face each triangle (P,) belongs to; 0, nothing, has the last."""
     out = np.empty(len(triangle_id), dtype=np.uint32)
-    _look_up(table, triangle_id, out)
+    cuts = _cuts(len(out), -(-len(out) // _MOST_PIXELS))
+    spread(lambda first, last: _look_up(table, triangle_id[first:last], out[first:last]), cuts[:-1], cuts[1:])
     return out
 
 
@@ -45,9 +58,15 @@ def target_sums(
     Returns:
         Pixel counts (F,), sums (F, 3) and sums of squares (F, 3) of the 8-bit values.
     """
-    partial = np.zeros((_chunks(len(face), count), count, 7), dtype=np.int64)
-    _target_sums(target, face, partial)
-    total = partial.sum(axis=0)
+    sums = np.zeros((_chunks(len(face), count), count, 7), dtype=np.int64)
+    cuts = _cuts(len(face), len(sums))
+    spread(
+        lambda some, first, last: _target_sums(target[first:last], face[first:last], some),
+        list(sums),
+        cuts[:-1],
+        cuts[1:],
+    )
+    total = sums.sum(axis=0)
     return total[:, 0], total[:, 1:4], total[:, 4:7]
 
 
@@ -64,74 +83,76 @@ def squared_error(
     Returns:
         Squared error summed over the pixels that show a face, and its gradient by ``colors``, (F, 3).
     """
-    chunks = _chunks(len(face), len(colors))
-    partial = np.zeros((chunks, len(colors), 3), dtype=np.float32)
-    loss = np.zeros(chunks)
-    _squared_error(colors, face, target, partial, loss)
-    return float(loss.sum()), partial.sum(axis=0)
+    gradients = np.zeros((_chunks(len(face), len(colors)), len(colors), 3), dtype=np.float32)
+    cuts = _cuts(len(face), len(gradients))
+    losses = spread(
+        lambda gradient, first, last: _squared_error(colors, face[first:last], target[first:last], gradient),
+        list(gradients),
+        cuts[:-1],
+        cuts[1:],
+    )
+    return float(sum(losses)), gradients.sum(axis=0)
 
 
 def _chunks(pixels: int, faces: int) -> int:
-    """Returns how many partial sums to make: few where there are many faces, so that they stay as large as a picture."""
+    """Returns how many partial sums to make: few where there are many faces, so they stay as large as a picture."""
     return min(_CHUNKS, max(1, pixels // max(4096, 4 * faces)))
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _gather(values: Any, face: Any, out: Any) -> None:
-    for c in numba.prange(values.shape[1]):
+def _cuts(pixels: int, chunks: int) -> list[int]:
+    return [k * pixels // chunks for k in range(chunks + 1)] if chunks else [0]
+
+
+@kernel
+def _gather(values: Array, face: Array, out: Array) -> None:
+    for c in range(values.shape[1]):
         for p in range(len(face)):
             f = face[p]
             out[c, p] = values[f, c] if f >= 0 else 0.0
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _sum_over(pixels: Any, face: Any, partial: Any) -> None:
-    chunks, _, channels = partial.shape
-    for k in numba.prange(chunks):
-        for p in range(k * len(face) // chunks, (k + 1) * len(face) // chunks):
-            f = face[p]
-            if f >= 0:
-                for c in range(channels):
-                    partial[k, f, c] += pixels[c, p]
+@kernel
+def _sum_over(pixels: Array, face: Array, sums: Array) -> None:
+    for p in range(len(face)):
+        f = face[p]
+        if f >= 0:
+            for c in range(pixels.shape[0]):
+                sums[f, c] += pixels[c, p]
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _target_sums(target: Any, face: Any, partial: Any) -> None:
-    chunks = partial.shape[0]
-    masked = target.shape[1] == 4
-    for k in numba.prange(chunks):
-        for p in range(k * len(face) // chunks, (k + 1) * len(face) // chunks):
-            f = face[p]
-            if f < 0 or (masked and target[p, 3] == 0):
-                continue
-            partial[k, f, 0] += 1
-            for c in range(3):
-                value = np.int64(target[p, c])
-                partial[k, f, 1 + c] += value
-                partial[k, f, 4 + c] += value * value
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _look_up(table: Any, triangle_id: Any, out: Any) -> None:
+@kernel
+def _look_up(table: Array, triangle_id: Array, out: Array) -> None:
     last = len(table) - 1
-    for p in numba.prange(len(triangle_id)):
+    for p in range(len(triangle_id)):
         face = ((triangle_id[p] + 1) >> 1) - 1
         out[p] = table[face] if face >= 0 else table[last]
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _squared_error(colors: Any, face: Any, target: Any, partial: Any, loss: Any) -> None:
-    chunks = partial.shape[0]
+@kernel
+def _target_sums(target: Array, face: Array, sums: Array) -> None:
+    masked = target.shape[1] == 4
+    for p in range(len(face)):
+        f = face[p]
+        if f < 0 or (masked and target[p, 3] == 0):
+            continue
+        sums[f, 0] += 1
+        for c in range(3):
+            value = np.int64(target[p, c])
+            sums[f, 1 + c] += value
+            sums[f, 4 + c] += value * value
+
+
+@kernel
+def _squared_error(colors: Array, face: Array, target: Array, gradient: Array) -> float:
     masked = target.shape[1] == 4
     unit = np.float32(1.0 / 255.0)
-    for k in numba.prange(chunks):
-        total = 0.0
-        for p in range(k * len(face) // chunks, (k + 1) * len(face) // chunks):
-            f = face[p]
-            if f < 0 or (masked and target[p, 3] == 0):
-                continue
-            for c in range(3):
-                error = colors[f, c] - np.float32(target[p, c]) * unit
-                partial[k, f, c] += np.float32(2.0) * error
-                total += error * error
-        loss[k] = total
+    total = 0.0
+    for p in range(len(face)):
+        f = face[p]
+        if f < 0 or (masked and target[p, 3] == 0):
+            continue
+        for c in range(3):
+            error = colors[f, c] - np.float32(target[p, c]) * unit
+            gradient[f, c] += np.float32(2.0) * error
+            total += error * error
+    return total

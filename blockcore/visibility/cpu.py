@@ -10,11 +10,9 @@ top-left rule covers exactly the pixels ceil(A) … ceil(B) − 1: whole numbers
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from blockcore.camera import Camera
 from blockcore.compiled import kernel
 from blockcore.frozen import frozen_array
 from blockcore.grid import FACE_CORNERS, TRIANGLE_CORNERS, ExposedFaces
+from blockcore.threads import spread, thread_count
 from blockcore.visibility import Visibility
 from blockcore.visibility.reference import WINDOW_LIMIT, facing_point
 
@@ -58,8 +57,7 @@ def rasterize(faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int
         faces, cell=frozen_array(faces.cell, np.int32), direction=frozen_array(faces.direction, np.int32)
     )
     pictures = _blank_pictures(cameras)
-    threads = _thread_count()
-    spread = partial(_spread, threads)
+    threads = thread_count()
     if len(cameras) < threads:
         for camera, picture in zip(cameras, pictures, strict=True):
             _draw(faces, subpixel_bits, spread, threads, camera, picture)
@@ -79,43 +77,15 @@ def _blank_pictures(cameras: Sequence[Camera]) -> list[npt.NDArray[np.int32]]:
     ]
 
 
-def _thread_count() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@cache
-def _helpers(threads: int, process: int) -> ThreadPoolExecutor:
-    """Returns this process's idle threads: starting them takes longer than drawing a small view."""
-    return ThreadPoolExecutor(threads)
-
-
-def _spread(threads: int, function: Callable[..., Any], *arguments: Sequence[Any]) -> list[Any]:
-    """Works like ``map``, on this thread and on as many others as get going before the work is done."""
-    count = len(arguments[0])
-    results: list[Any] = [None] * count
-    todo = iter(range(count))
-
-    def work() -> None:
-        for i in todo:
-            results[i] = function(*(argument[i] for argument in arguments))
-
-    helping = [_helpers(threads - 1, os.getpid()).submit(work) for _ in range(min(threads, count) - 1)]
-    work()
-    for helper in helping:
-        if not helper.cancel():
-            helper.result()
-    return results
-
-
 def _draw(
     faces: ExposedFaces,
     subpixel_bits: int,
-    spread: Callable[..., Iterable[Any]],
+    share_out: Callable[..., Iterable[Any]],
     threads: int,
     camera: Camera,
     triangle_id: npt.NDArray[np.int32],
 ) -> None:
-    """Draws a view into ``triangle_id``, all zeros; ``spread`` is a ``map`` that may use ``threads`` at a time."""
+    """Draws a view into ``triangle_id``, all zeros; ``share_out`` is a ``map`` that may use ``threads`` at a time."""
     view_proj = camera.view_proj
     eye = facing_point(view_proj)
     center = np.array([faces.grid_size[0] / 2, 0.0, faces.grid_size[2] / 2])
@@ -146,8 +116,8 @@ def _draw(
         for triangles, depths in lists:
             _fill_band(band, depth, top, triangles, depths, subpixel_bits)
 
-    lists = list(spread(list_triangles, cuts[:-1], cuts[1:]))
-    list(spread(fill_band, range(0, camera.height, rows)))
+    lists = list(share_out(list_triangles, cuts[:-1], cuts[1:]))
+    list(share_out(fill_band, range(0, camera.height, rows)))
 
 
 @kernel

@@ -198,7 +198,7 @@ def test_as_many_threads_as_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     faces, cameras = scene.grid.exposed_faces, [view.camera for view in scene.views[:2]]
     drawn = []
     for threads in (1, 2, 7):
-        monkeypatch.setattr(cpu, "_thread_count", lambda threads=threads: threads)
+        monkeypatch.setattr(cpu, "thread_count", lambda threads=threads: threads)
         drawn.append([v.triangle_id for v in cpu.rasterize(faces, cameras)])
     np.testing.assert_array_equal(drawn[0], drawn[1])
     np.testing.assert_array_equal(drawn[0], drawn[2])
