@@ -99,11 +99,12 @@ def _members(source: Any) -> set[str]:
 
 def _search(members: set[str]) -> Cubes:
     bpy.context.view_layer.update()
+    instances = bpy.context.evaluated_depsgraph_get().object_instances
     rows: dict[tuple[int, int, int], int] = {}
     kinds: list[CubeKind] = []
     kind: list[int] = []
-    matrices: list[Any] = []
-    for instance in bpy.context.evaluated_depsgraph_get().object_instances if members else ():
+    places = np.empty((len(instances), 4, 4), dtype=np.float32)
+    for instance in instances if members else ():
         obj = instance.object
         if obj.type != "MESH":
             continue
@@ -112,18 +113,16 @@ def _search(members: set[str]) -> Cubes:
         key = (owner.as_pointer(), obj.as_pointer(), mesh.as_pointer())
         row = rows.get(key)
         if row is None:
-            row = rows[key] = len(kinds)
-            if _may_be_block(instance, owner, members):
+            row = len(kinds) if _may_be_block(instance, owner, members) else _NOT_A_BLOCK
+            rows[key] = row
+            if row != _NOT_A_BLOCK:
                 kinds.append(_kind(owner, obj, mesh))
-            else:
-                row = rows[key] = _NOT_A_BLOCK
         if row != _NOT_A_BLOCK:
+            places[len(kind)] = instance.matrix_world
             kind.append(row)
-            matrices.append(instance.matrix_world.copy())
     index = np.array(kind, dtype=np.int32)
-    places = np.array(matrices, dtype=np.float64).reshape(-1, 4, 4)
     to_mesh = np.array([one.to_mesh for one in kinds]).reshape(-1, 4, 4)
-    return Cubes(tuple(kinds), index, places @ to_mesh[index])
+    return Cubes(tuple(kinds), index, places[: len(kind)] @ to_mesh[index])
 
 
 def _may_be_block(instance: Any, owner: Any, members: set[str]) -> bool:
