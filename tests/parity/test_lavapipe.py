@@ -34,7 +34,7 @@ def compare(scene: BlockScene, rasterizer: str, tally: Tally) -> None:
         tally.add(scene, number, draw(visibility, camera, colors), renderer.draw(camera))
 
 
-def search(check: Callable[[BlockScene], None], pictures: int, views: int = 4) -> None:
+def search(check: Callable[[BlockScene], None], pictures: int, tiles: bool = False, views: int = 4) -> None:
     """Runs a check on random scenes of some ``pictures`` in all, and shrinks one that fails."""
     settings(
         max_examples=int(MORE * pictures) // views,
@@ -42,7 +42,7 @@ def search(check: Callable[[BlockScene], None], pictures: int, views: int = 4) -
         database=None,
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
-    )(given(scenes(views=views))(check))()
+    )(given(scenes(views=views, tiles=tiles))(check))()
 
 
 @pytest.mark.parametrize(("rasterizer", "pictures"), [("cpu", 1200), ("reference", 300)])
@@ -57,6 +57,17 @@ def test_random_worlds_match_webgpu(
     assert tally.pictures >= int(MORE * 300)
     assert tally.covered > 0.1 * tally.pixels  # pictures of something
     assert tally.equal >= 0.99999, str(tally)
+
+
+def test_random_tiles_match_webgpu(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    need("wgpu")
+    tally = Tally(tmp_path, most=100_000)  # a texel's border may run along a row of pixels, for both to round
+    search(lambda scene: compare(scene, "cpu", tally), 600, tiles=True)
+    print(tally)
+    record_property("parity", str(tally))
+    assert tally.pictures >= int(MORE * 300)
+    assert tally.covered > 0.1 * tally.pixels
+    assert tally.equal >= 0.9995, str(tally)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4096), (4096, 1), (3, 2048), (4096, 4096)])

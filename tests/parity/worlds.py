@@ -17,8 +17,25 @@ _SCALES = st.one_of(st.sampled_from([2.0, 1.0, 0.5, 0.1, 0.7, 3.3]), st.floats(0
 _KINDS = st.sampled_from(["orbit", "inside", "lattice", "near", "away", "orthographic", "orthographic lattice"])
 
 
+_TILE_SIDES = (1, 2, 3, 4, 8, 16, 16, 16, 32)
+
+
+def random_tiles(rng: np.random.Generator) -> Palette:
+    """Returns the WebGPU palette with tiles of any size, on some faces of some materials, some of them translucent."""
+    tiles = {}
+    for material in range(1, len(WEBGPU_PALETTE)):
+        if rng.random() < 0.3:
+            continue
+        for direction in np.flatnonzero(rng.random(6) < 0.8).tolist():
+            tile = rng.integers(0, 256, (*rng.choice(_TILE_SIDES, 2), 4), np.uint8)
+            if rng.random() < 0.5:
+                tile[..., 3] = 255
+            tiles[material, direction] = tile
+    return WEBGPU_PALETTE.with_tiles(tiles)
+
+
 @st.composite
-def scenes(draw: st.DrawFn, palette: Palette = WEBGPU_PALETTE, views: int = 4) -> BlockScene:
+def scenes(draw: st.DrawFn, views: int = 4, tiles: bool = False) -> BlockScene:
     """Draws a small world and some cameras that look at it, into it, out of it or past it."""
     size = draw(st.tuples(*[st.integers(1, 12)] * 3))
     fill = draw(_FILLS)
@@ -27,6 +44,7 @@ def scenes(draw: st.DrawFn, palette: Palette = WEBGPU_PALETTE, views: int = 4) -
     if fill > 0.0 and len(cells) == 0:
         cells = rng.integers(0, size, (1, 3))
     grid = BlockGrid(size, draw(_SCALES), cells)
+    palette = random_tiles(rng) if tiles else WEBGPU_PALETTE
     materials = rng.integers(1, len(palette), len(cells))
     cameras = [_camera(grid, rng, draw(_KINDS), (draw(_SIDES), draw(_SIDES)), i) for i in range(views)]
     return BlockScene(grid, materials, palette, tuple(View(camera) for camera in cameras))
