@@ -5,9 +5,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 OUT ?= out/demo
 
-.PHONY: demo test check extension gui bench clean
+.PHONY: demo test extension bench clean
 
-# --no-build-isolation is not needed: setuptools alone builds the project, and nothing is compiled.
 $(VENV)/.ready: constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	  { echo "make: Python 3.11 is needed, $(PYTHON) is another; run make PYTHON=python3.11" >&2; exit 2; }
@@ -31,7 +30,7 @@ test: $(VENV)/.test-libraries
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --dist worksteal
 
 extension: $(VENV)/.ready
 	$(PY) tools/build_extension.py
