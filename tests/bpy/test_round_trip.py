@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from blockcore.frames import draw, frame_colors
 from blockcore.scene import BlockScene
+from blockcore.visibility import rasterize
 from blockcore.webgpu import read_map
 from bridge import cli
 from tests.captures import captured, dataset_path, map_path
@@ -20,7 +24,9 @@ need("bpy")
 import bpy  # noqa: E402
 
 from bridge.extract import extract  # noqa: E402
-from bridge.files import open_file  # noqa: E402
+from bridge.files import open_file, save_file  # noqa: E402
+from bridge.targets import set_background_image  # noqa: E402
+from tests.bpy import scenes  # noqa: E402
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
@@ -40,6 +46,7 @@ def test_a_capture_comes_back_from_a_blend(number: int, tmp_path: Path) -> None:
         np.testing.assert_allclose(mine.camera.view, theirs.camera.view, atol=1e-5)
         np.testing.assert_allclose(mine.camera.proj, theirs.camera.proj, atol=1e-5)
         assert np.array_equal(mine.target, theirs.target)
+    assert min(_equal_pixels(found)) >= 0.999
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.blend", "scene"]
 
 
@@ -60,6 +67,7 @@ def test_scrambled_materials_are_found_again(tmp_path: Path) -> None:
     assert after.views == before.views
     seen = _visible_blocks(after)
     assert np.array_equal(after.materials[seen], truth[seen])
+    assert min(_equal_pixels(after)) >= 0.999
     unseen = np.setdiff1d(np.arange(len(truth)), seen)
     assert np.array_equal(after.materials[unseen], before.materials[unseen])
     assert cli.main(["apply", str(scrambled), str(tmp_path / "report"), "--out", str(tmp_path / "applied.blend")]) == 0
@@ -69,9 +77,17 @@ def test_scrambled_materials_are_found_again(tmp_path: Path) -> None:
     assert not bpy.data.objects["Blocks"].visible_get()
 
 
-def _visible_blocks(scene: BlockScene) -> np.ndarray:
-    from blockcore.visibility import rasterize
+def _equal_pixels(scene: BlockScene) -> list[float]:
+    """The part of each view's pixels in which the scene, drawn by blockcore, equals the target to 1/255."""
+    faces = scene.grid.exposed_faces
+    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
+    cameras = [view.camera for view in scene.views]
+    pictures = [draw(*one, colors)[..., :3] for one in zip(rasterize(faces, cameras), cameras, strict=True)]
+    pairs = zip(pictures, scene.views, strict=True)
+    return [float((np.abs(own.astype(int) - view.target[..., :3]) <= 1).all(axis=2).mean()) for own, view in pairs]
 
+
+def _visible_blocks(scene: BlockScene) -> np.ndarray:
     faces = scene.grid.exposed_faces
     seen = [np.unique(v.face[v.face >= 0]) for v in rasterize(faces, [view.camera for view in scene.views])]
     return np.unique(faces.block[np.concatenate(seen)])
@@ -140,3 +156,43 @@ def test_bad_input_gives_one_line_and_leaves_nothing(
     assert line.startswith("bridge: ")
     assert words in line
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def _move(cube: Any) -> None:
+    cube.location.x += 0.6
+
+
+def _turn(cube: Any) -> None:
+    cube.rotation_euler.z = 0.4
+
+
+def _grow(cube: Any) -> None:
+    cube.scale = (2.0, 2.0, 2.0)
+
+
+def _cover(cube: Any) -> None:
+    cube.location = bpy.data.objects["Block 0"].location
+
+
+def _replace(cube: Any) -> None:
+    cube.data = bpy.data.meshes.new("Triangle")
+    cube.data.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+
+
+@pytest.mark.parametrize("spoil", [_move, _turn, _grow, _cover, _replace])
+def test_a_spoilt_block_is_named_and_nothing_is_written(
+    spoil: Callable[[Any], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scenes.linked_cubes()
+    scenes.picture_size(8, 8)
+    set_background_image(scenes.camera(), "target", np.zeros((8, 8, 3), np.uint8))
+    save_file(tmp_path / "a.blend")
+    assert cli.main(["export", str(tmp_path / "a.blend"), "--out", str(tmp_path / "good")]) == 0
+    spoil(bpy.data.objects["Block 4"])
+    save_file(tmp_path / "a.blend")
+    capfd.readouterr()
+    for command in ("export", "optimize"):
+        assert cli.main([command, str(tmp_path / "a.blend"), "--out", str(tmp_path / "out")]) == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert "object 'Block 4'" in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.blend", "good"]
