@@ -109,7 +109,7 @@ class DifferentiableBlockRenderer:
         """Returns depth, normals and blocks of each camera's view; arguments as for ``render``."""
         grid = self._grid(positions)[1]
         cameras = _cameras(camera_view, camera_proj, img_h, img_w)
-        seen = rasterize(grid.exposed_faces, cameras, self._rasterizer())
+        seen = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
         return [geometry_buffers(grid.exposed_faces, c, v) for c, v in zip(cameras, seen, strict=True)]
 
     def _grid(self, positions: Positions) -> tuple[str, BlockGrid]:
@@ -127,17 +127,12 @@ class DifferentiableBlockRenderer:
         key = f"{grid_key} {height} {width} " + b"".join(c.view_proj.tobytes() for c in cameras).hex()
         seen = self._seen.get(key)
         if seen is None or seen.palette is not self.palette or seen.lighting is not self.lighting:
-            found = rasterize(grid.exposed_faces, cameras, self._rasterizer())
+            found = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
             visible = visible_faces(grid.exposed_faces, cameras, found, self.palette, self.device)
             radiance = radiance_of(self.palette, self.lighting, self.device, torch.float64, visible.looks)
             seen = _Seen(self.palette, self.lighting, visible, radiance)
             self._seen.put(key, seen)
         return seen.visible, seen.radiance
-
-    def _rasterizer(self) -> str:
-        if self.rasterizer == "auto" and self.device.type != "cuda":
-            return "cpu"
-        return self.rasterizer
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,9 @@ def _blender() -> bool:
 def _cuda() -> bool:
     import torch
 
-    return torch.cuda.is_available()
+    from blockcore.visibility.cuda import nvdiffrast_problem
+
+    return torch.cuda.is_available() and not nvdiffrast_problem()
 
 
 _CHECKS: dict[str, Callable[[], bool]] = {

@@ -1,0 +1,261 @@
+"""The GPU suite: the same pixels as on the CPU, and steps against the loop an expert would write first.
+
+Every time is the median of CUDA events in this run; ratios compare with ``textbook`` and with bare
+``nvdiffrast.torch.rasterize`` in the same run.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from blockcore.bench.textbook import Textbook
+from blockcore.descent import Descent, temperature_schedule
+from blockcore.device import choose_device
+from blockcore.fast_steps import FastSteps, Segments
+from blockcore.frames import draw, frame_colors
+from blockcore.losses import PixelObjective, StatisticsObjective, choose_objective
+from blockcore.metrics import compare_pictures
+from blockcore.optimize import optimize_materials
+from blockcore.pixels import squared_error
+from blockcore.scene import BlockScene
+from blockcore.settings import OptimizeSettings
+from blockcore.shading import material_probabilities, radiance_of
+from blockcore.statistics import face_statistics
+from blockcore.visibility import choose_rasterizer, cuda, exact, rasterize
+from blockcore.visible import visible_faces
+from blockcore.webgpu import read_scene
+
+_STEPS = OptimizeSettings(method="gradient", steps=3000, device="cuda", commitment=0.5)
+_NAMES = {1: "village", 2: "hills", 4: "among blocks"}
+
+
+def run(data: Path) -> dict[str, Any]:
+    """Measures everything; returns the figures as JSON values.
+
+    Raises:
+        BackendError: there is no usable GPU, or no nvdiffrast.
+    """
+    device, _ = choose_device("cuda")
+    choose_rasterizer("nvdiffrast", "cuda")
+    scenes = {name: read_scene(data / f"maps/{n}/map.json", data / f"datasets/{n}") for n, name in _NAMES.items()}
+    return {
+        "device": torch.cuda.get_device_name(device),
+        "torch": torch.__version__,
+        "kernels": cuda._kernels().__name__,
+        "compare": {name: comparison(scene) for name, scene in scenes.items()},
+        "gradient": {name: gradients(scenes[name]) for name in ("village", "hills")},
+        "visibility": {name: visibility(scenes[name]) for name in ("village", "hills")},
+        "step": {name: steps(scenes[name]) for name in ("village", "hills")},
+        "reduction": {name: reductions(scenes[name]) for name in ("village", "hills")},
+        "optimize": {name: optimizing(scenes[name]) for name in ("village", "hills")},
+    }
+
+
+def milliseconds(task: Callable[[], Any], rounds: int = 100, warm_up: int = 10, each: int = 1) -> float:
+    """Returns the median time of ``task`` between CUDA events, divided by ``each``, the units in one task."""
+    times = []
+    for round_number in range(warm_up + rounds):
+        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        before.record()
+        task()
+        after.record()
+        after.synchronize()
+        if round_number >= warm_up:
+            times.append(before.elapsed_time(after))
+    return float(statistics.median(times)) / each
+
+
+def comparison(scene: BlockScene) -> dict[str, Any]:
+    """Compares pictures from the GPU with the captures, and visibility with the CPU rasteriser's."""
+    faces, cameras = scene.grid.exposed_faces, [view.camera for view in scene.views]
+    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
+    on_cpu = rasterize(faces, cameras, "cpu")
+    metrics, unequal, raw = [], [], []
+    for view, ours, theirs in zip(scene.views, rasterize(faces, cameras, "nvdiffrast"), on_cpu, strict=True):
+        assert view.target is not None
+        metrics.append(compare_pictures(draw(ours, view.camera, colors), view.target, scene.lighting.background))
+        unequal.append(int((ours.triangle_id.cpu().numpy() != theirs.triangle_id).sum()))
+        raw.append(int((coarse_ids(scene, view.camera).cpu().numpy() != theirs.triangle_id).sum()))
+    return {
+        "differing_over_1": [m.differing_over_1 for m in metrics],
+        "geometry_match": min(m.geometry_match for m in metrics),
+        "triangles_unlike_cpu": unequal,
+        "triangles_unlike_cpu_without_repair": raw,
+    }
+
+
+def coarse_ids(scene: BlockScene, camera: Any) -> torch.Tensor:
+    """Returns what nvdiffrast alone shows, (H, W) int32."""
+    device = torch.device("cuda", torch.cuda.current_device())
+    corners, views = cuda._upload(scene.grid.exposed_faces, device), exact.Views.of([camera], device)
+    picture = cuda._context(device.index).draw(cuda._kernels().positions(corners, views), views)
+    return exact.decode_ids(picture[0, ..., 3])
+
+
+def _parts(scene: BlockScene, device: str, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
+    cameras, where = [view.camera for view in scene.views], torch.device(device)
+    seen = rasterize(scene.grid.exposed_faces, cameras, "nvdiffrast" if device == "cuda" else "cpu")
+    visible = visible_faces(scene.grid.exposed_faces, cameras, seen, scene.palette, where)
+    targets = [view.target for view in scene.views if view.target is not None]
+    return {
+        "visible": visible,
+        "statistics": face_statistics(visible, targets, scene.lighting.background),
+        "radiance": radiance_of(scene.palette, scene.lighting, where, dtype, visible.looks),
+        "targets": targets,
+    }
+
+
+def _objective(settings: OptimizeSettings, parts: dict[str, Any]) -> PixelObjective | StatisticsObjective:
+    objective = choose_objective(settings, **parts)
+    assert isinstance(objective, (PixelObjective, StatisticsObjective))
+    return objective
+
+
+def gradients(scene: BlockScene) -> dict[str, float]:
+    """Compares the logits' gradient of a first step on the GPU with the CPU's by autograd, in float64."""
+    on_gpu, on_cpu = _parts(scene, "cuda"), _parts(scene, "cpu")
+    blocks = len(on_cpu["visible"].blocks)
+    assert torch.equal(on_gpu["visible"].blocks.cpu(), on_cpu["visible"].blocks), "other blocks are visible"
+    start = torch.randn((blocks, len(scene.palette)), generator=torch.Generator().manual_seed(0))
+    errors = {}
+    for name in ("pixels", "statistics"):
+        settings = replace(_STEPS, objective=name)
+        fast = FastSteps(start.cuda(), _objective(settings, on_gpu), settings, [1.0])
+        fast.take(1)
+        ours = (fast.first_moment / (1.0 - fast.betas[0])).cpu().double()
+        for reference, precision in (("cpu", torch.float32), ("float64", torch.float64)):
+            exact_objective = _objective(
+                replace(settings, objective="statistics" if reference == "float64" else name), on_cpu
+            )
+            logits = start.to(precision).requires_grad_()
+            exact_objective(material_probabilities(logits, 1.0)).backward()  # type: ignore[no-untyped-call]
+            assert logits.grad is not None
+            errors[f"{name} against {reference}"] = float(
+                (ours - logits.grad.double()).norm() / logits.grad.double().norm()
+            )
+    return errors
+
+
+def visibility(scene: BlockScene) -> dict[str, float]:
+    """Times finding one view's visibility, and the bare rasterisation inside it; medians of the views."""
+    device = torch.device("cuda", torch.cuda.current_device())
+    faces = scene.grid.exposed_faces
+    corners = cuda._upload(faces, device)
+    context, kernels = cuda._context(device.index), cuda._kernels()
+
+    def middle(task: Callable[[Any, Any, Any], Any]) -> float:
+        times = []
+        for view in scene.views:
+            views = exact.Views.of([view.camera], device)
+            positions = kernels.positions(corners, views)
+            times.append(milliseconds(lambda v=views, p=positions, c=view.camera: task(v, p, c), rounds=30))  # type: ignore[misc]
+        return statistics.median(times)
+
+    cameras = [view.camera for view in scene.views]
+    together = exact.Views.of(cameras, device)
+    positions = kernels.positions(corners, together)
+    return {
+        "whole_ms": middle(lambda v, p, c: rasterize(faces, [c], "nvdiffrast")),
+        "drawing_and_repair_ms": middle(lambda v, p, c: cuda._draw(corners, v, 8)),
+        "rasterize_ms": middle(lambda v, p, c: context.draw(p, v)),
+        "all_views_ms_each": milliseconds(lambda: cuda._draw(corners, together, 8), rounds=30, each=len(cameras)),
+        "all_views_rasterize_ms_each": milliseconds(
+            lambda: context.draw(positions, together), rounds=30, each=len(cameras)
+        ),
+    }
+
+
+def steps(scene: BlockScene) -> dict[str, float]:
+    """Times one optimisation step over all views: the textbook loop's, autograd's and the fast ones."""
+    parts = _parts(scene, "cuda")
+    textbook = Textbook(scene, torch.device("cuda"))
+    times = {"textbook_ms": milliseconds(textbook.step)}
+    for name in ("pixels", "statistics"):
+        settings = replace(_STEPS, objective=name)
+        objective = _objective(settings, parts)
+        slow = Descent(scene, settings, parts["visible"], objective, 0.0)
+        times[f"{name}_autograd_ms"] = milliseconds(lambda s=slow: s.step(0.5))  # type: ignore[misc]
+        fast = FastSteps(slow.logits, objective, settings, temperature_schedule(settings))
+        times[f"{name}_ms"] = milliseconds(lambda f=fast: f.take(10), each=10)  # type: ignore[misc]
+    textbook.release()
+    return times
+
+
+def reductions(scene: BlockScene) -> dict[str, float]:
+    """Times a squared error and its gradient by faces: pixels sorted beforehand, runs added up, plain indexing."""
+    parts = _parts(scene, "cuda")
+    settings = replace(_STEPS, objective="pixels")
+    objective = _objective(settings, parts)
+    assert isinstance(objective, PixelObjective)
+    fast = FastSteps(torch.zeros(len(parts["visible"].blocks), len(scene.palette)).cuda(), objective, settings, [1.0])
+    colors = torch.rand(len(parts["visible"].block), 3, device="cuda")
+    face, target = objective.face, objective.target
+    goal, safe = target[:, :3].float() / 255.0, face.clamp_min(0).long()
+
+    def plain() -> None:
+        values = colors.clone().requires_grad_()
+        (((values[safe] - goal) * (face >= 0)[:, None]) ** 2).sum().backward()  # type: ignore[no-untyped-call]
+
+    return {
+        "sorting_once_ms": milliseconds(lambda: Segments.of(face, target), rounds=10, warm_up=2),
+        "sorted_ms": milliseconds(fast.stages.compare, rounds=50),
+        "runs_ms": milliseconds(lambda: squared_error(colors, face, target), rounds=50),
+        "indexing_ms": milliseconds(plain, rounds=5, warm_up=1),
+    }
+
+
+def optimizing(scene: BlockScene) -> dict[str, Any]:
+    """Times whole optimisations from random, after one that warms up, and counts what they find."""
+    figures: dict[str, Any] = {}
+    for name, settings in {
+        "solve": OptimizeSettings(method="solve", device="cuda"),
+        "gradient": OptimizeSettings(method="gradient", device="cuda"),
+        "gradient, pixels": OptimizeSettings(method="gradient", objective="pixels", device="cuda"),
+        "gradient, rasterised on the CPU": OptimizeSettings(method="gradient", device="cuda", rasterizer="cpu"),
+    }.items():
+        optimize_materials(scene, settings)
+        began = time.perf_counter()
+        result = optimize_materials(scene, settings)
+        seconds = time.perf_counter() - began
+        seen = result.visible_blocks
+        figures[name] = {
+            "seconds": seconds,
+            "steps": result.steps,
+            "found": float(np.mean(result.materials[seen] == scene.materials[seen])),
+            "rasterizer": result.rasterizer,
+        }
+    return figures
+
+
+def lines(figures: dict[str, Any]) -> list[str]:
+    """Returns the figures as lines to print."""
+    rows = [f"{figures['device']}, torch {figures['torch']}, {figures['kernels']}; medians of CUDA events"]
+    for name, f in figures["compare"].items():
+        rows.append(
+            f"compare, {name}: pixels off by more than 1/255 {f['differing_over_1']}, geometry ≥ "
+            f"{f['geometry_match']:.6f}; triangles unlike the CPU's {f['triangles_unlike_cpu']}, "
+            f"without repair {f['triangles_unlike_cpu_without_repair']}"
+        )
+    for name, f in figures["gradient"].items():
+        rows.append(f"gradient error, {name}: " + ", ".join(f"{k} {v:.1e}" for k, v in f.items()))
+    for kind in ("visibility", "step", "reduction"):
+        for name, f in figures[kind].items():
+            rows.append(f"{kind}, {name}: " + ", ".join(f"{k.removesuffix('_ms')} {v:.4f} ms" for k, v in f.items()))
+    for name, f in figures["step"].items():
+        ratios = (f"{f['textbook_ms'] / f[f'{way}_ms']:.0f}× by {way}" for way in ("pixels", "statistics"))
+        rows.append(f"faster than the textbook loop, {name}: " + ", ".join(ratios))
+    for name, f in figures["optimize"].items():
+        for how, r in f.items():
+            rows.append(
+                f"optimize, {name}, {how}: {r['seconds']:.3f} s, {r['steps']} steps, {100 * r['found']:.2f} % found "
+                f"({r['rasterizer']})"
+            )
+    return rows

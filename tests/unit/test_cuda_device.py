@@ -1,0 +1,140 @@
+"""What only a GPU can show: nvdiffrast repaired, the kernels compiled, the steps replayed from a graph."""
+
+import numpy as np
+import pytest
+import torch
+
+from blockcore.errors import BackendError
+from blockcore.fast_steps import FastSteps
+from blockcore.grid import BlockGrid
+from blockcore.optimize import optimize_materials
+from blockcore.settings import OptimizeSettings
+from blockcore.visibility import choose_rasterizer, cpu, cuda, exact
+from blockcore.world import DifferentiableBlockWorld
+from tests.captures import captured
+from tests.parts import need
+from tests.unit.test_cuda_exact import coarse, random_world
+from tests.unit.test_cuda_steps import WAYS, fast_and_slow, settings_of
+
+pytestmark = pytest.mark.cuda
+
+
+@pytest.fixture(autouse=True)
+def on_a_gpu() -> None:
+    need("cuda")
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_captures_show_the_triangles_of_the_cpu(number: int) -> None:
+    scene = captured(number)
+    faces, cameras = scene.grid.exposed_faces, [view.camera for view in scene.views]
+    for ours, theirs in zip(cuda.rasterize(faces, cameras), cpu.rasterize(faces, cameras), strict=True):
+        assert ours.triangle_id.is_cuda
+        assert ours.triangle_id.dtype == torch.int32
+        assert (ours.triangle_id.cpu().numpy() != theirs.triangle_id).sum() <= 3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_worlds_show_the_triangles_of_the_cpu(seed: int) -> None:
+    faces, cameras = random_world(seed)
+    for ours, theirs in zip(cuda.rasterize(faces, cameras), cpu.rasterize(faces, cameras), strict=True):
+        assert (ours.triangle_id.cpu().numpy() != theirs.triangle_id).sum() <= 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kernels_redraw_as_torch_does(seed: int) -> None:
+    exact_triton = pytest.importorskip("blockcore.visibility.exact_triton")
+    faces, cameras = random_world(seed)
+    device = torch.device("cuda", 0)
+    corners, views, raw = exact.FaceCorners.of(faces, device), exact.Views.of(cameras, device), coarse(faces, cameras)
+    assert torch.equal(exact.positions(corners, views), exact_triton.positions(corners, views))
+    raw = raw.to(device)
+    assert torch.equal(exact.redraw(raw, corners, views), exact_triton.redraw(raw, corners, views))
+
+
+def test_layers_of_faces_show_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    faces, cameras = random_world(5)
+    whole = [v.triangle_id for v in cuda.rasterize(faces, cameras)]
+    monkeypatch.setattr(cuda, "_MOST_FACES", len(faces) // 3)
+    for layered, expected in zip(cuda.rasterize(faces, cameras), whole, strict=True):
+        assert torch.equal(layered.triangle_id, expected)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(map(str, way.values())))
+def test_steps_replayed_from_a_graph_are_those_of_the_cpu(way: dict) -> None:
+    on_cpu, _, objective, temperatures = fast_and_slow(way)
+    on_gpu = _moved(on_cpu, objective, settings_of(way), temperatures)
+    on_cpu.take(1)
+    on_gpu.take(1)
+    gap = (on_gpu.first_moment.cpu() - on_cpu.first_moment).norm() / on_cpu.first_moment.norm()
+    assert gap < 1e-5
+    torch.testing.assert_close(on_gpu.take(23).cpu(), on_cpu.take(23), rtol=1e-4, atol=0.0)
+    assert torch.equal(on_gpu.logits.cpu().argmax(dim=1), on_cpu.logits.argmax(dim=1))
+
+
+def _moved(steps: FastSteps, objective, settings: OptimizeSettings, temperatures: list[float]) -> FastSteps:
+    """Builds the same steps on the GPU."""
+    import copy
+    import dataclasses
+
+    def over(value):
+        if isinstance(value, torch.Tensor):
+            return value.cuda()
+        if dataclasses.is_dataclass(value):
+            return dataclasses.replace(
+                value, **{f.name: over(getattr(value, f.name)) for f in dataclasses.fields(value)}
+            )
+        return tuple(over(v) for v in value) if isinstance(value, tuple) else value
+
+    moved = copy.copy(objective)
+    moved.__dict__ = {name: over(value) for name, value in objective.__dict__.items()}
+    return FastSteps(steps.logits.cuda(), moved, settings, temperatures)
+
+
+@pytest.mark.parametrize("objective", ["statistics", "pixels"])
+@pytest.mark.parametrize("rasterizer", ["nvdiffrast", "cpu"])
+def test_village_materials_are_found(objective: str, rasterizer: str) -> None:
+    scene = captured(1)
+    settings = OptimizeSettings(method="gradient", objective=objective, device="cuda", rasterizer=rasterizer)
+    result = optimize_materials(scene, settings)
+    assert result.rasterizer == rasterizer
+    assert result.device.startswith("cuda")
+    np.testing.assert_array_equal(result.materials[result.visible_blocks], scene.materials[result.visible_blocks])
+
+
+def test_without_nvdiffrast_the_cpu_rasterises_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "nvdiffrast_problem", lambda: "nvdiffrast is not installed; install it")
+    assert choose_rasterizer("auto", "cuda") == ("cpu", "nvdiffrast is not installed; install it")
+    with pytest.raises(BackendError, match="not installed"):
+        choose_rasterizer("nvdiffrast", "cuda")
+    assert optimize_materials(captured(1), OptimizeSettings(device="cuda")).rasterizer == "cpu"
+
+
+def test_gradients_of_a_picture_are_those_of_the_cpu() -> None:
+    scene = captured(1)
+    camera = scene.views[0].camera
+    view, proj = (torch.tensor(m, dtype=torch.float32) for m in (camera.view, camera.proj))
+    cotangent = torch.randn(1, 4, 128, 128, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for device in ("cpu", "cuda"):
+        world = DifferentiableBlockWorld.from_arrays(
+            scene.grid.positions, scene.materials, grid_size=scene.grid.size, device=device
+        )
+        picture = world.render(view.to(device), proj.to(device), 128, 128)
+        picture.backward(cotangent.to(device))
+        gradients.append(torch.cat([p.grad.reshape(-1).cpu() for p in world.parameters()]))
+    assert (gradients[1] - gradients[0]).norm() <= 1e-4 * gradients[0].norm()
+
+
+def test_released_memory_is_given_back() -> None:
+    rng = np.random.default_rng(0)
+    faces = BlockGrid((64, 64, 64), 1.0, np.argwhere(rng.random((64, 64, 64)) < 0.3)).exposed_faces
+    cameras = random_world(0)[1]
+    cuda.release()
+    torch.cuda.empty_cache()
+    before = torch.cuda.mem_get_info()[0]
+    cuda.rasterize(faces, cameras)
+    assert torch.cuda.mem_get_info()[0] < before
+    cuda.release()
+    torch.cuda.empty_cache()
+    assert before - torch.cuda.mem_get_info()[0] < 64 << 20
