@@ -25,6 +25,7 @@ from blockcore.visible import VisibleFaces
 
 _CONFIDENT = 0.99  # a block whose likeliest material has this share will not change its mind
 _LOOK_EVERY = 10  # steps between two looks at what changed; a look costs more than a small step
+BARRED = -1e4  # logit of a material that a block may not have: its share is 0 at any temperature
 _HEAD_START = 3.0  # logit of the material a block starts with
 
 

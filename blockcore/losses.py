@@ -10,9 +10,11 @@ import numpy.typing as npt
 import torch
 
 from blockcore.blend import blend
+from blockcore.neighbours import touching_pairs
 from blockcore.pixels import squared_error
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import face_colors
+from blockcore.smoothing import Neighbourhood
 from blockcore.statistics import FaceStatistics, cost_table
 from blockcore.visible import VisibleFaces
 
@@ -117,6 +119,24 @@ class PixelObjective:
         squares = blend(shares.float(), self.radiance.square(), self.visible.block, self.visible.look)
         variance = squares - colors.square()
         return (self.statistics.count.float()[:, None] * variance).sum()
+
+
+class SeamsObjective:
+    """Another objective and the expected cost of seams, were each block's material drawn by its shares."""
+
+    def __init__(self, objective: Objective, neighbourhood: Neighbourhood, device: torch.device) -> None:
+        self.objective = objective
+        self.seams = torch.from_numpy(neighbourhood.seams).to(device)
+        self.first, self.second = torch.from_numpy(touching_pairs(neighbourhood.table).T.copy()).to(device)
+
+    def __call__(self, shares: torch.Tensor) -> torch.Tensor:
+        """Returns the loss; see ``Objective``."""
+        expected = (shares[self.first] @ self.seams.to(shares)) * shares[self.second]
+        return self.objective(shares) + expected.sum()
+
+    def mean(self, loss: torch.Tensor) -> torch.Tensor:
+        """Returns the mean per pixel and channel; see ``Objective``."""
+        return self.objective.mean(loss)
 
 
 def _rgba(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.descent import Descent, Progress, lean_towards, starting_logits
+from blockcore.constraints import Constraints
+from blockcore.decide import decide, seams_between
+from blockcore.descent import BARRED, Descent, Progress, lean_towards, starting_logits
 from blockcore.device import choose_device
 from blockcore.errors import Cancelled, SceneError
-from blockcore.losses import choose_objective
+from blockcore.losses import SeamsObjective, choose_objective
 from blockcore.scene import BlockScene, View
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import best_materials, radiance_of
-from blockcore.solve import assignment_cost, cheapest_materials, confidence_margins, least_cost, optimality_gap
+from blockcore.solve import assignment_cost, confidence_margins, optimality_gap
 from blockcore.statistics import FaceStatistics, cost_table, face_statistics
 from blockcore.visibility import Visibility, choose_rasterizer, rasterize
 from blockcore.visible import VisibleFaces, visible_faces
@@ -35,13 +37,14 @@ class OptimizeResult:
 
     Attributes:
         initial: (N,) int32, the assignment it started from.
-        materials: (N,) int32, the assignment it found; unseen blocks keep the scene's material.
+        materials: (N,) int32, the assignment it found.
         visible_blocks: (V,) int64, indices of the blocks that some view shows.
         margins: (V,) float64, how clearly the pictures speak for the material of each of those; see
             ``solve.confidence_margins``.
         method: ``"solve"`` or ``"gradient"``.
         loss: mean squared error per pixel and channel of the assignment found, of values in 0…1.
-        optimality_gap: how far that is above the least possible, relative to it; see ``solve.optimality_gap``.
+        optimality_gap: how far that, seams included, is above what is known to be the least possible, relative to it;
+            see ``solve.optimality_gap``.
         steps: steps taken; solving is one.
         seconds: wall time, visibility included.
         timings: what of it went where, in seconds.
@@ -86,6 +89,7 @@ def optimize_materials(
 
     Raises:
         SceneError: there is no block, no view with a target, or no pixel of a target that counts.
+        SettingsError: constraints contradict each other or the scene.
         BackendError: the device or rasteriser asked for is not to be had.
         Cancelled: ``cancelled`` said so.
     """
@@ -103,28 +107,42 @@ def optimize_materials(
         raise SceneError("targets: every pixel is masked; make the parts to be compared opaque")
     costs = cost_table(visible, statistics, radiance)
     summed_at = time.perf_counter()
+    blocks, pixels = visible.blocks.cpu().numpy(), float(statistics.count.sum())
+    decision = decide(scene, settings, blocks, pixels, costs)
+    best = torch.from_numpy(decision.materials[blocks]).long().to(device)
     start = starting_logits(scene, settings, visible, torch.Generator().manual_seed(settings.seed))
     if settings.init == "solve":
-        start = lean_towards(cheapest_materials(costs), len(scene.palette)).to(device)
+        start = lean_towards(best, len(scene.palette)).to(device)
     initial = best_materials(start)
+    energy = decision.energy
     if settings.method == "gradient":
         objective = choose_objective(settings, visible, statistics, radiance, targets)
+        if settings.smoothness:
+            objective = SeamsObjective(objective, seams_between(scene, settings, blocks, pixels), device)
+        if settings.constrained:
+            barred = ~Constraints.of(settings, scene).allowed[blocks]
+            start[torch.from_numpy(barred).to(device)] = BARRED
         descent = Descent(scene, settings, visible, objective, began, start)
         losses, temperatures = descent.run(progress, cancelled)
-        best = best_materials(descent.logits)
+        # What the logits do not favour costs; so limits and kinds move the blocks that mind least.
+        found = decide(scene, replace(settings, smoothness=0.0), blocks, pixels, _reluctance(descent.logits))
+        best = torch.from_numpy(found.materials[blocks]).long().to(device)
+        energy = assignment_cost(costs, best)
+        if settings.smoothness:
+            energy = seams_between(scene, settings, blocks, pixels, costs.cpu().numpy()).energy(best.cpu().numpy())
+        decision = replace(decision, materials=found.materials, energy=energy)
     else:
-        best = cheapest_materials(costs)
         losses, temperatures = [_mean_loss(costs, best, statistics)], [0.0]
     found_at = time.perf_counter()
     result = OptimizeResult(
         initial=_everywhere(scene, visible, initial),
-        materials=_everywhere(scene, visible, best),
-        visible_blocks=visible.blocks.cpu().numpy(),
+        materials=decision.materials,
+        visible_blocks=blocks,
         margins=confidence_margins(costs, best, _pixels_of_blocks(visible, statistics)).cpu().numpy(),
         method="gradient" if settings.method == "gradient" else "solve",
         loss=_mean_loss(costs, best, statistics),
         optimality_gap=optimality_gap(
-            assignment_cost(costs, best) + statistics.outside, least_cost(costs) + statistics.outside, statistics.pixels
+            decision.energy + statistics.outside, decision.bound + statistics.outside, statistics.pixels
         ),
         steps=len(losses),
         seconds=found_at - began,
@@ -154,6 +172,11 @@ def _everywhere(scene: BlockScene, visible: VisibleFaces, materials: torch.Tenso
     every = scene.materials.copy()
     every[visible.blocks.cpu().numpy()] = materials.cpu().numpy()
     return every
+
+
+def _reluctance(logits: torch.Tensor) -> torch.Tensor:
+    values = logits.detach().double()
+    return values.amax(dim=1, keepdim=True) - values
 
 
 def _mean_loss(costs: torch.Tensor, materials: torch.Tensor, statistics: FaceStatistics) -> float:

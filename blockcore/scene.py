@@ -2,11 +2,13 @@
 
 A scene is a folder::
 
-    scene.json      {"format": "blockcore.scene", "version": 1, "grid", "palette", "lighting", "views", "source"}
+    scene.json      {"format": "blockcore.scene", "version": 1, "grid", "palette", "lighting", "views", "regions",
+                    "source"}
     arrays.npz      positions (N, 3) int32, materials (N,) int32, palette_colors (M, 3, 3) float32,
                     view (V, 4, 4) float64, proj (V, 4, 4) float64,
                     and with tiles: tile_of (T, 4) int32 (material, face direction, height, width),
                     tile_texels (K, 4) uint8, tile after tile, each row by row;
+                    with regions: region_blocks, int32, the blocks of one region after another;
                     and with a source: block_objects (N,) text, grid_to_source (4, 4) float64
     targets/        one PNG a view that has a target
 
@@ -18,7 +20,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,7 @@ from blockcore.pictures import encode_png, read_picture
 
 FORMAT = "blockcore.scene"
 VERSION = 1
+Regions = Mapping[str, npt.NDArray[np.int32]]
 _HEADER = "scene.json"
 _REMEDY = "export the scene again"
 
@@ -46,13 +50,18 @@ class View(ByValue):
 
     Attributes:
         camera: the camera.
-        target: (H, W, 3) or (H, W, 4) uint8 display values, row 0 on top, of the camera's size; or None.
+        target: (H, W, 3) or (H, W, 4) uint8 display values, row 0 on top, of the camera's size; or None. Where a fourth
+            channel is 0 the pixel does not count.
+        weight: how much the view's pixels count beside those of others.
     """
 
     camera: Camera
     target: npt.NDArray[np.uint8] | None = None
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
+        if not 0.0 < self.weight < np.inf:
+            raise SceneError(f"view of camera {self.camera.name!r}: weight {self.weight} must be a number above 0")
         if self.target is None:
             return
         target = np.asarray(self.target)
@@ -97,6 +106,8 @@ class BlockScene(ByValue):
         views: cameras and their targets.
         lighting: the light.
         source: the way back to where the scene came from, or None.
+        regions: names of parts of the world, such as a vertex group or collection, to the indices of their blocks,
+            (K,) int32 ascending.
     """
 
     grid: BlockGrid
@@ -105,6 +116,7 @@ class BlockScene(ByValue):
     views: tuple[View, ...] = ()
     lighting: Lighting = WEBGPU_LIGHTING
     source: Source | None = None
+    regions: Regions = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "views", tuple(self.views))
@@ -121,8 +133,15 @@ class BlockScene(ByValue):
                 f"in the palette (1 to {len(self.palette) - 1})"
             )
         object.__setattr__(self, "materials", frozen_array(materials, np.int32))
+        object.__setattr__(self, "regions", {str(k): self._checked_region(k, v) for k, v in self.regions.items()})
         if self.source is not None and len(self.source.block_objects) != len(self.grid):
             raise SceneError("scene: the source names must be as many as the blocks")
+
+    def _checked_region(self, name: str, blocks: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        members = np.unique(np.asarray(blocks))
+        if members.size and not (members.dtype.kind in "iu" and 0 <= members[0] <= members[-1] < len(self.grid)):
+            raise SceneError(f"region {name!r}: names blocks that are not there; there are 0 to {len(self.grid) - 1}")
+        return frozen_array(members, np.int32)
 
     def with_materials(self, materials: npt.ArrayLike) -> BlockScene:
         """Returns the same scene with other block materials, (N,) palette indices."""
@@ -176,9 +195,11 @@ def _header(scene: BlockScene) -> dict[str, Any]:
                 "width": view.camera.width,
                 "height": view.camera.height,
                 "target": None if view.target is None else _target_name(index),
+                "weight": view.weight,
             }
             for index, view in enumerate(scene.views)
         ],
+        "regions": {name: len(blocks) for name, blocks in scene.regions.items()},
         "source": None if scene.source is None else {"file": scene.source.file},
     }
 
@@ -198,6 +219,8 @@ def _arrays(scene: BlockScene) -> dict[str, npt.NDArray[Any]]:
         tiles = scene.palette.tiles
         arrays["tile_of"] = np.array([(*key, *tile.shape[:2]) for key, tile in tiles.items()], dtype=np.int32)
         arrays["tile_texels"] = np.concatenate([tile.reshape(-1, 4) for tile in tiles.values()])
+    if scene.regions:
+        arrays["region_blocks"] = np.concatenate(list(scene.regions.values()))
     if scene.source is not None:
         arrays["block_objects"] = np.array(scene.source.block_objects, dtype=np.str_)
         arrays["grid_to_source"] = scene.source.grid_to_source
@@ -220,12 +243,20 @@ def _assemble(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArra
         materials=arrays["materials"],
         palette=Palette(tuple(header["palette"]["names"]), arrays["palette_colors"], _tiles(arrays)),
         views=tuple(
-            View(camera, _read_target(folder, entry["target"], camera))
+            View(camera, _read_target(folder, entry["target"], camera), entry.get("weight", 1.0))
             for camera, entry in zip(cameras, header["views"], strict=True)
         ),
         lighting=Lighting(**light),
         source=source,
+        regions=_regions(header, arrays),
     )
+
+
+def _regions(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Regions:
+    sizes = header.get("regions", {})
+    ends = np.cumsum(list(sizes.values()), dtype=np.int64)
+    parts = np.split(arrays["region_blocks"], ends) if sizes else []
+    return dict(zip(sizes, parts, strict=False))
 
 
 def _tiles(arrays: dict[str, npt.NDArray[Any]]) -> Tiles:

@@ -11,6 +11,8 @@ from blockcore.errors import SettingsError
 
 METHODS = ("auto", "solve", "gradient")
 INITS = ("random", "uniform", "map", "solve")
+SMOOTHERS = ("auto", "icm", "expansion", "relaxed")
+UNSEEN = ("keep", "fill")
 RELAXATIONS = ("softmax", "gumbel")
 OBJECTIVES = ("auto", "statistics", "pixels")
 DEVICES = ("auto", "cpu", "cuda")
@@ -20,6 +22,8 @@ CHOICES = {
     "relaxation": RELAXATIONS,
     "objective": OBJECTIVES,
     "init": INITS,
+    "smoother": SMOOTHERS,
+    "unseen": UNSEEN,
     "device": DEVICES,
     "rasterizer": RASTERIZERS,
 }
@@ -49,6 +53,18 @@ class OptimizeSettings:
             (what solving finds).
         seed: of everything random.
         patience: stop when no block changed its best material for this many steps; 0 never stops early.
+        smoothness: cost of a seam, where two blocks touch that have different materials: the squared error (RGB, of
+            values in 0…1) over all pixels of an average block that is accepted to avoid one. 0 for none.
+        smoother: how seams are minimised: ``"icm"`` (quick), ``"expansion"`` (nearly the best), ``"relaxed"``
+            (gradient) or ``"auto"``; see ``smoothing``.
+        seams: factors of that cost for some pairs of materials, such as ``"Grass/Dirt = 0.2"``; see ``constraints``.
+        allowed: materials that may be assigned, everywhere or by region, such as ``"Stone, Plank; roof: Snow"``; empty
+            for all; see ``constraints``.
+        limits: the most blocks of some materials, such as ``"Stone = 100"``.
+        max_kinds: the most different materials; 0 for any number.
+        locked: regions whose blocks keep their material, such as ``"floor, wall"``.
+        unseen: what blocks that no view shows get: ``"keep"`` (what they have) or ``"fill"`` (what their neighbours
+            get).
         device: where tensors live: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"nvdiffrast"`` or ``"reference"``.
     """
@@ -65,6 +81,14 @@ class OptimizeSettings:
     init: str = "random"
     seed: int = 0
     patience: int = 60
+    smoothness: float = 0.0
+    smoother: str = "auto"
+    seams: str = ""
+    allowed: str = ""
+    limits: str = ""
+    max_kinds: int = 0
+    locked: str = ""
+    unseen: str = "keep"
     device: str = "auto"
     rasterizer: str = "auto"
 
@@ -81,6 +105,14 @@ class OptimizeSettings:
                 raise SettingsError(f"{name} {value!r} must be {kind} from {low} to {high}")
         if type(self.hard) is not bool:
             raise SettingsError(f"hard {self.hard!r} must be true or false")
+        for name in _TEXTS:
+            if not isinstance(getattr(self, name), str):
+                raise SettingsError(f"{name} {getattr(self, name)!r} must be text")
+
+    @property
+    def constrained(self) -> bool:
+        """Whether some assignments are not allowed."""
+        return bool(self.allowed or self.limits or self.locked or self.max_kinds)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the settings as plain JSON values, by name."""
@@ -108,4 +140,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "temperature_end": (1e-3, 1e3),
     "seed": (0, 2**63 - 1),
     "patience": (0, 100_000),
+    "smoothness": (0, 1e3),
+    "max_kinds": (0, 1_000_000),
 }
+_TEXTS = ("seams", "allowed", "limits", "locked")

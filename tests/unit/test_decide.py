@@ -1,0 +1,202 @@
+"""Constraints: what they ask is kept, what contradicts is refused, and the cost is the least that is left."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from blockcore.constraints import Constraints, seam_factors
+from blockcore.decide import decide
+from blockcore.errors import SettingsError
+from blockcore.grid import BlockGrid
+from blockcore.inventory import assign_within, choose_kinds
+from blockcore.optimize import optimize_materials
+from blockcore.palette import WEBGPU_PALETTE
+from blockcore.scene import BlockScene
+from blockcore.settings import OptimizeSettings
+from tests.captures import captured
+
+M = len(WEBGPU_PALETTE)
+
+
+def wall(regions=None) -> BlockScene:
+    cells = np.array([[x, y, 0] for x in range(4) for y in range(3)])
+    return BlockScene(BlockGrid((4, 3, 1), 2.0, cells), np.full(12, 3), regions=regions or {})
+
+
+def costs_of(blocks: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(blocks, M, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def decided(scene, blocks, costs, **settings):
+    return decide(scene, OptimizeSettings(**settings), np.asarray(blocks), 10.0 * len(blocks), costs)
+
+
+def test_without_constraints_each_block_takes_its_cheapest():
+    costs = costs_of(8)
+    found = decided(wall(), range(8), costs)
+    assert found.materials[:8].tolist() == (costs[:, 1:].argmin(dim=1) + 1).tolist()
+    assert found.energy == pytest.approx(found.bound)
+    assert (found.materials[8:] == 3).all()
+
+
+def test_allowed_materials_by_scene_and_region():
+    scene = wall({"roof": np.array([2, 5, 8, 11])})
+    found = decided(scene, range(12), costs_of(12), allowed="Stone, Plank, Snow; roof: Snow")
+    assert set(found.materials[[2, 5, 8, 11]]) == {5}
+    assert set(found.materials) <= {3, 4, 5} and len(set(found.materials)) == 3
+    assert found.energy == pytest.approx(found.bound)
+
+
+def test_locked_blocks_keep_their_material():
+    scene = wall({"floor": np.array([0, 3, 6, 9])})
+    found = decided(scene, range(12), costs_of(12), locked="floor", allowed="Water, Sand, Stone")
+    assert (found.materials[[0, 3, 6, 9]] == 3).all()
+    assert (decided(scene, range(12), costs_of(12), locked="all").materials == 3).all()
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 3])
+def test_the_best_few_kinds_are_found(kinds):
+    costs = costs_of(12)
+    found = decided(wall(), range(12), costs, max_kinds=kinds)
+    least = min(costs[:, list(some)].amin(dim=1).sum().item() for some in itertools.combinations(range(1, M), kinds))
+    assert len(set(found.materials)) <= kinds
+    assert found.energy == pytest.approx(least) and found.bound <= least + 1e-12
+
+
+def test_unseen_blocks_obey_the_number_of_kinds():
+    found = decided(wall(), range(4), costs_of(4), max_kinds=1)
+    assert len(set(found.materials)) == 1
+
+
+def test_many_kinds_are_chosen_by_swaps_about_as_well():
+    draw = np.random.default_rng(0)
+    costs = np.concatenate([np.full((300, 1), np.inf), draw.random((300, 30))], axis=1)
+    allowed = np.isfinite(costs)
+    chosen = choose_kinds(costs, allowed, np.full(31, 300), 5)
+    assert chosen.sum() == 5
+    least = min(costs[:, list(some)].min(axis=1).sum() for some in itertools.combinations(range(1, 31), 3))
+    assert costs[:, chosen].min(axis=1).sum() < least
+
+
+def test_limits_are_kept_and_the_cost_is_the_bound():
+    costs = costs_of(12, seed=4)
+    costs[:, 1] *= 0.01
+    found = decided(
+        wall(), range(12), costs, limits="Grass = 3, Dirt = 2, Stone = 2, Plank = 2, Snow=2, Sand=2, Water=1"
+    )
+    assert (np.bincount(found.materials, minlength=M) <= [0, 3, 2, 2, 2, 2, 2, 1]).all()
+    assert found.energy <= 1.01 * found.bound
+    assert found.energy == pytest.approx(least_within(costs.numpy(), [0, 3, 2, 2, 2, 2, 2, 1]), rel=1e-6)
+
+
+def least_within(costs, limits):
+    from scipy.optimize import linear_sum_assignment
+
+    slots = np.repeat(np.arange(M), limits)
+    rows, columns = linear_sum_assignment(costs[:, slots])
+    return costs[:, slots][rows, columns].sum()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_limits_count_unseen_blocks_too(seed):
+    limits = {"Stone": 5, "Grass": 4, "Water": 3}
+    text = ", ".join(f"{name} = {most}" for name, most in limits.items())
+    for unseen in ("keep", "fill"):
+        found = decided(wall(), range(6), costs_of(6, seed), limits=text, allowed="Stone, Grass, Water", unseen=unseen)
+        counts = np.bincount(found.materials, minlength=M)
+        assert counts[3] == 5 and counts[1] == 4 and counts[7] == 3
+        # The unseen ones are stone, and get what stone the visible ones leave.
+        assert (found.materials[6:] == 3).sum() == 5 - (found.materials[:6] == 3).sum()
+
+
+def test_smoothing_within_limits_never_exceeds_them():
+    for seed in range(4):
+        found = decided(wall(), range(12), costs_of(12, seed), limits="Grass=2,Dirt=3,Stone=2,Plank=2", smoothness=0.05)
+        assert (np.bincount(found.materials, minlength=M)[1:5] <= [2, 3, 2, 2]).all()
+        assert found.energy >= found.bound - 1e-9
+
+
+def test_smoothing_reports_an_energy_near_its_bound():
+    found = decided(wall(), range(12), costs_of(12), smoothness=0.02)
+    assert found.bound - 1e-9 <= found.energy <= 1.01 * found.bound
+
+
+def test_seams_that_cost_nothing_between_two_materials():
+    factors = seam_factors("Grass/Dirt = 0, Sand/Water=2.5", WEBGPU_PALETTE)
+    assert factors[1, 2] == factors[2, 1] == 0.0 and factors[6, 7] == 2.5 and factors[3, 4] == 1.0
+    assert (np.diag(factors) == 0).all()
+
+
+def test_unseen_blocks_are_filled_from_their_neighbours():
+    costs = costs_of(4)
+    costs[:, 7] = -1.0
+    assert (decided(wall(), range(4), costs, unseen="fill").materials == 7).all()
+    assert (decided(wall(), range(4), costs, unseen="keep").materials[4:] == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"allowed": "Granite"}, "no material 'Granite'"),
+        ({"allowed": "Air"}, "no material 'Air'"),
+        ({"allowed": "tower: Stone"}, "no region 'tower'"),
+        ({"allowed": "roof:"}, "allows no material"),
+        ({"allowed": "Stone; roof: Snow"}, "without any material"),
+        ({"limits": "Stone"}, "NAME = NUMBER"),
+        ({"limits": "Stone = -1"}, "whole number"),
+        ({"limits": "Stone = 3", "allowed": "Stone"}, "not enough material"),
+        ({"locked": "tower"}, "no region 'tower'"),
+        ({"locked": "all", "limits": "Stone = 3"}, "not enough material"),
+        ({"locked": "roof", "max_kinds": 1, "allowed": "Stone; walls: Snow"}, "max_kinds"),
+        ({"smoothness": 1.0, "seams": "Grass = 3"}, "not two materials"),
+        ({"smoothness": 1.0, "seams": "Grass/Dirt = often"}, "must be a number"),
+    ],
+    ids=str,
+)
+def test_contradictions_are_refused_in_one_line(settings, words):
+    scene = wall({"roof": np.array([2, 5]), "walls": np.array([0, 1])})
+    if "walls" in str(settings):
+        settings = {**settings, "allowed": "walls: Snow"}
+    with pytest.raises(SettingsError, match=words) as caught:
+        decided(scene, range(6), costs_of(6), **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_values_are_refused():
+    for wrong in ({"smoothness": -1.0}, {"max_kinds": 1.5}, {"unseen": "forget"}, {"allowed": None}):
+        with pytest.raises(SettingsError):
+            OptimizeSettings(**wrong)
+
+
+def test_transport_gives_whole_numbers_for_like_blocks():
+    costs = np.array([[np.inf, 0.0, 1.0], [np.inf, 2.0, 2.5]])
+    amounts, bound = assign_within(costs, np.array([5, 5]), np.array([0, 4, 9]))
+    assert amounts.tolist() == [[0, 4, 1], [0, 0, 5]] and bound == pytest.approx(1 + 12.5)
+
+
+def test_constraints_of_plain_settings_allow_all_but_air():
+    allowed = Constraints.of(OptimizeSettings(), wall()).allowed
+    assert allowed[:, 1:].all() and not allowed[:, 0].any()
+
+
+@pytest.mark.parametrize("method", ["solve", "gradient"])
+def test_a_whole_run_within_constraints(method):
+    scene = captured(4)
+    count = np.bincount(scene.materials, minlength=M)
+    scene = replace(scene, regions={"odd": np.arange(1, len(scene.grid), 2)})
+    settings = OptimizeSettings(
+        method=method,
+        device="cpu",
+        allowed="odd: Grass, Dirt, Stone, Water",
+        limits=f"Grass = {count[1] // 2 + 40}, Water = 30",
+        smoothness=0.01,
+        steps=60,
+    )
+    found = optimize_materials(scene, settings)
+    counts = np.bincount(found.materials, minlength=M)
+    assert counts[1] <= count[1] // 2 + 40 and counts[7] <= 30
+    assert set(found.materials[1::2]) <= {1, 2, 3, 7}
+    assert found.optimality_gap >= 0.0
