@@ -7,6 +7,7 @@ lives on the device, so that a captured graph of the step can be replayed withou
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -173,7 +174,8 @@ class _TritonStages:
     """The stages of a step as kernels."""
 
     def __init__(self, state: FastSteps) -> None:
-        self.state = state
+        # No cycle: a graph left to the garbage collector may be destroyed while another one is captured, and spoil it.
+        self.state: FastSteps = weakref.proxy(state)
 
     def colors(self) -> None:
         from blockcore import step_triton
@@ -195,7 +197,7 @@ class _TorchStages:
     """The stages of a step in torch, on any device."""
 
     def __init__(self, state: FastSteps) -> None:
-        self.state = state
+        self.state: FastSteps = weakref.proxy(state)
         segments = state.segments
         if segments is not None:
             self.lengths = (segments.last - segments.first).long()

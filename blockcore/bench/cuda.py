@@ -135,7 +135,7 @@ def gradients(scene: BlockScene) -> dict[str, float]:
             exact_objective = _objective(
                 replace(settings, objective="statistics" if reference == "float64" else name), on_cpu
             )
-            logits = start.to(precision).requires_grad_()
+            logits = start.clone().to(precision).detach().requires_grad_()
             exact_objective(material_probabilities(logits, 1.0)).backward()  # type: ignore[no-untyped-call]
             assert logits.grad is not None
             errors[f"{name} against {reference}"] = float(

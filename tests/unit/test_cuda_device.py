@@ -115,10 +115,11 @@ def test_gradients_of_a_picture_are_those_of_the_cpu() -> None:
     camera = scene.views[0].camera
     view, proj = (torch.tensor(m, dtype=torch.float32) for m in (camera.view, camera.proj))
     cotangent = torch.randn(1, 4, 128, 128, generator=torch.Generator().manual_seed(0))
+    logits = torch.randn(len(scene.grid), len(scene.palette), generator=torch.Generator().manual_seed(1))
     gradients = []
     for device in ("cpu", "cuda"):
         world = DifferentiableBlockWorld.from_arrays(
-            scene.grid.positions, scene.materials, grid_size=scene.grid.size, device=device
+            scene.grid.positions, logits=logits, grid_size=scene.grid.size, device=device, rasterizer="cpu"
         )
         picture = world.render(view.to(device), proj.to(device), 128, 128)
         picture.backward(cotangent.to(device))
