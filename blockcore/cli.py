@@ -13,6 +13,7 @@ from blockcore.errors import BlockcoreError, Cancelled
 _COMMANDS = {
     "compare": "render a dataset's views and compare them with its pictures",
     "render": "render views to PNG files",
+    "view": "write a page that shows a world in the browser, with WebGPU",
     "optimize": "find each block's material from posed pictures",
     "info": "say what is installed, and what 'auto' chooses and why",
     "bench": "measure speed, as ratios within one run",

@@ -65,13 +65,16 @@ def frame_colors(faces: ExposedFaces, materials: npt.NDArray[Any], palette: Pale
     return FrameColors(faces, np.append(flat, _packed(np.asarray(lighting.background))), tile, texels)
 
 
-def draw(visibility: Visibility, camera: Camera, colors: FrameColors) -> npt.NDArray[np.uint8]:
+def draw(
+    visibility: Visibility, camera: Camera, colors: FrameColors, snapped_bits: int | None = None
+) -> npt.NDArray[np.uint8]:
     """Colours a view.
 
     Args:
         visibility: which face each pixel shows.
         camera: of the view.
         colors: from ``frame_colors``.
+        snapped_bits: see ``texels.texture_coordinates``; matters to tiles alone.
 
     Returns:
         (H, W, 4) uint8 RGBA, opaque, row 0 on top.
@@ -80,7 +83,7 @@ def draw(visibility: Visibility, camera: Camera, colors: FrameColors) -> npt.NDA
 
     shown = triangle_array(visibility)
     if len(colors.texels):
-        uv = texture_coordinates(colors.faces, camera, visibility)
+        uv = texture_coordinates(colors.faces, camera, visibility, snapped_bits)
         pixels = tile_kernels.look_up(shown, colors.flat, colors.tile, colors.texels, uv)
     else:
         pixels = kernels.look_up(colors.flat, shown.ravel())

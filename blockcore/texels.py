@@ -25,7 +25,9 @@ WHOLE_FACES = frozen_array([[direction, 0, 0] for direction in range(len(FACE_NA
 """(6, 3): the looks of faces that are not cut; see ``looks_radiance``."""
 
 
-def texture_coordinates(faces: ExposedFaces, camera: Camera, visibility: Visibility) -> npt.NDArray[np.float32]:
+def texture_coordinates(
+    faces: ExposedFaces, camera: Camera, visibility: Visibility, snapped_bits: int | None = None
+) -> npt.NDArray[np.float32]:
     """Finds the texture coordinates of each pixel's centre on the triangle it shows.
 
     They are interpolated with perspective from the corners' float32 clip positions, in homogeneous form, so that
@@ -36,13 +38,15 @@ def texture_coordinates(faces: ExposedFaces, camera: Camera, visibility: Visibil
         faces: the exposed faces.
         camera: the view.
         visibility: which triangle each pixel shows.
+        snapped_bits: interpolate between the corners as they were snapped to 1/2^bits of a pixel, as SwiftShader does,
+            instead of between the corners themselves, as lavapipe does. Triangles that reach behind the camera stay.
 
     Returns:
         (H, W, 2) float32: u and v, 0…1 up to rounding, v = 0 at the tile's first row; 0 where there is no block.
     """
     from blockcore import tile_kernels
 
-    return tile_kernels.texture_coordinates(faces, camera.view_proj, triangle_array(visibility))
+    return tile_kernels.texture_coordinates(faces, camera.view_proj, triangle_array(visibility), snapped_bits)
 
 
 def triangle_array(visibility: Visibility) -> npt.NDArray[np.int32]:

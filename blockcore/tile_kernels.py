@@ -14,7 +14,10 @@ _ROWS = 16  # rows of pixels that a thread takes at a time
 
 
 def texture_coordinates(
-    faces: ExposedFaces, view_proj: npt.NDArray[np.float32], triangle_id: npt.NDArray[np.int32]
+    faces: ExposedFaces,
+    view_proj: npt.NDArray[np.float32],
+    triangle_id: npt.NDArray[np.int32],
+    snapped_bits: int | None,
 ) -> npt.NDArray[np.float32]:
     """Returns (H, W, 2) float32; see ``texels.texture_coordinates``."""
     seen = np.zeros(2 * len(faces) + 1, np.bool_)
@@ -24,7 +27,10 @@ def texture_coordinates(
     number = np.cumsum(seen, dtype=np.int32) - 1
     center = np.array([faces.grid_size[0] / 2, 0.0, faces.grid_size[2] / 2])
     planes = np.empty((len(triangles), 3, 3))
-    _set_up(triangles, faces.cell, faces.direction, center, faces.world_scale, view_proj, planes)
+    grid = np.array([triangle_id.shape[1], triangle_id.shape[0]]) / 2 * (1 << (snapped_bits or 0))
+    if snapped_bits is None:
+        grid[:] = 0.0
+    _set_up(triangles, faces.cell, faces.direction, center, faces.world_scale, view_proj, grid, planes)
     uv = np.empty((*triangle_id.shape, 2), np.float32)
     _interpolate(triangle_id, number, planes, uv)
     return uv
@@ -40,9 +46,14 @@ def _mark(triangle_id: Any, seen: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _set_up(triangles: Any, cell: Any, direction: Any, center: Any, scale: Any, view_proj: Any, planes: Any) -> None:
-    """Fills planes (T, 3, 3): at (x, y, 1), x and y in −1…1, they give u, v and 1, each times the same factor."""
-    clip = np.empty((3, 4), np.float32)
+def _set_up(
+    triangles: Any, cell: Any, direction: Any, center: Any, scale: Any, view_proj: Any, grid: Any, planes: Any
+) -> None:
+    """Fills planes (T, 3, 3): at (x, y, 1), x and y in −1…1, they give u, v and 1, each times the same factor.
+
+    Corners snap to whole numbers of 1/grid, (2,), of half the picture; to nothing where that is 0.
+    """
+    clip = np.empty((3, 4))
     world = np.empty(3, np.float32)
     inverse = np.empty((3, 3))
     for t in range(len(triangles)):
@@ -52,14 +63,19 @@ def _set_up(triangles: Any, cell: Any, direction: Any, center: Any, scale: Any, 
             corner = TRIANGLE_CORNERS[half, i]
             for axis in range(3):
                 world[axis] = (cell[face, axis] + FACE_CORNERS[d, corner, axis] - center[axis]) * scale
-            for row in range(4):
+            for row in range(4):  # in float32, as the vertex shader does
                 m = view_proj[row]
                 clip[i, row] = ((m[3] + world[2] * m[2]) + world[1] * m[1]) + world[0] * m[0]
+        if grid[0] > 0.0 and min(clip[0, 3], clip[1, 3], clip[2, 3]) > 0.0:
+            for i in range(3):
+                for axis in range(2):
+                    w = clip[i, 3]
+                    clip[i, axis] = np.rint((clip[i, axis] / w + 1.0) * grid[axis]) / grid[axis] * w - w
         # The adjugate of the matrix of the corners' x, y, w; its determinant falls out of u and v.
         for i in range(3):
             j, k = (i + 1) % 3, (i + 2) % 3
-            xj, yj, wj = np.float64(clip[j, 0]), np.float64(clip[j, 1]), np.float64(clip[j, 3])
-            xk, yk, wk = np.float64(clip[k, 0]), np.float64(clip[k, 1]), np.float64(clip[k, 3])
+            xj, yj, wj = clip[j, 0], clip[j, 1], clip[j, 3]
+            xk, yk, wk = clip[k, 0], clip[k, 1], clip[k, 3]
             inverse[0, i] = yj * wk - wj * yk
             inverse[1, i] = wj * xk - xj * wk
             inverse[2, i] = xj * yk - yj * xk

@@ -57,7 +57,10 @@ _PARTS: dict[str, dict[str, Callable[[], bool]]] = {
         "libegl1": _library("EGL"),
     },
     "webgpu": {"mesa-vulkan-drivers": _vulkan_driver, "libvulkan1": _library("vulkan")},
-    "browser": {"chromium": lambda: any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))},
+    "browser": {
+        "chromium": lambda: any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+        "chromium-driver": lambda: shutil.which("chromedriver") is not None,
+    },
 }
 
 if __name__ == "__main__":

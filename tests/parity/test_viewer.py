@@ -1,0 +1,228 @@
+"""The viewer page in a real browser: what it shows, what its controls do, and its pixels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from blockcore.cli import main
+from blockcore.frames import draw, frame_colors
+from blockcore.png import decode
+from blockcore.visibility import rasterize
+from tests.captures import captured, dataset_path, map_path
+from tests.parity.browser import browser, call, open_page, read_picture
+from tests.parity.comparison import Tally
+from tests.parts import need
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    need("chromium")
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Pages of the maps with their datasets, made by the command line when first asked for."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    def page(number: int) -> Path:
+        path = folder / f"{number}.html"
+        if not path.exists():
+            arguments = ["--map", str(map_path(number)), "--dataset", str(dataset_path(number)), "--out", str(path)]
+            assert main(["view", *arguments]) == 0
+        return path
+
+    return page
+
+
+def screenshot(driver: Any, path: Path) -> npt.NDArray[np.uint8]:
+    """Takes a picture of the window; it stays in ``path`` to be looked at."""
+    time.sleep(0.2)  # a frame later everything is on the screen
+    driver.save_screenshot(str(path))
+    return decode(path.read_bytes())
+
+
+def click(driver: Any, selector: str) -> None:
+    driver.find_element("css selector", selector).click()
+
+
+def pressed(driver: Any, selector: str) -> bool:
+    return driver.find_element("css selector", selector).get_attribute("aria-pressed") == "true"
+
+
+@pytest.mark.parametrize(("number", "least"), [(1, 0.9999), (2, 0.9999), (4, 0.9999), (3, 0.998)])
+def test_pixels_match_at_four_subpixel_bits(
+    driver: Any,
+    pages: Callable[[int], Path],
+    tmp_path: Path,
+    number: int,
+    least: float,
+    record_property: Callable[[str, object], None],
+) -> None:
+    scene = captured(number)
+    faces = scene.grid.exposed_faces
+    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
+    open_page(driver, pages(number))
+    tally = Tally(tmp_path, most=100_000)
+    for k, view in enumerate(scene.views):
+        assert call(driver, f"viewer.goTo({k})") is None
+        (seen,) = rasterize(faces, [view.camera], "cpu", subpixel_bits=4)
+        tally.add(scene, k, draw(seen, view.camera, colors, snapped_bits=4), read_picture(driver))
+    print(tally)
+    record_property("parity", str(tally))
+    assert tally.equal >= least, str(tally)
+
+
+def test_the_hills_open_fast_and_are_small(
+    driver: Any, pages: Callable[[int], Path], record_property: Callable[[str, object], None]
+) -> None:
+    page = pages(2)
+    assert page.stat().st_size < 6_000_000
+    began = time.perf_counter()
+    open_page(driver, page)
+    seconds = time.perf_counter() - began
+    record_property("open", f"{seconds:.2f} s, {page.stat().st_size} bytes")
+    assert seconds < 3.0
+    assert "88,767 blocks" in driver.find_element("id", "counts").text
+
+
+def test_nothing_is_fetched_and_nothing_complains(driver: Any, pages: Callable[[int], Path]) -> None:
+    driver.get_log("browser")
+    open_page(driver, pages(3))
+    assert driver.execute_script("return performance.getEntriesByType('resource').length") == 0
+    assert driver.get_log("browser") == []
+
+
+def test_a_click_switches_the_picture(driver: Any, pages: Callable[[int], Path], tmp_path: Path) -> None:
+    open_page(driver, pages(1))
+    render = screenshot(driver, tmp_path / "render.png")
+    click(driver, "[data-mode=target]")
+    target = screenshot(driver, tmp_path / "target.png")
+    assert pressed(driver, "[data-mode=target]")
+    stage = np.s_[:, :900]  # left of the controls
+    # the target was drawn with finer vertices: a few pixels differ, and the canvas enlarges them
+    assert (np.abs(render[stage].astype(int) - target[stage]).max(axis=-1) > 1).mean() < 0.01
+    click(driver, "[data-mode=difference]")
+    difference = screenshot(driver, tmp_path / "difference.png")
+    assert (np.abs(render[stage].astype(int) - difference[stage]).max(axis=-1) > 20).mean() > 0.5
+    click(driver, "[data-mode=render]")
+    np.testing.assert_array_equal(screenshot(driver, tmp_path / "again.png")[stage], render[stage])
+
+
+def test_the_cameras_can_be_walked_through(driver: Any, pages: Callable[[int], Path], tmp_path: Path) -> None:
+    open_page(driver, pages(1))
+    first = screenshot(driver, tmp_path / "first.png")
+    click(driver, "#next")
+    second = screenshot(driver, tmp_path / "second.png")
+    assert driver.find_element("id", "camera").get_property("value") == "1"
+    assert (first != second).any(axis=-1).mean() > 0.1
+    click(driver, "#previous")
+    click(driver, "#previous")
+    assert driver.find_element("id", "camera").get_property("value") == "7"
+
+
+def test_a_material_is_highlighted(driver: Any, pages: Callable[[int], Path], tmp_path: Path) -> None:
+    open_page(driver, pages(1))
+    before = read_picture(driver)
+    click(driver, "#legend button")
+    assert pressed(driver, "#legend button")
+    screenshot(driver, tmp_path / "highlight.png")
+    scene = captured(1)
+    view = scene.views[0]
+    most_used = int(np.bincount(scene.materials).argmax())
+    (seen,) = rasterize(scene.grid.exposed_faces, [view.camera], "cpu", subpixel_bits=4)
+    material = np.append(scene.materials[scene.grid.exposed_faces.block], -1)[seen.face]
+    kept = (read_picture(driver) == before).all(axis=-1)
+    assert kept[material == most_used].mean() > 0.999
+    assert kept[(material >= 0) & (material != most_used)].mean() < 0.01
+    click(driver, "#legend button")
+    np.testing.assert_array_equal(read_picture(driver), before)
+
+
+def test_dragging_turns_and_the_wheel_comes_nearer(driver: Any, pages: Callable[[int], Path], tmp_path: Path) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
+    open_page(driver, pages(1))
+    canvas = driver.find_element("id", "canvas")
+    before = call(driver, "viewer.free.position")
+    ActionChains(driver).click_and_hold(canvas).move_by_offset(120, 30).release().perform()
+    screenshot(driver, tmp_path / "orbit.png")
+    turned = call(driver, "viewer.free.position")
+    assert np.linalg.norm(np.subtract(turned, before)) > 1.0
+    assert driver.find_element("id", "camera").get_property("value") == "free"
+    assert not driver.find_element("css selector", "[data-mode=target]").is_enabled()
+    distance = call(driver, "viewer.free.distance")
+    ActionChains(driver).scroll_from_origin(ScrollOrigin.from_element(canvas), 0, -400).perform()
+    assert call(driver, "viewer.free.distance") < distance
+    click(driver, "#fly")
+    position = call(driver, "viewer.free.position")
+    ActionChains(driver).click_and_hold(canvas).move_by_offset(60, 0).release().perform()
+    np.testing.assert_allclose(call(driver, "viewer.free.position"), position)
+
+
+def test_the_keyboard_does_it_all(driver: Any, pages: Callable[[int], Path], tmp_path: Path) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    open_page(driver, pages(1))
+
+    def press(*keys: str) -> None:
+        ActionChains(driver).send_keys(*keys).perform()
+        time.sleep(0.15)
+
+    press("2")
+    assert pressed(driver, "[data-mode=target]")
+    press("]")
+    assert driver.find_element("id", "camera").get_property("value") == "1"
+    press("1", "f")
+    assert pressed(driver, "#fly")
+    position = call(driver, "viewer.free.position")
+    ActionChains(driver).key_down("w").pause(0.4).key_up("w").perform()
+    assert np.linalg.norm(np.subtract(call(driver, "viewer.free.position"), position)) > 0.5
+    yaw = call(driver, "viewer.free.yaw")
+    ActionChains(driver).key_down(Keys.ARROW_LEFT).pause(0.3).key_up(Keys.ARROW_LEFT).perform()
+    assert call(driver, "viewer.free.yaw") > yaw
+    press("r")
+    screenshot(driver, tmp_path / "fit.png")
+    press(Keys.TAB)
+    assert driver.execute_script("return document.activeElement.matches('button, select, input, canvas, summary')")
+
+
+def test_the_slider_lays_the_target_over_the_render(driver: Any, pages: Callable[[int], Path], tmp_path: Path) -> None:
+    from selenium.webdriver import ActionChains
+
+    open_page(driver, pages(1))
+    click(driver, "#legend button:last-child")  # so that render and target are plainly different
+    slider = driver.find_element("id", "split")
+    ActionChains(driver).move_to_element(slider).click().perform()  # the middle
+    assert 40 <= int(slider.get_property("value")) <= 60
+    assert driver.find_element("id", "divider").is_displayed()
+    assert (driver.find_element("id", "divider-left").text, driver.find_element("id", "divider-right").text) == (
+        "Target",
+        "Render",
+    )
+    screenshot(driver, tmp_path / "slider.png")
+
+
+def test_a_browser_without_webgpu_gets_a_clear_message(pages: Callable[[int], Path], tmp_path: Path) -> None:
+    need("chromium")
+    with browser(webgpu=False) as plain:
+        plain.execute_cdp_cmd(
+            "Page.addScriptToEvaluateOnNewDocument",
+            {"source": "Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined })"},
+        )
+        plain.get(pages(1).as_uri())
+        problem = plain.find_element("id", "problem")
+        screenshot(plain, tmp_path / "no-webgpu.png")
+        assert problem.is_displayed()
+        assert "no WebGPU" in problem.text
+        assert "Chrome" in problem.text
+        assert not plain.find_element("id", "next").is_enabled()
