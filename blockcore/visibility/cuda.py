@@ -33,6 +33,7 @@ _MOST_PIXELS = 1 << 23  # all views of one call together, some 60 bytes each
 _SPARE_TRIANGLES = 4096  # nvdiffrast sets these aside for every view
 
 
+@cache
 def nvdiffrast_problem() -> str:
     """Returns why nvdiffrast cannot be used, with the remedy, or an empty text."""
     try:
@@ -104,12 +105,14 @@ def views_at_once(faces: int, pixels: int) -> int:
 
 def _draw(faces: FaceCorners, views: Views, subpixel_bits: int) -> torch.Tensor:
     if len(faces) == 0:
-        return torch.zeros(len(views), views.height, views.width, dtype=torch.int32, device=views.matrices.device)
-    kernels = _kernels()
-    layers = [faces[start : start + _MOST_FACES] for start in range(0, len(faces), _MOST_FACES)]
-    coarse = [_context(views.matrices.device.index).draw(kernels.positions(layer, views), views) for layer in layers]
+        return torch.zeros(len(views), views.height, views.width, dtype=torch.int32, device=views.device)
+    drawing = _kernels().Drawing(faces, views, subpixel_bits)
+    positions = drawing.positions()
+    most = 4 * _MOST_FACES
+    layers = [positions[:, start : start + most] for start in range(0, positions.shape[1], most)]
+    coarse = [_context(views.device.index).draw(layer.contiguous(), views) for layer in layers]
     encoded = coarse[0][..., 3] if len(coarse) == 1 else merge_layers(coarse, _MOST_FACES)
-    ids: torch.Tensor = kernels.redraw(encoded, faces, views, subpixel_bits)
+    ids: torch.Tensor = drawing.redraw(encoded)
     return ids
 
 
@@ -143,18 +146,23 @@ class _Context:
 
         self.native = dr.RasterizeCudaContext(device=self.device)
         self.triangles = 0
+        self.quads = torch.zeros((0, 3), dtype=torch.int32)
 
     def draw(self, positions: torch.Tensor, views: Views) -> torch.Tensor:
         """Draws quads, (B, 4·F, 4) clip positions; returns (B, H, W, 4) as ``nvdiffrast.torch.rasterize``."""
         import nvdiffrast.torch as dr
 
-        triangles = positions.shape[1] // 2 + _SPARE_TRIANGLES
+        triangles = positions.shape[1] // 2
         if len(views) * self.triangles > 2 * _MOST_TRIANGLES:
             self._renew()
-        self.triangles = max(self.triangles, triangles)
+        if len(self.quads) < triangles:
+            self.quads = _quads(positions)
+        self.triangles = max(self.triangles, triangles + _SPARE_TRIANGLES)
         size = (views.height, views.width)
-        picture: torch.Tensor = dr.rasterize(self.native, positions, _quads(positions), size, grad_db=False)[0]
-        return picture
+        drawn: tuple[torch.Tensor, ...] = dr.rasterize(
+            self.native, positions, self.quads[:triangles], size, grad_db=False
+        )
+        return drawn[0]
 
 
 def _quads(positions: torch.Tensor) -> torch.Tensor:

@@ -5,9 +5,9 @@ There, and only there, every face that covers the pixel is drawn again as WebGPU
 pixel, edge functions in whole numbers, top-left rule, the nearest wins and, of equals, the first. Drawing all faces,
 and not just those seen nearby, also finds faces so thin that the coarse picture lost them.
 
-This module does it with torch on any device; ``exact_triton`` has the same two functions, ``positions`` and ``redraw``,
-as GPU kernels. Unlike the reference both cut triangles at the near plane only, not at the borders of the picture, which
-moves an edge by less than 1/256 pixel.
+This module does it with torch on any device; ``exact_triton`` has the same class, ``Drawing``, as GPU kernels. Unlike
+the reference both cut triangles at the near plane only, not at the borders of the picture, which moves an edge by less
+than 1/256 pixel.
 """
 
 from __future__ import annotations
@@ -77,14 +77,13 @@ class Views:
     """B cameras of one picture size as tensors on one device.
 
     Attributes:
-        matrices: (B, 4, 4) float32, world to clip space.
-        eyes: (B, 4) float64 homogeneous points, from ``reference.facing_point``.
+        cameras: (B, 20) float64: the float32 matrix world to clip space, row by row, and the homogeneous point of
+            ``reference.facing_point``. One tensor, since every upload makes the host wait.
         width: pixels per row.
         height: rows.
     """
 
-    matrices: torch.Tensor
-    eyes: torch.Tensor
+    cameras: torch.Tensor
     width: int
     height: int
 
@@ -92,31 +91,26 @@ class Views:
     def of(cameras: Sequence[Camera], device: torch.device) -> Views:
         """Uploads cameras of one picture size."""
         matrices = [camera.view_proj for camera in cameras]
-        return Views(
-            torch.from_numpy(np.stack(matrices)).to(device),
-            torch.from_numpy(np.stack([facing_point(m) for m in matrices])).to(device),
-            cameras[0].width,
-            cameras[0].height,
-        )
+        rows = [np.concatenate([matrix.reshape(16), facing_point(matrix)]) for matrix in matrices]
+        return Views(torch.from_numpy(np.stack(rows)).to(device), cameras[0].width, cameras[0].height)
+
+    @property
+    def matrices(self) -> torch.Tensor:
+        """(B, 4, 4) float32, world to clip space."""
+        return self.cameras[:, :16].float().reshape(-1, 4, 4)
+
+    @property
+    def eyes(self) -> torch.Tensor:
+        """(B, 4) float64 homogeneous points."""
+        return self.cameras[:, 16:]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.cameras.device
 
     def __len__(self) -> int:
-        return len(self.matrices)
-
-
-def positions(faces: FaceCorners, views: Views) -> torch.Tensor:
-    """Computes what nvdiffrast shall draw: the one place where WebGPU's clip space becomes nvdiffrast's.
-
-    Row 0 comes out on top, 0 ≤ z ≤ w becomes −w ≤ z ≤ w, and faces turned away lie outside the clip volume.
-
-    Returns:
-        (B, 4·F, 4) float32.
-    """
-    out = torch.empty((len(views), len(faces), 4, 4), device=faces.corners.device)
-    for view, (matrix, eye) in enumerate(zip(views.matrices, views.eyes, strict=True)):
-        x, y, z, w = clip_positions(faces.corners, matrix).unbind(-1)
-        out[view] = torch.stack([x, -y, 2.0 * z - w, w], dim=-1)
-        out[view][~faces.front(eye)] = out.new_tensor([2.0, 2.0, 2.0, 1.0])
-    return out.reshape(len(views), -1, 4)
+        return len(self.cameras)
 
 
 def decode_ids(encoded: torch.Tensor) -> torch.Tensor:
@@ -130,20 +124,39 @@ def encode_ids(ids: torch.Tensor) -> torch.Tensor:
     return torch.where(ids <= LARGEST_WHOLE_ID, ids.float(), (ids + ID_OFFSET).view(torch.float32))
 
 
-def redraw(encoded: torch.Tensor, faces: FaceCorners, views: Views, subpixel_bits: int = 8) -> torch.Tensor:
-    """Decides the suspect pixels of coarsely drawn views again, exactly.
+class Drawing:
+    """Faces to be drawn from some views: what nvdiffrast shall draw, and the repair of what it drew."""
 
-    Args:
-        encoded: (B, H, W) float32, any strides: triangle ids as nvdiffrast encodes them, row 0 on top.
-        faces: what was drawn.
-        views: from where.
-        subpixel_bits: vertices snap to 1/2^bits of a pixel.
+    def __init__(self, faces: FaceCorners, views: Views, subpixel_bits: int = 8) -> None:
+        self.faces, self.views, self.subpixel_bits = faces, views, subpixel_bits
 
-    Returns:
-        (B, H, W) int32 triangle ids as in ``Visibility``. No gradients flow.
-    """
-    drawn = zip(decode_ids(encoded), views.matrices, views.eyes, strict=True)
-    return torch.stack([_redraw_view(raw, faces, matrix, eye, subpixel_bits) for raw, matrix, eye in drawn])
+    def positions(self) -> torch.Tensor:
+        """Computes nvdiffrast's input: the one place where WebGPU's clip space becomes nvdiffrast's.
+
+        Row 0 comes out on top, 0 ≤ z ≤ w becomes −w ≤ z ≤ w, and faces turned away lie outside the clip volume.
+
+        Returns:
+            (B, 4·F, 4) float32.
+        """
+        faces, views = self.faces, self.views
+        out = torch.empty((len(views), len(faces), 4, 4), device=views.device)
+        for view, (matrix, eye) in enumerate(zip(views.matrices, views.eyes, strict=True)):
+            x, y, z, w = clip_positions(faces.corners, matrix).unbind(-1)
+            out[view] = torch.stack([x, -y, 2.0 * z - w, w], dim=-1)
+            out[view][~faces.front(eye)] = out.new_tensor([2.0, 2.0, 2.0, 1.0])
+        return out.reshape(len(views), -1, 4)
+
+    def redraw(self, encoded: torch.Tensor) -> torch.Tensor:
+        """Decides the suspect pixels of coarsely drawn views again, exactly; call it after ``positions``.
+
+        Args:
+            encoded: (B, H, W) float32, any strides: triangle ids as nvdiffrast encodes them, row 0 on top.
+
+        Returns:
+            (B, H, W) int32 triangle ids as in ``Visibility``. No gradients flow.
+        """
+        drawn = zip(decode_ids(encoded), self.views.matrices, self.views.eyes, strict=True)
+        return torch.stack([_redraw_view(raw, self.faces, m, eye, self.subpixel_bits) for raw, m, eye in drawn])
 
 
 def suspects(raw: torch.Tensor) -> torch.Tensor:

@@ -1,14 +1,12 @@
 """``exact`` as Triton kernels: the same arithmetic, operation by operation, in a few launches for all views together.
 
-``_open`` finds the suspect pixels, ``_count`` counts the tiles of every front face's bounding box, ``_draw`` shares the
-tiles out evenly, however large a face is, and keeps the nearest triangle of each suspect pixel by an atomic minimum
-over 64-bit keys (depth above, triangle id below), ``_close`` reads the ids back.
+``_project`` transforms and culls every face and counts the tiles of its bounding box, ``_open`` finds suspect pixels,
+``_draw`` shares the tiles out evenly, however large a face is, and keeps the nearest triangle of each suspect pixel by
+an atomic minimum over 64-bit keys (depth above, triangle id below), ``_close`` reads the ids back.
 """
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 import triton
@@ -28,59 +26,60 @@ _PIXELS = 512
 _PROGRAMS = 4096
 
 
-def positions(faces: FaceCorners, views: Views) -> torch.Tensor:
-    """See ``exact.positions``."""
-    out = torch.empty((len(views), 4 * len(faces), 4), dtype=torch.float32, device=views.matrices.device)
-    _launch(_positions, faces, views, out)
-    return out
+class Drawing:
+    """See ``exact.Drawing``."""
 
+    def __init__(self, faces: FaceCorners, views: Views, subpixel_bits: int = 8) -> None:
+        self.faces, self.views, self.subpixel_bits = faces, views, subpixel_bits
+        self.items = len(views) * len(faces)
 
-def redraw(encoded: torch.Tensor, faces: FaceCorners, views: Views, subpixel_bits: int = 8) -> torch.Tensor:
-    """See ``exact.redraw``."""
-    device = encoded.device
-    id_bits = (2 * len(faces) + 1).bit_length()
-    keys = torch.empty(encoded.shape, dtype=torch.int64, device=device)
-    pixels = (triton.cdiv(keys.numel(), _PIXELS),)
-    size = (views.width, views.height)
-    _open[pixels](encoded, *encoded.stride(), keys, keys.numel(), *size, LANES=_PIXELS)
-    tiles = torch.empty(len(views) * len(faces), dtype=torch.int32, device=device)
-    boxes = torch.empty((len(tiles), 2), dtype=torch.int32, device=device)
-    _launch(_count, faces, views, tiles, boxes, BITS=subpixel_bits)
-    ends = torch.cumsum(tiles, 0)
-    _draw[(_PROGRAMS,)](
-        faces.corners,
-        views.matrices,
-        tiles,
-        ends,
-        boxes,
-        keys,
-        len(tiles),
-        len(faces),
-        *size,
-        BITS=subpixel_bits,
-        ID_BITS=id_bits,
-        num_warps=1,
-        enable_fp_fusion=False,
-    )
-    ids = torch.empty(encoded.shape, dtype=torch.int32, device=device)
-    _close[pixels](keys, ids, keys.numel(), ID_BITS=id_bits, LANES=_PIXELS)
-    return ids
+    def positions(self) -> torch.Tensor:
+        """See ``exact.Drawing.positions``."""
+        faces, views = self.faces, self.views
+        positions = torch.empty((len(views), 4 * len(faces), 4), dtype=torch.float32, device=views.device)
+        self.boxes = torch.empty((3, self.items), dtype=torch.int32, device=views.device)
+        _project[(triton.cdiv(len(faces), _LANES), len(views))](
+            faces.corners,
+            faces.direction,
+            views.cameras,
+            positions,
+            self.boxes,
+            len(faces),
+            self.items,
+            views.width,
+            views.height,
+            BITS=self.subpixel_bits,
+            LANES=_LANES,
+            enable_fp_fusion=False,
+        )
+        return positions
 
-
-def _launch(kernel: Any, faces: FaceCorners, views: Views, *out: torch.Tensor, **constants: int) -> None:
-    kernel[(triton.cdiv(len(faces), _LANES), len(views))](
-        faces.corners,
-        faces.direction,
-        views.matrices,
-        views.eyes,
-        *out,
-        len(faces),
-        views.width,
-        views.height,
-        **constants,
-        LANES=_LANES,
-        enable_fp_fusion=False,
-    )
+    def redraw(self, encoded: torch.Tensor) -> torch.Tensor:
+        """See ``exact.Drawing.redraw``."""
+        faces, views = self.faces, self.views
+        id_bits = (2 * len(faces) + 1).bit_length()
+        ends = torch.cumsum(self.boxes[0], 0, dtype=torch.int32)
+        keys = torch.empty(encoded.shape, dtype=torch.int64, device=views.device)
+        pixels = (triton.cdiv(keys.numel(), _PIXELS),)
+        _open[pixels](encoded, *encoded.stride(), keys, keys.numel(), views.width, views.height, LANES=_PIXELS)
+        _draw[(_PROGRAMS,)](
+            faces.corners,
+            views.cameras,
+            self.boxes,
+            ends,
+            keys,
+            self.items,
+            len(faces),
+            views.width,
+            views.height,
+            BITS=self.subpixel_bits,
+            ID_BITS=id_bits,
+            num_warps=1,
+            enable_fp_fusion=False,
+        )
+        ids = torch.empty(encoded.shape, dtype=torch.int32, device=views.device)
+        _close[pixels](keys, ids, keys.numel(), ID_BITS=id_bits, LANES=_PIXELS)
+        return ids
 
 
 @triton.jit
@@ -92,7 +91,9 @@ def _clip(corner, matrix, use):
 
 @triton.jit
 def _row(row, x, y, z):
-    return ((tl.load(row + 3) + z * tl.load(row + 2)) + y * tl.load(row + 1)) + x * tl.load(row)
+    m0, m1 = tl.load(row).to(tl.float32), tl.load(row + 1).to(tl.float32)
+    m2, m3 = tl.load(row + 2).to(tl.float32), tl.load(row + 3).to(tl.float32)
+    return ((m3 + z * m2) + y * m1) + x * m0
 
 
 @triton.jit
@@ -141,35 +142,27 @@ def _pick(condition, p, q):
     return tl.where(condition, p[0], q[0]), tl.where(condition, p[1], q[1]), tl.where(condition, p[2], q[2])
 
 
-@triton.jit(do_not_specialize=["faces", "width", "height"])
-def _positions(corners, direction, matrices, eyes, out, faces, width, height, LANES: tl.constexpr):
-    view = tl.program_id(1)
-    face = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
-    use = face < faces
-    front = _is_front(corners, direction, eyes + view * 4, face, use)
-    for corner in tl.static_range(4):
-        x, y, z, w = _clip(corners + face * 12 + corner * 3, matrices + view * 16, use)
-        place = out + ((view.to(tl.int64) * faces + face) * 4 + corner) * 4
-        tl.store(place, tl.where(front, x, 2.0), use)
-        tl.store(place + 1, tl.where(front, -y, 2.0), use)
-        tl.store(place + 2, tl.where(front, 2.0 * z - w, 2.0), use)
-        tl.store(place + 3, tl.where(front, w, 1.0), use)
-
-
-@triton.jit(do_not_specialize=["faces", "width", "height"])
-def _count(
-    corners, direction, matrices, eyes, tiles, boxes, faces, width, height, BITS: tl.constexpr, LANES: tl.constexpr
+@triton.jit(do_not_specialize=["faces", "items", "width", "height"])
+def _project(
+    corners, direction, cameras, positions, boxes, faces, items, width, height, BITS: tl.constexpr, LANES: tl.constexpr
 ):
-    """Writes how many tiles the bounding box of each face takes, its first pixel (16 bits each) and tiles per row."""
+    """Writes what nvdiffrast draws and, per face, tiles of its bounding box, their first pixel and tiles per row."""
     view = tl.program_id(1)
     face = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
     use = face < faces
-    matrix, first = matrices + view * 16, corners + face * 12
+    matrix, first = cameras + view * 20, corners + face * 12
+    front = _is_front(corners, direction, matrix + 16, face, use)
+    place = view.to(tl.int64) * faces + face
     left = tl.full([LANES], 1 << 40, tl.int64)
     right, top, bottom = -left, left, -left
     for corner in tl.static_range(4):
         here = _clip(first + corner * 3, matrix, use)
         onward = _clip(first + (corner + 1) % 4 * 3, matrix, use)
+        to = positions + (place * 4 + corner) * 4
+        tl.store(to, tl.where(front, here[0], 2.0), use)
+        tl.store(to + 1, tl.where(front, -here[1], 2.0), use)
+        tl.store(to + 2, tl.where(front, 2.0 * here[2] - here[3], 2.0), use)
+        tl.store(to + 3, tl.where(front, here[3], 1.0), use)
         x, y, _ = _snap(here, width, height, 1 << BITS)
         # Clipping also cuts the diagonal, whose cut lies between those of the sides, give or take a subpixel.
         cut_x, cut_y, _ = _meet(here, onward, width, height, 1 << BITS)
@@ -182,20 +175,20 @@ def _count(
     top = tl.maximum((top + ((1 << BITS) - 1)) >> BITS, 0)
     columns = (tl.minimum(right >> BITS, width - 1) - left + _TILE) // _TILE
     rows = (tl.minimum(bottom >> BITS, height - 1) - top + _TILE) // _TILE
-    some = _is_front(corners, direction, eyes + view * 4, face, use) & (columns > 0) & (rows > 0)
-    place = view.to(tl.int64) * faces + face
-    tl.store(tiles + place, tl.where(some, columns * rows, 0).to(tl.int32), use)
-    tl.store(boxes + place * 2, (left | (top << 16)).to(tl.int32), some)
-    tl.store(boxes + place * 2 + 1, columns.to(tl.int32), some)
+    some = front & (columns > 0) & (rows > 0)
+    tl.store(boxes + place, tl.where(some, columns * rows, 0).to(tl.int32), use)
+    tl.store(boxes + items + place, (left | (top << 16)).to(tl.int32), some)
+    tl.store(boxes + items.to(tl.int64) * 2 + place, columns.to(tl.int32), some)
 
 
 @triton.jit(do_not_specialize=["pixels", "width", "height", "stride_b", "stride_y", "stride_x"])
 def _open(encoded, stride_b, stride_y, stride_x, keys, pixels, width, height, LANES: tl.constexpr):
     """Gives suspect pixels the key of a cleared depth buffer, and the others −1 − id, which no key undercuts."""
-    pixel = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
+    pixel = tl.program_id(0) * LANES + tl.arange(0, LANES)
     use = pixel < pixels
-    x, y, view = pixel % width, pixel // width % height, pixel // width // height
-    here = encoded + view * stride_b + y * stride_y + x * stride_x
+    line = pixel // width
+    x, y, view = pixel - line * width, line % height, line // height
+    here = encoded + view.to(tl.int64) * stride_b + y.to(tl.int64) * stride_y + x * stride_x
     own = tl.load(here, use, 0.0)
     suspect = tl.zeros([LANES], tl.int1)
     for dy in tl.static_range(-1, 2):
@@ -208,34 +201,32 @@ def _open(encoded, stride_b, stride_y, stride_x, keys, pixels, width, height, LA
 
 @triton.jit(do_not_specialize=["pixels"])
 def _close(keys, ids, pixels, ID_BITS: tl.constexpr, LANES: tl.constexpr):
-    pixel = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
+    pixel = tl.program_id(0) * LANES + tl.arange(0, LANES)
     use = pixel < pixels
     key = tl.load(keys + pixel, use, 0)
     tl.store(ids + pixel, tl.where(key < 0, -1 - key, key & ((1 << ID_BITS) - 1)).to(tl.int32), use)
 
 
 @triton.jit(do_not_specialize=["items", "faces", "width", "height"])
-def _draw(
-    corners, matrices, tiles, ends, boxes, keys, items, faces, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr
-):
+def _draw(corners, cameras, boxes, ends, keys, items, faces, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr):
     """Draws tile after tile; programs take turns, so that all have as much to do."""
     lane = tl.arange(0, _TILE * _TILE)
-    for tile in range(tl.program_id(0).to(tl.int64), tl.load(ends + items - 1), tl.num_programs(0)):
+    for tile in range(tl.program_id(0), tl.load(ends + items - 1), tl.num_programs(0)):
         low, high = tile * 0, tile * 0 + items - 1
         while low < high:
             middle = (low + high) // 2
             beyond = tl.load(ends + middle) > tile
             high = tl.where(beyond, middle, high)
             low = tl.where(beyond, low, middle + 1)
-        view, face = low // faces, low % faces
-        rank = (tile - tl.load(ends + low) + tl.load(tiles + low)).to(tl.int32)
-        first, columns = tl.load(boxes + low * 2), tl.load(boxes + low * 2 + 1)
+        view, face = (low // faces).to(tl.int64), (low % faces).to(tl.int64)
+        rank = tile - tl.load(ends + low) + tl.load(boxes + low)
+        first, columns = tl.load(boxes + items + low), tl.load(boxes + items.to(tl.int64) * 2 + low)
         x = (first & 0xFFFF) + rank % columns * _TILE + lane % _TILE
         y = (first >> 16) + rank // columns * _TILE + lane // _TILE
         use = (x < width) & (y < height)
         place = keys + (view * height + y) * width + x
         held = tl.load(place, use, -1)
-        corner, matrix = corners + face * 12, matrices + view * 16
+        corner, matrix = corners + face * 12, cameras + view * 20
         a, b = _clip(corner, matrix, True), _clip(corner + 3, matrix, True)
         c, d = _clip(corner + 6, matrix, True), _clip(corner + 9, matrix, True)
         px, py = x.to(tl.int64) << BITS, y.to(tl.int64) << BITS

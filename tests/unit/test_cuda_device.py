@@ -47,9 +47,10 @@ def test_kernels_redraw_as_torch_does(seed: int) -> None:
     faces, cameras = random_world(seed)
     device = torch.device("cuda", 0)
     corners, views, raw = exact.FaceCorners.of(faces, device), exact.Views.of(cameras, device), coarse(faces, cameras)
-    assert torch.equal(exact.positions(corners, views), exact_triton.positions(corners, views))
     raw = raw.to(device)
-    assert torch.equal(exact.redraw(raw, corners, views), exact_triton.redraw(raw, corners, views))
+    plain, kernels = exact.Drawing(corners, views), exact_triton.Drawing(corners, views)
+    assert torch.equal(plain.positions(), kernels.positions())
+    assert torch.equal(plain.redraw(raw), kernels.redraw(raw))
 
 
 def test_layers_of_faces_show_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,7 @@ def test_captures_are_repaired_to_within_three_pixels(number: int) -> None:
     scene = read_scene(DATA / f"maps/{number}/map.json", DATA / f"datasets/{number}")
     faces, cameras = scene.grid.exposed_faces, [view.camera for view in scene.views]
     raw, expected = coarse(faces, cameras), fine(faces, cameras)
-    repaired = exact.redraw(raw, exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU)).numpy()
+    repaired = exact.Drawing(exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU)).redraw(raw).numpy()
     wrong_before = (exact.decode_ids(raw).numpy() != expected).sum(axis=(1, 2))
     wrong_after = (repaired != expected).sum(axis=(1, 2))
     assert wrong_before.min() > 30, "the stand-in for nvdiffrast should err"
@@ -71,7 +71,7 @@ def test_captures_are_repaired_to_within_three_pixels(number: int) -> None:
 def test_random_worlds_are_repaired(seed: int) -> None:
     faces, cameras = random_world(seed)
     raw, expected = coarse(faces, cameras), fine(faces, cameras)
-    repaired = exact.redraw(raw, exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU)).numpy()
+    repaired = exact.Drawing(exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU)).redraw(raw).numpy()
     wrong = (repaired != expected).sum(axis=(1, 2))
     assert wrong.max() <= 3, wrong
 
@@ -79,7 +79,7 @@ def test_random_worlds_are_repaired(seed: int) -> None:
 def test_untouched_where_the_picture_does_not_change() -> None:
     faces, cameras = random_world(1)
     raw = exact.encode_ids(torch.full((len(cameras), 64, 96), 12345, dtype=torch.int32))
-    repaired = exact.redraw(raw, exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU))
+    repaired = exact.Drawing(exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU)).redraw(raw)
     assert (repaired == 12345).all()
 
 
@@ -92,7 +92,7 @@ def test_corners_are_those_of_the_faces_bit_for_bit() -> None:
 def test_positions_flip_rows_remap_depth_and_drop_faces_turned_away() -> None:
     faces, cameras = random_world(3)
     corners, views = exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU)
-    quads = exact.positions(corners, views).reshape(len(cameras), len(faces), 4, 4).double().numpy()
+    quads = exact.Drawing(corners, views).positions().reshape(len(cameras), len(faces), 4, 4).double().numpy()
     world = np.concatenate([faces.corners(), np.ones((len(faces), 4, 1))], axis=2)
     for camera, drawn in zip(cameras, quads, strict=True):
         clip = world @ camera.view_proj.T.astype(np.float64)
@@ -170,6 +170,15 @@ def test_no_faces_no_picture() -> None:
     assert not drawn.triangle_id.any()
 
 
+@pytest.fixture
+def unasked() -> Iterator[None]:
+    """Forgets what is known of nvdiffrast, before and after."""
+    cuda.nvdiffrast_problem.cache_clear()
+    yield
+    cuda.nvdiffrast_problem.cache_clear()
+
+
+@pytest.mark.usefixtures("unasked")
 def test_missing_nvdiffrast_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
@@ -181,6 +190,7 @@ def test_missing_nvdiffrast_is_one_line_with_the_remedy(monkeypatch: pytest.Monk
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.usefixtures("unasked")
 def test_old_nvdiffrast_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.3.3")
     assert "nvdiffrast 0.3.3 is too old" in cuda.nvdiffrast_problem()
@@ -223,8 +233,9 @@ cameras = [Camera(look_at(eye, (0.0, 5.0, 0.0)), lens, 24, 16) for eye in ((0.3,
 orthographic = random_world(0)[1][3]
 cameras.append(Camera(orthographic.view, orthographic.proj, 24, 16))
 corners, views, raw = exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU), coarse(faces, cameras)
-assert torch.equal(exact.positions(corners, views), exact_triton.positions(corners, views)), "positions"
-assert torch.equal(exact.redraw(raw, corners, views), exact_triton.redraw(raw, corners, views)), "ids"
+plain, kernels = exact.Drawing(corners, views), exact_triton.Drawing(corners, views)
+assert torch.equal(plain.positions(), kernels.positions()), "positions"
+assert torch.equal(plain.redraw(raw), kernels.redraw(raw)), "ids"
 """
 
 
