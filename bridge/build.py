@@ -20,6 +20,7 @@ from blockcore.errors import SceneError
 from blockcore.grid import FACE_NORMALS
 from blockcore.lighting import Lighting
 from blockcore.scene import BlockScene, View
+from bridge import marks
 from bridge.convert import TO_BLENDER, Frame, Lens, camera_pose, lens_of, srgb_to_linear
 from bridge.extract import BLOCKS_NAME
 from bridge.targets import set_background_image
@@ -93,6 +94,7 @@ def _add_camera(posed: _Posed) -> Any:
     camera.rotation_mode = "QUATERNION"  # exact in every direction, unlike Euler angles
     camera.matrix_world = Matrix(posed.matrix_world)
     _collection(CAMERAS_NAME).objects.link(camera)
+    marks.write_weight(camera, posed.view.weight)
     if posed.view.target is not None:
         set_background_image(camera, f"{name} target", posed.view.target)
     return camera

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args.run(args)
     except (Cancelled, KeyboardInterrupt) as error:
-        print(f"bridge: {error or 'stopped; nothing was changed'}", file=sys.stderr)
+        print(f"bridge: {str(error) or 'stopped; nothing was changed'}", file=sys.stderr)
         return 130
     except BlockcoreError as error:
         print(f"bridge: {error}", file=sys.stderr)

@@ -383,7 +383,7 @@ def settings_arguments(settings: OptimizeSettings) -> list[str]:
         if isinstance(value, bool):
             arguments += [option] if value else []
         else:
-            arguments += [option, str(value)]
+            arguments.append(f"{option}={value}")
     return arguments
 
 

@@ -26,6 +26,7 @@ from bridge.convert import TO_BLENDER, Frame, Lens, projection, view_matrix
 from bridge.cubes import Cubes, find_cubes
 from bridge.lattice import Lattice, find_lattice
 from bridge.materials import palette_of
+from bridge.regions import read_regions
 from bridge.targets import background_image, target_pixels
 
 Matrix = npt.NDArray[np.float64]
@@ -70,6 +71,7 @@ def extract(
         views=tuple(read_view(camera, grid_to_source) for camera in _chosen(cameras, need_targets)),
         lighting=_turned(mark.lighting if mark else WEBGPU_LIGHTING, grid_to_source),
         source=Source(bpy.data.filepath, cubes.emitters, grid_to_source),
+        regions=read_regions(cubes),
     )
 
 
@@ -125,7 +127,7 @@ def read_view(camera: Any, grid_to_source: npt.ArrayLike, need_target: bool = Fa
     if image is None and need_target:
         raise SceneError(f"camera {camera.name!r}: has no target; give it a background image")
     posed = read_camera(camera, grid_to_source)
-    return View(posed, None if image is None else target_pixels(camera, image))
+    return View(posed, None if image is None else target_pixels(camera, image), marks.read_weight(camera))
 
 
 def read_camera(camera: Any, grid_to_source: npt.ArrayLike) -> Camera:

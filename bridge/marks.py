@@ -16,6 +16,7 @@ from blockcore.palette import Palette, Tiles
 from blockcore.pictures import decode_picture, encode_png
 
 _WORLD = "blockcore_world"
+_WEIGHT = "blockcore_weight"
 _HIDDEN = "blockcore_hidden"
 MATERIAL = "blockcore_material"
 """Names, on a material, a mesh or an object, the palette material that it shows."""
@@ -84,6 +85,18 @@ def _tiles(entries: list[tuple[int, int, str]]) -> Tiles:
         opaque = np.full((*pixels.shape[:2], 4 - pixels.shape[2]), 255, dtype=np.uint8)
         tiles[material, direction] = np.concatenate([pixels, opaque], axis=2)
     return tiles
+
+
+def write_weight(camera: Any, weight: float) -> None:
+    """Notes on a camera object how much its picture counts; 1 is not worth a note."""
+    if weight != 1.0:
+        camera[_WEIGHT] = weight
+
+
+def read_weight(camera: Any) -> float:
+    """Returns how much a camera object's picture counts: its custom property ``blockcore_weight``, or 1."""
+    weight = camera.get(_WEIGHT, 1.0)
+    return float(weight) if isinstance(weight, int | float) else 1.0
 
 
 def write_hidden(world: Any, states: dict[str, tuple[bool, bool]]) -> None:

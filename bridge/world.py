@@ -22,6 +22,7 @@ from blockcore.scene import BlockScene
 from bridge import marks
 from bridge.convert import TO_BLENDER
 from bridge.materials import face_materials
+from bridge.regions import write_regions
 
 ATTRIBUTE = "material"
 
@@ -50,6 +51,7 @@ def add_world(scene: BlockScene, name: str, collection: Any) -> Any:
     modifier.node_group = _node_tree(f"{name} Instances", cubes, scene.grid.world_scale)
     marks.write_world(world, marks.WorldMark(scene.grid.size, scene.grid.world_scale, scene.palette, scene.lighting))
     collection.objects.link(world)
+    write_regions(world, scene.regions)
     return world
 
 

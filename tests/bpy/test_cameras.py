@@ -106,13 +106,14 @@ def test_cameras_come_back_from_blender() -> None:
         view[:3, :3], view[:3, 3] = turn, rng.uniform(-50.0, 50.0, 3)
         proj = orthographic(12.0, 9.0, 1.0, 80.0) if i % 2 else perspective(1.0, 4 / 3, 0.1, 500.0)
         proj[:2, 3 if i % 2 else 2] = 0.1 * i, -0.05 * i
-        views.append(View(Camera(view, proj, 400, 300, f"cam {i}"), np.full((300, 400, 3), i, np.uint8)))
+        views.append(View(Camera(view, proj, 400, 300, f"cam {i}"), np.full((300, 400, 3), i, np.uint8), 0.5 + i))
     village = captured(1)
     build(BlockScene(village.grid, village.materials, views=tuple(views)))
     for before, after in zip(views, extract().views, strict=True):
         np.testing.assert_allclose(after.camera.view, before.camera.view, atol=1e-5)
         np.testing.assert_allclose(after.camera.proj, before.camera.proj, atol=1e-5)
         assert after.camera.name == before.camera.name
+        assert after.weight == before.weight
         assert np.array_equal(after.target, before.target)
 
 

@@ -25,6 +25,7 @@ import bpy  # noqa: E402
 from mathutils import Matrix, Vector  # noqa: E402
 
 from bridge import marks  # noqa: E402
+from bridge.apply import apply  # noqa: E402
 from bridge.extract import extract, find_source  # noqa: E402
 from bridge.targets import background_image, set_background_image  # noqa: E402
 from tests.bpy import scenes  # noqa: E402
@@ -176,6 +177,21 @@ def test_a_bevelled_cube_is_a_cube_and_modifiers_count() -> None:
     for cube in blocks.objects:
         cube.modifiers.new("Bevel", "BEVEL").width = 0.05
     assert blocks_of(blocks).grid.world_scale == pytest.approx(2.0)
+
+
+def test_collections_and_vertex_groups_are_regions() -> None:
+    blocks = scenes.linked_cubes()
+    roof = bpy.data.collections.new("Roof")
+    blocks.children.link(roof)
+    for name in ("Block 1", "Block 4"):
+        roof.objects.link(bpy.data.objects[name])
+    scene = blocks_of(blocks)
+    assert {name: found.tolist() for name, found in scene.regions.items()} == {"Roof": [1, 4]}
+    world = apply(scene)  # one object: its regions are vertex groups
+    world.vertex_groups.new(name="Wall").add([0, 2], 0.7, "REPLACE")
+    world.vertex_groups["Wall"].add([3], 0.2, "REPLACE")
+    again = blocks_of(world)
+    assert {name: found.tolist() for name, found in again.regions.items()} == {"Roof": [1, 4], "Wall": [0, 2]}
 
 
 # Targets

@@ -140,7 +140,15 @@ def test_the_engine_ends_with_its_parent(tmp_path: Path) -> None:
 
 
 def test_settings_reach_the_engine_unchanged() -> None:
-    settings = OptimizeSettings(steps=7, learning_rate=0.125, hard=True, relaxation="gumbel", init="map", seed=9)
+    settings = OptimizeSettings(
+        steps=7,
+        learning_rate=0.1,
+        hard=True,
+        relaxation="gumbel",
+        seed=9,
+        locked="-a wall, floor",
+        allowed="Stone; b: Plank",
+    )
     parser = argparse.ArgumentParser()
     add_settings(parser)
     for given in (settings, OptimizeSettings()):
