@@ -186,12 +186,16 @@ def test_collections_and_vertex_groups_are_regions() -> None:
     for name in ("Block 1", "Block 4"):
         roof.objects.link(bpy.data.objects[name])
     scene = blocks_of(blocks)
-    assert {name: found.tolist() for name, found in scene.regions.items()} == {"Roof": [1, 4]}
+    assert list(scene.regions) == ["Roof"]
+    assert {scene.source.block_objects[i] for i in scene.regions["Roof"]} == {"Block 1", "Block 4"}
     world = apply(scene)  # one object: its regions are vertex groups
     world.vertex_groups.new(name="Wall").add([0, 2], 0.7, "REPLACE")
     world.vertex_groups["Wall"].add([3], 0.2, "REPLACE")
     again = blocks_of(world)
-    assert {name: found.tolist() for name, found in again.regions.items()} == {"Roof": [1, 4], "Wall": [0, 2]}
+    assert {name: found.tolist() for name, found in again.regions.items()} == {
+        "Roof": scene.regions["Roof"].tolist(),
+        "Wall": [0, 2],
+    }
 
 
 # Targets
