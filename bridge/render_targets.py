@@ -68,6 +68,7 @@ def _render_settings() -> Iterator[None]:
     view = {"view_transform": "Standard", "look": "None", "exposure": 0.0, "gamma": 1.0}
     changes = [
         (scene.render, {"filepath": scene.render.filepath, "film_transparent": True, "use_file_extension": True}),
+        (scene.render, {"dither_intensity": 0.0}),
         (scene.render.image_settings, picture),
         (scene.view_settings, view),
         (scene, {"camera": scene.camera}),
