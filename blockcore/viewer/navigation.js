@@ -20,7 +20,7 @@ class FreeCamera {
   fit() {
     this.yaw = 0.75;
     this.pitch = -0.5;
-    this.distance = 1.7 * this.radius;
+    this.distance = 2 * this.radius;
     this.position = add(this.center, this.forward, -this.distance);
   }
 
