@@ -17,10 +17,11 @@ from .reporting import reporting
 
 
 class BLOCKS_OT_import_map(Operator, ImportHelper):
-    """Add the blocks of a WebGPU block map and, with its dataset, the cameras and their pictures."""
+    """Imports a map."""
 
     bl_idname = "blocks.import_map"
     bl_label = "Import WebGPU Block Map"
+    bl_description = "Add the blocks of a WebGPU block map and, with its dataset, the cameras and their pictures"
     bl_options = {"UNDO", "PRESET"}
 
     filename_ext = ".json"
@@ -44,10 +45,11 @@ class BLOCKS_OT_import_map(Operator, ImportHelper):
 
 
 class BLOCKS_OT_export_map(Operator, ExportHelper):
-    """Write the chosen blocks as a WebGPU block map and, if wanted, the cameras and their pictures as its dataset."""
+    """Exports a map."""
 
     bl_idname = "blocks.export_map"
     bl_label = "Export WebGPU Block Map"
+    bl_description = "Write the blocks as a WebGPU block map and, if wanted, the cameras and their pictures"
 
     filename_ext = ".json"
     filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
@@ -62,7 +64,7 @@ class BLOCKS_OT_export_map(Operator, ExportHelper):
         """Exports the map."""
         path = Path(self.filepath)
         cameras = None if self.with_dataset else ()
-        scene = extract(context.scene.optimize_materials.source, cameras, need_targets=self.with_dataset)
+        scene = extract(properties.source_of(context.scene), cameras, need_targets=self.with_dataset)
         write_map(path, scene.grid, scene.materials, scene.palette, path.stem)
         if self.with_dataset:
             write_dataset(path.parent / "dataset", scene.views)

@@ -19,6 +19,7 @@ from .run import Run
 from .session import session
 
 _TICK = 0.05  # seconds
+_REDRAW = 0.2  # seconds between two drawings of the panel
 
 
 class BLOCKS_OT_optimize_materials(Operator):
@@ -51,6 +52,7 @@ class BLOCKS_OT_optimize_materials(Operator):
         manager = context.window_manager
         self._timer = manager.event_timer_add(_TICK, window=context.window)
         manager.modal_handler_add(self)
+        self._drawn, self._drawn_at = None, 0.0
         context.workspace.status_text_set("Optimizing materials    Esc: Cancel")
         return {"RUNNING_MODAL"}
 
@@ -68,8 +70,12 @@ class BLOCKS_OT_optimize_materials(Operator):
             is_done = self._run.tick()
         except BlockcoreError as error:
             return self._leave(context, self._fail(error))
-        status.redraw()
-        return self._leave(context, self._finish()) if is_done else {"PASS_THROUGH"}
+        if is_done:
+            return self._leave(context, self._finish())
+        if self._run.text != self._drawn and time.monotonic() - self._drawn_at > _REDRAW:
+            self._drawn, self._drawn_at = self._run.text, time.monotonic()
+            status.redraw()
+        return {"PASS_THROUGH"}
 
     def execute(self, context):
         """Runs to the end, with the window standing still if there is one."""

@@ -4,7 +4,7 @@
 import bpy
 from bpy.types import Panel, UIList
 
-from . import helpers, layouts, operators, properties, result, status
+from . import helpers, layouts, operators, result, status, wording
 from .session import session
 
 _SLOTS = ("top", "side", "bottom")
@@ -168,14 +168,19 @@ def _draw_active_view(context, layout, group):
 def _draw_settings(context, layout, group, found):
     settings = group.settings
     layout.prop(settings, "quality")
+    layout.prop(settings, "smoothness")
     layout.prop(group, "result")
     header, body = layout.panel("BLOCKS_PT_advanced", default_closed=True)
     header.label(text="Advanced")
     if body is None:
         return
-    column = body.column(align=True)
-    for setting in properties.FIELDS:
-        column.prop(settings, setting.name)
+    for title, names in wording.GROUPS.items():
+        header, inner = body.panel(f"BLOCKS_PT_{title}", default_closed=True)
+        header.label(text=title)
+        if inner is not None:
+            column = inner.column(align=True)
+            for name in names:
+                column.prop(settings, name)
     row = body.row(align=True)
     row.operator(operators.BLOCKS_OT_load_job.bl_idname, icon="FILEBROWSER")
     row.operator(operators.BLOCKS_OT_save_job.bl_idname, icon="FILE_TICK")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the panel shows and a .blend keeps; and the one place where that becomes a ``Job`` and back."""
 
-import dataclasses
+from dataclasses import fields, replace
 
 import bpy
 from bpy.props import (
@@ -15,13 +15,13 @@ from bpy.props import (
 )
 from bpy.types import PropertyGroup
 
-from blockcore.errors import SceneError
+from blockcore.errors import SceneError, SettingsError
 from blockcore.settings import OptimizeSettings
 from bridge.job import Job
 
 from . import status, wording
 
-FIELDS = tuple(f for f in dataclasses.fields(OptimizeSettings) if type(f.default) in (bool, int, float, str))
+FIELDS = tuple(f for f in fields(OptimizeSettings) if type(f.default) in (bool, int, float, str))
 """The settings that the panel mirrors: all that are one value."""
 
 DEFAULTS = OptimizeSettings()
@@ -37,15 +37,22 @@ def _changed(self, context):
     status.forget()
 
 
+_is_setting_quality = False
+
+
 def _set_quality(self, context):
-    for name, value in QUALITY.get(self.quality, {}).items():
-        if getattr(self, name) != value:
+    global _is_setting_quality
+    _is_setting_quality = True
+    try:
+        for name, value in QUALITY.get(self.quality, {}).items():
             setattr(self, name, value)
+    finally:
+        _is_setting_quality = False
 
 
 def _leave_quality(self, context):
     """A value changed by hand turns the preset into Custom, unless it is the preset's own."""
-    if not _matches(self, QUALITY.get(self.quality, {})):
+    if not _is_setting_quality and not _matches(self, QUALITY.get(self.quality, {})):
         self.quality = "CUSTOM"
 
 
@@ -162,24 +169,36 @@ def job_of(scene) -> Job:
     cameras = tuple(view.camera.name for view in group.views if view.use and view.camera)
     if group.views and not cameras:
         raise SceneError("no camera is ticked; tick at least one under Views")
-    allowed = tuple(material.name for material in group.materials if material.use)
-    if group.materials and not allowed:
-        raise SceneError("no material is ticked; tick at least one under Palette")
-    everything = len(allowed) == len(group.materials)
     return Job(
         blocks=source.name,
         blocks_kind=group.blocks_kind,
         palette=group.palette,
         palette_file=group.palette_file if group.palette == "file" else "",
-        allowed=() if everything else allowed,
         cameras=cameras,
         result=group.result,
-        settings=settings_of(group.settings),
+        settings=replace(settings_of(group.settings), allowed=_allowed(group)),
     )
 
 
+def _allowed(group) -> str:
+    """Returns what the ticks and the text for single regions say, as the settings have it."""
+    ticked = [material.name for material in group.materials if material.use]
+    if group.materials and not ticked:
+        raise SceneError("no material is ticked; tick at least one under Palette")
+    everywhere = "" if len(ticked) == len(group.materials) else ", ".join(ticked)
+    return "; ".join(filter(None, (everywhere, group.settings.allowed)))
+
+
+def _show_allowed(text: str, group) -> None:
+    entries = [entry.strip() for entry in text.split(";")]
+    everywhere = {name.strip() for entry in entries if ":" not in entry for name in entry.split(",")} - {""}
+    group.settings.allowed = "; ".join(entry for entry in entries if ":" in entry)
+    for material in group.materials:
+        material.use = not everywhere or material.name in everywhere
+
+
 def settings_of(group) -> OptimizeSettings:
-    """Returns the settings that the panel shows."""
+    """Returns the settings that the panel shows; of ``allowed``, what it says about regions."""
     values = {setting.name: getattr(group, setting.name) for setting in FIELDS}
     # Blender keeps single precision: 0.3 would come back as 0.30000001192…
     return OptimizeSettings(**{k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in values.items()})
@@ -205,14 +224,16 @@ def show_job(job: Job, scene) -> None:
     status.refresh(scene)
     for view in group.views:
         view.use = not job.cameras or view.camera.name in job.cameras
-    for material in group.materials:
-        material.use = not job.allowed or material.name in job.allowed
+    _show_allowed(job.settings.allowed, group)
 
 
 def show_settings(settings: OptimizeSettings, group) -> None:
     """Sets the panel to ``settings``."""
     for setting in FIELDS:
-        setattr(group, setting.name, getattr(settings, setting.name))
+        try:
+            setattr(group, setting.name, getattr(settings, setting.name))
+        except TypeError as error:  # a word that is not among the choices
+            raise SettingsError(f"{setting.name}: the panel cannot show {getattr(settings, setting.name)!r}") from error
     group.quality = next((name for name, preset in QUALITY.items() if _matches(group, preset)), "CUSTOM")
 
 

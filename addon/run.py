@@ -6,6 +6,8 @@ The engine is a process of its own. Nothing here waits for it: ``tick`` looks at
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tempfile
 import threading
@@ -15,7 +17,6 @@ from typing import Any
 
 import bpy
 import numpy as np
-import numpy.typing as npt
 
 from blockcore.errors import BackendError, Cancelled, SceneError
 from blockcore.palette import WEBGPU_PALETTE, Palette
@@ -23,7 +24,7 @@ from blockcore.scene import BlockScene
 from bridge import engine
 from bridge.extract import extract
 from bridge.job import Job
-from bridge.palettes import read_palette, restrict
+from bridge.palettes import read_palette
 from bridge.preview import Preview
 
 from .session import Outcome
@@ -54,7 +55,6 @@ class Run:
         self.loss_text = self.time_text = ""
         self._job, self._python = job, python
         self._scene = read_scene(job)
-        self._restricted = restrict(self._scene, job.allowed)
         self._folder = Path(tempfile.mkdtemp(prefix="blockcore-", dir=bpy.app.tempdir or None))
         self._engine: engine.EngineRun | None = None
         self._problem: BaseException | None = None
@@ -70,7 +70,7 @@ class Run:
     def _start(self) -> None:
         """Runs beside Blender's own thread, and touches nothing of Blender's."""
         try:
-            self._restricted.scene.write(self._folder / "scene")
+            self._scene.write(self._folder / "scene")
             if not self._cancelled_at:
                 self._engine = engine.start(
                     self._folder / "scene",
@@ -79,6 +79,7 @@ class Run:
                     self._python or engine.find_engine(),
                     self._folder / "preview.npy",
                 )
+                _stand_back(self._engine.pid)
         except BaseException as problem:
             self._problem = problem
 
@@ -100,7 +101,7 @@ class Run:
         for event in self._engine.poll():
             self._take(event)
         if self._latest is not None and self._preview is not None and self._done is None:
-            self._preview.update(self._full(self._latest))
+            self._preview.update(engine.read_materials(self._latest))
             self._latest = None
         return self._done is not None
 
@@ -123,8 +124,10 @@ class Run:
             case engine.Stopped():
                 raise Cancelled("cancelled; nothing was changed")
 
-    def _full(self, path: str | Path) -> npt.NDArray[np.int32]:
-        return self._restricted.expand(engine.read_materials(path))
+    @property
+    def text(self) -> tuple[str, str, str]:
+        """What the panel says about the run."""
+        return self.headline, self.loss_text, self.time_text
 
     def cancel(self) -> None:
         """Asks the engine to stop; a later ``tick`` raises ``Cancelled``."""
@@ -135,7 +138,7 @@ class Run:
         """Returns what the engine found, once ``tick`` said that it is there; changes nothing in the scene."""
         assert self._done is not None
         out = Path(self._done.out)
-        materials = self._full(out / "materials.npy")
+        materials = engine.read_materials(out / "materials.npy")
         names = self._scene.palette.names
         before, after = (np.bincount(each, minlength=len(names)) for each in (self._scene.materials, materials))
         return Outcome(
@@ -169,6 +172,13 @@ class Run:
             shutil.rmtree(self._folder, ignore_errors=True)
         else:
             shutil.rmtree(self._folder / "scene", ignore_errors=True)
+
+
+def _stand_back(pid: int) -> None:
+    """Lets the window go first where both want the processor."""
+    if hasattr(os, "setpriority"):
+        with contextlib.suppress(OSError):  # it may be gone already
+            os.setpriority(os.PRIO_PROCESS, pid, 10)
 
 
 def _time_left(seconds: float) -> str:

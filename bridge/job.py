@@ -29,7 +29,6 @@ class Job:
         blocks_kind: ``"collection"`` or ``"object"``.
         palette: ``"webgpu"`` (built-in), ``"file"`` or ``"scene"`` (the scene's materials).
         palette_file: path of the palette; with ``"file"`` alone.
-        allowed: names of the materials that blocks may get; empty for all.
         cameras: names of the camera objects to use; empty for all that have a target.
         result: ``"new_object"`` or ``"in_place"``: where the materials found are put.
         settings: how to look for them.
@@ -39,7 +38,6 @@ class Job:
     blocks_kind: str = "collection"
     palette: str = "webgpu"
     palette_file: str = ""
-    allowed: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     result: str = "new_object"
     settings: OptimizeSettings = field(default_factory=OptimizeSettings)
@@ -51,11 +49,9 @@ class Job:
         for name in ("blocks", "palette_file"):
             if not isinstance(getattr(self, name), str):
                 raise SettingsError(f"job: {name} must be text")
-        for name in ("allowed", "cameras"):
-            value = getattr(self, name)
-            if isinstance(value, str) or not all(isinstance(item, str) for item in value):
-                raise SettingsError(f"job: {name} must be a list of names")
-            object.__setattr__(self, name, tuple(value))
+        if isinstance(self.cameras, str) or not all(isinstance(name, str) for name in self.cameras):
+            raise SettingsError("job: cameras must be a list of names")
+        object.__setattr__(self, "cameras", tuple(self.cameras))
 
     def write(self, path: Path | str) -> None:
         """Writes the job as JSON, whole or not at all.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.extension import assert_no_engine
 from tests.gui.window import PROJECT, Tree, Window
 from tests.parts import need
 from tools.build_extension import build
@@ -33,16 +34,6 @@ def tree(extension: Path) -> Tree:
 
 @pytest.fixture
 def window(tree: Tree, request: pytest.FixtureRequest) -> Iterator[Window]:
-    with Window(tree, PICTURES / request.node.name) as window:
+    with Window(tree, PICTURES / request.node.name, *getattr(request, "param", ())) as window:
         yield window
-    assert_nothing_left(tree)
-
-
-def assert_nothing_left(tree: Tree) -> None:
-    """No engine outlives its Blender: each has the tree's folder on its command line."""
-    for command in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = command.read_bytes()
-        except OSError:
-            continue
-        assert b"blockcore" not in words or str(tree.folder).encode() not in words, words
+    assert_no_engine(tree.folder)

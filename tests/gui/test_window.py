@@ -6,13 +6,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.gui.window import PROJECT, Window
 
-SESSION = (
-    "import importlib\nsession = importlib.import_module('bl_ext.user_default.optimize_materials.session').session\n"
-)
+ADDON = "bl_ext.user_default.optimize_materials"
+SESSION = f"import importlib\nsession = importlib.import_module('{ADDON}.session').session\n"
+MEASURE = Path(__file__).with_name("measure.py").read_text()
 DATA = PROJECT / "tests" / "data"
 
 
@@ -76,27 +77,6 @@ def test_the_whole_way_with_the_mouse(window: Window):
     assert changed_part(window, before, undone) < 0.001
 
 
-# Replaces the operator's modal function by one that notes when the timer ticked, and how large Blender was.
-MEASURE = f"""
-import importlib, time
-session = importlib.import_module('{ADDON}.session').session
-operator = importlib.import_module('{ADDON}.operators').BLOCKS_OT_optimize_materials
-def megabytes():
-    return int(open('/proc/self/statm').read().split()[1]) * 4096 / 1e6
-ticks, sizes, plain = [], [megabytes()], operator.modal
-def modal(self, context, event):
-    if event.type == 'TIMER':
-        ticks.append(time.perf_counter())
-    run = session.run
-    how = plain(self, context, event)
-    sizes.append(megabytes())
-    if event.type == 'TIMER' and 'PASS_THROUGH' not in how:
-        ticks.append(time.perf_counter())
-    return how
-operator.modal = modal
-"""
-
-
 def import_map(window: Window, number: int) -> None:
     window.ask(
         "bpy.ops.wm.read_homefile(use_empty=True)\n"
@@ -110,23 +90,25 @@ def import_map(window: Window, number: int) -> None:
     )
 
 
+# There is no graphics card here: a large view, drawn eight times for antialiasing, takes longer than that by itself.
+@pytest.mark.parametrize("window", [((1024, 720),)], indirect=True)
 def test_the_window_stays_alive_during_a_run_of_the_hills(window: Window):
+    window.ask("bpy.context.preferences.system.viewport_aa = 'OFF'")
     import_map(window, 2)
     window.open_tab("Blocks")
     window.wait_for("88,767")
+    x, y, width, height = window.view()
+    window.key("Home", x + width // 2, y + height // 2)
     window.ask(MEASURE + "bpy.context.scene.optimize_materials.settings.quality = 'THOROUGH'")
+    window.scroll_down()
     press_the_button(window)
-    window.wait_for("Cancel")
+    window.wait_until(lambda: window.ask(SESSION + "answer = bool(session.run and session.run.factor)"), 60.0, "a step")
     window.picture("the run")
     window.wait_until(lambda: has_ended(window), 300.0, "the end of the run")
     window.picture("the result")
     ticks, sizes = np.array(window.ask("answer = ticks")), np.array(window.ask("answer = sizes"))
-    gaps = np.diff(ticks[:-1]) * 1e3
-    print(
-        f"{len(gaps)} ticks in {ticks[-1] - ticks[0]:.1f} s; gaps: median {np.median(gaps):.0f} ms, longest {gaps.max():.0f} ms;"
-    )
-    print(
-        f"apply {ticks[-1] - ticks[-2]:.2f} s; memory {sizes[0]:.0f} MB, at most {sizes.max() - sizes[0]:.0f} MB more"
-    )
+    gaps, added = np.diff(ticks[:-1]) * 1e3, sizes.max() - sizes[0]
+    print(f"\n{len(gaps)} gaps: median {np.median(gaps):.0f} ms, longest {np.round(np.sort(gaps)[-5:])} ms")
+    print(f"apply {ticks[-1] - ticks[-2]:.2f} s; memory {sizes[0]:.0f} MB, at most {added:.0f} MB more")
     assert gaps.max() < 100.0
-    assert sizes.max() - sizes[0] < 200.0
+    assert added < 200.0

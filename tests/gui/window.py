@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,6 @@ TREE = Path(
     os.environ.get("BLOCKCORE_GUI_ROOT") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "blockcore-gui"
 )
 TREE = TREE.expanduser()
-SIZE = (1600, 1000)
 _ZOOM = 3  # the user interface's letters are small for tesseract
 
 
@@ -79,29 +79,27 @@ class Tree:
 class Window:
     """A Blender window. A context manager: on leaving it, screen and Blender are gone."""
 
-    def __init__(self, tree: Tree, pictures: Path, *arguments: str) -> None:
+    def __init__(self, tree: Tree, pictures: Path, size: tuple[int, int] = (1600, 1000)) -> None:
         """Opens it.
 
         Args:
             tree: where Blender is.
             pictures: folder for the pictures of the screen.
-            arguments: Blender's further ones.
+            size: of the screen, which the window fills, in pixels.
         """
-        self.tree, self.pictures = tree, pictures
+        self.tree, self.pictures, self.size = tree, pictures, size
         pictures.mkdir(parents=True, exist_ok=True)
-        self._questions = tree.folder / "questions"
-        self._questions.mkdir(exist_ok=True)
+        self._questions = Path(tempfile.mkdtemp(prefix="window-", dir=tree.folder))
         self._asked = 0
-        self._display_file = tree.folder / "display"
-        self._display_file.unlink(missing_ok=True)
+        self._display_file = self._questions / "display"
         script = (
-            f"Xvfb -displayfd 5 -screen 0 {SIZE[0]}x{SIZE[1]}x24 -nolisten tcp 5>'{self._display_file}' 2>/dev/null & "
+            f"Xvfb -displayfd 5 -screen 0 {size[0]}x{size[1]}x24 -nolisten tcp 5>'{self._display_file}' 2>/dev/null & "
             f"until [ -s '{self._display_file}' ]; do sleep 0.1; done; "
             f'DISPLAY=":$(cat "{self._display_file}")" exec blender "$@"'
         )
-        geometry = ["-p", "0", "0", str(SIZE[0]), str(SIZE[1])]
-        words = ["bash", "-c", script, "blender", *geometry, *arguments, "--python", str(HERE / "probe.py")]
-        self.log = tree.folder / "blender.log"
+        geometry = ["-p", "0", "0", str(size[0]), str(size[1])]
+        words = ["bash", "-c", script, "blender", *geometry, "--python", str(HERE / "probe.py")]
+        self.log = self._questions / "blender.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 tree.command(*words, BLOCKCORE_PROBE=str(self._questions)),
@@ -183,20 +181,20 @@ class Window:
                 return Word(text, sum(w.x for w in run) // len(run), run[0].y)
         raise AssertionError(f"{text!r} is not on the screen; there is: {' '.join(w.text for w in words)}")
 
-    def wait_for(self, text: str, seconds: float = 30.0) -> Word:
-        """Waits until words are on the screen."""
+    def wait_for(self, text: str, area: tuple[int, int, int, int] | None = None, seconds: float = 30.0) -> Word:
+        """Waits until words are on the screen, and returns them as ``find`` does."""
         deadline = time.monotonic() + seconds
         while True:
             try:
-                return self.find(text)
+                return self.find(text, area)
             except AssertionError:
                 if time.monotonic() > deadline:
                     self.picture("not found")
                     raise
 
     def click(self, text: str, area: tuple[int, int, int, int] | None = None) -> None:
-        """Clicks on words on the screen."""
-        word = self.find(text, area)
+        """Waits for words on the screen, and clicks on them."""
+        word = self.wait_for(text, area)
         self.click_at(word.x, word.y)
 
     def open_tab(self, name: str) -> None:
@@ -209,13 +207,20 @@ class Window:
             x, y, width, height = self.sidebar()
             words = self.words((x + width - 26, y, 26, height), runs_down=True)
             for tab in words:
-                if tab.text == name:
+                if len(tab.text) > 3 and tab.text in name:  # a letter may get lost
                     return self.click_at(tab.x, tab.y)
             assert time.monotonic() < deadline, f"no tab {name!r}; there is: {' '.join(word.text for word in words)}"
 
     def click_at(self, x: int, y: int) -> None:
         """Moves the mouse to a place, and clicks."""
         self._tool("xdotool", "mousemove", str(x), str(y), "sleep", "0.3", "click", "1", "sleep", "0.3")
+
+    def scroll_down(self) -> None:
+        """Turns the mouse wheel over the sidebar, to its end."""
+        x, y, width, height = self.sidebar()
+        place = ("mousemove", str(x + width // 3), str(y + height - 20))
+        aside = ("mousemove", str(x // 2), str(y + height // 2))  # what the mouse is on is drawn in other colours
+        self._tool("xdotool", *place, "sleep", "0.3", "click", "--repeat", "30", "--delay", "30", "5", *aside)
 
     def key(self, keys: str, x: int, y: int) -> None:
         """Presses keys, such as ``"ctrl+z"``, with the mouse at a place."""
@@ -236,7 +241,7 @@ class Window:
             f"region = next(r for r in area.regions if r.type == {kind!r})\n"
             "answer = [region.x, region.y, region.width, region.height]"
         )
-        return x, SIZE[1] - y - height, width, height
+        return x, self.size[1] - y - height, width, height
 
     def _tool(self, *words: str) -> bytes:
         done = subprocess.run(

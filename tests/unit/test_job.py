@@ -13,10 +13,9 @@ JOB = Job(
     blocks_kind="object",
     palette="file",
     palette_file="//palettes/my palette.json",
-    allowed=("Grass", "Stone"),
     cameras=("Camera 1", "Kamera ü"),
     result="in_place",
-    settings=OptimizeSettings(steps=12, seed=7),
+    settings=OptimizeSettings(steps=12, seed=7, allowed="Grass, Stone"),
 )
 
 
@@ -41,8 +40,8 @@ def test_what_a_job_leaves_out_keeps_its_default(tmp_path):
         ({"blocks": None}, "blocks must be text"),
         ({"blocks_kind": "pile"}, "pile"),
         ({"cameras": "Camera"}, "list of names"),
-        ({"allowed": [1]}, "list of names"),
-        ({"allowed": 5}, "job.json"),
+        ({"cameras": [1]}, "list of names"),
+        ({"cameras": 5}, "job.json"),
         ({"speed": 3}, "speed"),
         ({"settings": {"steps": -1}}, "steps"),
         ({"settings": []}, "settings"),

@@ -1,0 +1,325 @@
+"""The extension in a Blender without a window: installed by Blender itself, run to the end, cancelled, killed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blockcore.optimize import optimize_materials
+from blockcore.scene import BlockScene
+from blockcore.settings import OptimizeSettings
+from tests.captures import dataset_path, map_path
+from tests.extension import ADDON, Blender, assert_no_engine
+from tests.parts import need
+from tools.build_extension import build
+
+need("bpy")
+
+SWITCH = f"assert bpy.ops.preferences.addon_{{}}(module='{ADDON}') == {{{{'FINISHED'}}}}\n"
+THERE = """
+answer = [hasattr(bpy.types, 'BLOCKS_PT_optimize_materials'), hasattr(bpy.types.Scene, 'optimize_materials')]
+answer.append([name for name in dir(bpy.types) if name.startswith(('BLOCKS_', 'Blocks'))])
+"""
+GRADUAL = "group = bpy.context.scene.optimize_materials\ngroup.settings.quality = 'GRADUAL'\n"
+DEMO = "bpy.ops.blocks.demo_scene()\n" + GRADUAL
+SHOWN = """
+from bridge.world import world_materials
+def shown():
+    (world,) = [o for o in bpy.context.scene.objects if o.type == 'MESH' and o.visible_get()]
+    return world_materials(world).tolist()
+"""
+STATE = """
+def state():
+    names = lambda data: sorted(item.name for item in data)
+    seen = {o.name: [o.visible_get(), o.hide_get(), o.hide_viewport, o.hide_render] for o in bpy.data.objects}
+    maps = [o for o in bpy.data.objects if 'material' in getattr(o.data, 'attributes', {})]
+    worlds = {o.name: world_materials(o).tolist() for o in maps}
+    kinds = ('meshes', 'materials', 'node_groups', 'collections', 'images')
+    return json.dumps([seen, worlds, [names(getattr(bpy.data, kind)) for kind in kinds]], sort_keys=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def blender(tmp_path_factory: pytest.TempPathFactory) -> Blender:
+    folder = tmp_path_factory.mktemp("größer als Ü")
+    blender = Blender(folder / "blender")
+    blender.install(build(folder))
+    return blender
+
+
+def test_blender_takes_it_and_gives_it_back_without_a_word(tmp_path: Path):
+    blender = Blender(tmp_path / "blender")
+    archive = build(tmp_path)
+    assert "wheel" not in blender.install(archive).lower()
+    answer, said = blender.run(
+        "".join(SWITCH.format(how) for how in ("disable", "enable", "disable", "enable")) + THERE
+    )
+    assert answer[:2] == [True, True]
+    assert said == ""
+    answer, said = blender.run(SWITCH.format("disable") + THERE)
+    assert answer == [False, False, []]
+    assert said == ""
+
+
+def test_the_zip_holds_no_compiled_code_and_writes_nothing_beside_itself(blender: Blender):
+    folder = blender.folder / "extensions" / "user_default" / "optimize_materials"
+    before = sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+    blender.run(DEMO + "bpy.ops.blocks.optimize_materials()")
+    after = sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+    assert before == after
+    assert not [path for path in after if path.suffix in (".so", ".pyd", ".dll", ".dylib")]
+
+
+def test_the_operator_finds_what_the_api_finds(blender: Blender, tmp_path: Path):
+    (found, summary), _ = blender.run(
+        DEMO
+        + SHOWN
+        + "from bridge.extract import extract\n"
+        + f"extract(group.object).write({str(tmp_path / 'scene')!r})\n"
+        + "assert bpy.ops.blocks.optimize_materials() == {'FINISHED'}\n"
+        + "answer = [shown(), part('session').session.outcome.summary]",
+        cwd="/proc",  # where nobody can write
+    )
+    settings = OptimizeSettings(**summary["settings"])
+    assert settings.method == "gradient"
+    wanted = optimize_materials(BlockScene.read(tmp_path / "scene"), settings)
+    assert found == wanted.materials.tolist()
+    assert_no_engine(blender.folder)
+
+
+def test_a_saved_job_gives_the_same_without_the_panel(blender: Blender, tmp_path: Path):
+    blend, job, out = tmp_path / "a b ü.blend", tmp_path / "job.json", tmp_path / "out ü.blend"
+    found, _ = blender.run(
+        DEMO
+        + SHOWN
+        + "group.settings.seed, group.settings.steps = 7, 120\n"
+        + "part('status').refresh(bpy.context.scene)\n"
+        + "group.views[2].use = False\n"
+        + "group.materials['Snow'].use = False\n"
+        + f"bpy.ops.wm.save_as_mainfile(filepath={str(blend)!r})\n"
+        + f"bpy.ops.blocks.save_job(filepath={str(job)!r})\n"
+        + "assert bpy.ops.blocks.optimize_materials() == {'FINISHED'}\n"
+        + "answer = shown()"
+    )
+    said = json.loads(job.read_text())
+    assert (said["settings"]["seed"], len(said["cameras"]), "Snow" in said["settings"]["allowed"]) == (7, 7, False)
+    again, _ = blender.run(
+        f"bpy.ops.wm.open_mainfile(filepath={str(blend)!r})\n"
+        + "bpy.context.scene.optimize_materials.settings.seed = 1\n"
+        + f"assert part('command').run(['--job', {str(job)!r}, '--out', {str(out)!r},"
+        + f" '--report', {str(tmp_path / 'report')!r}]) == 0\n"
+        + f"bpy.ops.wm.open_mainfile(filepath={str(out)!r})\n"
+        + SHOWN
+        + "answer = shown()"
+    )
+    assert again == found
+    assert (tmp_path / "report" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("how", ["cancel", "kill"])
+def test_a_run_that_is_stopped_leaves_everything_as_it_was(blender: Blender, how: str):
+    moments = np.random.default_rng(0 if how == "cancel" else 1).uniform(0.0, 6.0, 3).round(2).tolist()
+    answers, _ = blender.run(
+        DEMO
+        + SHOWN
+        + STATE
+        + f"how, moments = {how!r}, {moments}\n"
+        + """
+group.settings.steps, group.settings.patience = 90000, 0
+import os, signal, threading, time
+session = part('session').session
+def stop(run):
+    if how == 'cancel':
+        run.cancel()
+        return
+    while run._engine is None:
+        time.sleep(0.01)
+    os.kill(run._engine.pid, signal.SIGKILL)
+def stop_after(seconds):
+    while session.run is None:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    stopped.append(time.monotonic())
+    stop(session.run)
+answer = []
+before = state()
+for moment in moments:
+    stopped = []
+    thread = threading.Thread(target=stop_after, args=(moment,))
+    thread.start()
+    try:
+        how_it_ended = sorted(bpy.ops.blocks.optimize_materials())
+    except RuntimeError as error:  # how bpy.ops tells of an error report
+        how_it_ended = ['CANCELLED']
+    late = time.monotonic() - stopped[0]
+    thread.join()
+    answer.append([how_it_ended, state() == before, session.message, late, session.run is None])
+"""
+    )
+    for ended, is_same, message, late, is_over in answers:
+        assert ended == ["CANCELLED"] and is_same and is_over
+        assert ("cancelled" if how == "cancel" else "signal 9") in message
+        assert late < 1.0 or how == "kill"
+    assert_no_engine(blender.folder)
+
+
+def test_what_cannot_be_done_is_one_line_and_changes_nothing(blender: Blender):
+    answers, _ = blender.run(
+        DEMO
+        + SHOWN
+        + STATE
+        + """
+session = part('session').session
+def attempt():
+    try:
+        return sorted(bpy.ops.blocks.optimize_materials()), session.message
+    except RuntimeError as error:
+        return ['CANCELLED'], session.message
+answer, before = [], state()
+group.views.clear(); part('status').refresh(bpy.context.scene)
+for view in group.views: view.use = False
+answer.append(attempt())
+for view in group.views: view.use = True
+group.blocks_kind, group.collection = 'collection', bpy.data.collections.new('Empty')
+answer.append(attempt())
+bpy.data.collections.remove(group.collection)
+group.blocks_kind = 'object'
+bpy.context.scene.render.resolution_x = 300
+answer.append(attempt())
+bpy.context.scene.render.resolution_x = 512
+group.palette, group.palette_file = 'file', '//nowhere.json'
+answer.append(attempt())
+group.palette = 'webgpu'
+answer.append(state() == before)
+"""
+    )
+    *attempts, is_same = answers
+    assert is_same
+    for (ended, message), words in zip(attempts, ("tick", "Empty", "512", "nowhere"), strict=True):
+        assert ended == ["CANCELLED"] and words in message and "\n" not in message
+
+
+def test_the_panel_mirrors_every_setting(blender: Blender):
+    answer, _ = blender.run(
+        "from blockcore.settings import OptimizeSettings\n"
+        "properties, wording = part('properties'), part('wording')\n"
+        "group = bpy.context.scene.optimize_materials.settings\n"
+        "defaults = properties.settings_of(group)\n"
+        "other = OptimizeSettings(method='gradient', steps=17, learning_rate=0.123, hard=True, seed=9, init='map')\n"
+        "properties.show_settings(other, group)\n"
+        "mirrored = {setting.name for setting in properties.FIELDS}\n"
+        "answer = [defaults == OptimizeSettings(), properties.settings_of(group) == other, group.quality]\n"
+        "answer.append(sorted(mirrored - wording.named()))"
+    )
+    assert answer[:3] == [True, True, "CUSTOM"]
+    assert answer[3] == [], "these settings have no words of their own in the panel"
+
+
+def test_tooltips_on_everything_and_names_as_blender_writes_them(blender: Blender):
+    answer, _ = blender.run(
+        """
+names = ('preferences', 'properties', 'operators', 'result', 'helpers', 'menus')
+answer = []
+for cls in [cls for name in names for cls in part(name).CLASSES]:
+    rna, inherited = cls.bl_rna, set(cls.bl_rna.base.properties.keys())
+    if issubclass(cls, bpy.types.Operator):
+        answer.append([cls.__name__, cls.bl_label, cls.bl_description])
+        rna = getattr(bpy.ops.blocks, cls.bl_idname.split('.')[1]).get_rna_type()
+        inherited = set(bpy.ops.wm.read_homefile.get_rna_type().base.properties.keys()) | {'filepath', 'check_existing'}
+    for p in rna.properties:
+        if p.identifier not in inherited and not p.is_hidden and p.type != 'COLLECTION':
+            where = cls.__name__ + '.' + p.identifier
+            answer.append([where, p.name, p.description])
+            if p.type == 'ENUM':
+                answer += [[where + '.' + i.identifier, i.name, i.description] for i in p.enum_items]
+"""
+    )
+    assert len(answer) > 60
+    small = {"of", "per", "by", "with", "from", "and", "the", "in", "nvdiffrast"}
+    for where, name, description in answer:
+        assert name and description, where
+        assert not description.endswith("."), where
+        assert all(word[0].isupper() or not word[0].isalpha() or word in small for word in name.split()), (where, name)
+
+
+def test_maps_go_in_and_out_through_the_menus(blender: Blender, tmp_path: Path):
+    answer, _ = blender.run(
+        "bpy.ops.wm.read_homefile(use_empty=True)\n"
+        f"bpy.ops.blocks.import_map(filepath={str(map_path(1))!r}, dataset={str(dataset_path(1))!r})\n"
+        "group = bpy.context.scene.optimize_materials\n"
+        "part('status').refresh(bpy.context.scene)\n"
+        f"bpy.ops.blocks.export_map(filepath={str(tmp_path / 'map.json')!r}, with_dataset=True)\n"
+        "answer = [group.source.name, len(group.views), [m.name for m in group.materials]]"
+    )
+    assert answer == ["1", 8, ["Grass", "Dirt", "Stone", "Plank", "Snow", "Sand", "Water"]]
+    ours, theirs = (json.loads(path.read_text()) for path in (tmp_path / "map.json", map_path(1)))
+    by_place = {tuple(b["position"]): b["blockType"] for b in theirs["blocks"]}
+    assert {tuple(b["position"]): b["blockType"] for b in ours["blocks"]} == by_place
+    assert json.loads((tmp_path / "dataset" / "metadata.json").read_text())["viewCount"] == 8
+
+
+def test_helpers_lead_from_cubes_to_a_result_in_place(blender: Blender):
+    """A user's own cubes, no camera yet: cameras around them, targets rendered by Blender, and what is found fits."""
+    answer, _ = blender.run(HELPERS)
+    cameras, sizes, finished, found, counts, reverted = answer
+    assert cameras == 4 and sizes == [[64, 48]] * 4
+    assert finished == ["FINISHED"]
+    assert found == ["Leaf", "Leaf", "Leaf", "Leaf"]
+    assert counts == {"Leaf": [0, 4], "Rock": [4, 0]}
+    assert reverted == ["Rock"] * 4
+
+
+HELPERS = """
+bpy.ops.wm.read_homefile(use_empty=True)
+scene = bpy.context.scene
+def material(name, color):
+    made = bpy.data.materials.new(name)
+    made.use_nodes = True
+    made.node_tree.nodes.clear()
+    shader, output = (made.node_tree.nodes.new('ShaderNode' + n) for n in ('Emission', 'OutputMaterial'))
+    shader.inputs['Color'].default_value = (*color, 1)
+    made.node_tree.links.new(shader.outputs[0], output.inputs[0])
+    made.diffuse_color = (*color, 1)
+    return made
+leaf, rock = material('Leaf', (0.02, 0.5, 0.02)), material('Rock', (0.6, 0.3, 0.3))
+mesh = bpy.data.meshes.new('Cube')
+mesh.from_pydata([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], [],
+    [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)])
+mesh.materials.append(rock)
+mine, model = (bpy.data.collections.new(n) for n in ('Mine', 'Model'))
+for collection, kind in ((mine, rock), (model, leaf)):
+    scene.collection.children.link(collection)
+    for i in range(4):
+        cube = bpy.data.objects.new(f'{collection.name} {i}', mesh)
+        cube.location = (2 * i, 0, 0)
+        collection.objects.link(cube)
+        cube.material_slots[0].link = 'OBJECT'
+        cube.material_slots[0].material = kind
+scene.render.engine = 'CYCLES'
+scene.cycles.samples = 1
+scene.cycles.device = 'CPU'
+scene.render.resolution_x, scene.render.resolution_y = 64, 48
+group = scene.optimize_materials
+group.collection = mine
+group.palette, group.result = 'file', 'in_place'
+import pathlib, tempfile
+palette = pathlib.Path(tempfile.mkdtemp()) / 'p.json'
+palette.write_text(json.dumps({'Leaf': '#1bb71b', 'Rock': '#c99595'}))
+group.palette_file = str(palette)
+bpy.ops.blocks.orbit_cameras(count=4, rings=1)
+bpy.ops.blocks.render_targets(kind='collection', collection='Model')
+from bridge.targets import background_image
+finished = sorted(bpy.ops.blocks.optimize_materials())
+session = part('session').session
+def names():
+    shown = [o.material_slots[0].material for o in mine.objects]
+    return [material.get('blockcore_material', material.name) for material in shown]
+found = names()
+counts = session.outcome and session.outcome.counts
+bpy.ops.blocks.revert_result()
+sizes = [list(background_image(view.camera).size) for view in group.views]
+answer = [len(group.views), sizes, finished, found, counts, names()]
+"""
