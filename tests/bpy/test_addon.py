@@ -230,7 +230,7 @@ for cls in [cls for name in names for cls in part(name).CLASSES]:
         rna = getattr(bpy.ops.blocks, cls.bl_idname.split('.')[1]).get_rna_type()
         inherited = set(bpy.ops.wm.read_homefile.get_rna_type().base.properties.keys()) | {'filepath', 'check_existing'}
     for p in rna.properties:
-        if p.identifier not in inherited and not p.is_hidden and p.type != 'COLLECTION':
+        if p.identifier not in inherited and not p.is_hidden and p.type != 'COLLECTION' and p.identifier != 'settings':
             where = cls.__name__ + '.' + p.identifier
             answer.append([where, p.name, p.description])
             if p.type == 'ENUM':
