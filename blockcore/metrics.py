@@ -71,9 +71,29 @@ def compare_pictures(
     )
 
 
+def squared_error(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> tuple[float, int]:
+    """Compares two pictures where the target is not masked.
+
+    Args:
+        picture: (H, W, 3 or 4) uint8; a fourth channel is ignored.
+        target: (H, W, 3 or 4) uint8; where a fourth channel is 0 the pixel does not count.
+
+    Returns:
+        The squared error, a mean over channels summed over pixels, of values in 0…1; and how many pixels count.
+    """
+    squares = ((picture[..., :3].astype(np.int32) - target[..., :3]) ** 2).sum(axis=2)
+    counted = np.ones(squares.shape, np.bool_) if target.shape[2] == 3 else target[..., 3] > 0
+    return float(squares[counted].sum()) / (3 * 255.0**2), int(counted.sum())
+
+
 def psnr(mse: float) -> float:
     """Returns the peak signal-to-noise ratio, in dB, of a mean squared error of values in 0…1."""
     return math.inf if mse == 0.0 else -10.0 * math.log10(mse)
+
+
+def decibel(value: float | None) -> str:
+    """Returns a PSNR as text; None, which stands for infinity in JSON, is that of equal pictures."""
+    return "∞ dB" if value is None or math.isinf(value) else f"{value:.2f} dB"
 
 
 def ssim(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:

@@ -129,6 +129,7 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _optimize(args: argparse.Namespace) -> None:
+    from blockcore.metrics import decibel
     from bridge.engine import find_materials
 
     settings = settings_of(args)
@@ -137,6 +138,7 @@ def _optimize(args: argparse.Namespace) -> None:
     _put_back(args, scene.with_materials(materials))
     result = done.result
     print(f"{result['visible_blocks']} of {result['blocks']} blocks are visible; {done.seconds:.1f} s")
+    print(f"PSNR {decibel(result['psnr_before'])} before, {decibel(result['psnr_after'])} after")
     if args.report:
         print(f"report: {args.report / 'report.html'}")
 

@@ -118,10 +118,12 @@ def scrambled(scene: BlockScene, seed: int) -> BlockScene:
 
 def summary(demonstration: Demonstration) -> str:
     """Returns what to print of a demonstration."""
+    from blockcore.metrics import decibel
+
     folder = demonstration.folder
     lines = [
-        f"PSNR before        {_decibel(demonstration.psnr_before)}",
-        f"PSNR after         {_decibel(demonstration.psnr_after)}",
+        f"PSNR before        {decibel(demonstration.psnr_before)}",
+        f"PSNR after         {decibel(demonstration.psnr_after)}",
         f"True materials     {demonstration.found} of {demonstration.visible} visible blocks",
         f"Scrambled scene    {folder / 'scrambled.blend'}",
         f"Optimised scene    {folder / 'optimized.blend'}",
@@ -170,7 +172,3 @@ def _beside(pictures: Sequence[npt.NDArray[np.uint8]], axis: int) -> npt.NDArray
     gap = np.full(shape, 255, dtype=np.uint8)
     parts = [part for picture in pictures for part in (picture, gap)]
     return np.concatenate(parts[:-1], axis=axis)
-
-
-def _decibel(value: float | None) -> str:
-    return "every pixel equal" if value is None else f"{value:.2f} dB"
