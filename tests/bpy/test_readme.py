@@ -1,0 +1,23 @@
+"""The README's headless door, as it is written there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+
+from tests.parts import need
+from tests.unit.test_documentation import ROOT, examples
+
+
+def test_headless_commands_do_what_the_readme_says(tmp_path):
+    need("bpy")
+    commands = [line for block in examples("README.md", "sh") for line in block.splitlines() if "-m bridge" in line]
+    headless = [re.sub(r"\bout/", f"{tmp_path}/", line) for line in commands if " demo " not in line]
+    assert [shlex.split(line)[3] for line in headless] == ["import-map", "optimize"]
+    for line in headless:
+        words = [sys.executable if word == "python" else word for word in shlex.split(line)]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "optimized.blend").is_file() and (tmp_path / "report" / "report.html").is_file()
