@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 import torch
 
+from blockcore import workers
 from blockcore.losses import Objective, PixelObjective, StatisticsObjective
 from blockcore.palette import AIR
 from blockcore.settings import OptimizeSettings
@@ -121,7 +122,10 @@ class FastSteps:
             self.offset = statistics.outside
         faces = len(visible.block) if self.mode == _PIXELS else 0
         self.colors = torch.zeros(faces, 3, device=device)
-        self.pull = torch.zeros(faces, 3, dtype=torch.float64, device=device)
+        # What processes add up in one go: the loss of the compared pixels, and its gradient by each face's colour.
+        self.compared = torch.zeros(1 + 3 * faces, dtype=torch.float64, device=device)
+        self.pull = self.compared[1:].view(faces, 3)
+        self.workers = workers.current()
         self.taken = 0
         self.stages = _TritonStages(self) if device.type == "cuda" and triton_is_here() else _TorchStages(self)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
@@ -137,7 +141,7 @@ class FastSteps:
         return self.losses[before : self.taken] + self.offset
 
     def _run(self, burst: int) -> None:
-        if self.logits.device.type != "cuda":
+        if self.logits.device.type != "cuda" or self.workers.count > 1:
             for _ in range(burst):
                 self._step()
             return
@@ -149,6 +153,7 @@ class FastSteps:
         if self.mode == _PIXELS:
             self.stages.colors()
             self.stages.compare()
+            self.workers.add_up(self.compared)
         self.stages.update()
         self.counter += 1
 
@@ -230,13 +235,13 @@ class _TorchStages:
         error = s.colors[shown.repeat_interleave(self.lengths)] - self.target
         sums = torch.segment_reduce(2.0 * error, "sum", lengths=self.lengths).double()
         s.pull.zero_().index_add_(0, shown, sums)
-        s.losses[s.counter] += error.square().sum(dtype=torch.float64)
+        s.compared[0] = error.square().sum(dtype=torch.float64)
 
     def update(self) -> None:
         s = self.state
         soft, shares = self.shares()
         gradient = torch.zeros_like(soft)
-        loss = s.losses.new_zeros(())
+        loss = s.compared[0].clone()
         if s.mode != _PIXELS:
             gradient += s.commitment * s.costs
             loss = loss + s.commitment * (shares * s.costs).sum(dtype=torch.float64)

@@ -1,13 +1,97 @@
-"""GPU memory and GPU errors: how much a world needs, how much there is, and one clear line when it does not suffice."""
+"""GPU memory: how much a world needs, how much may be used, and one clear line when it does not suffice.
+
+Estimates count what lives on the GPU at once: nvdiffrast's buffers and pictures, ``visibility.exact``'s tables, the
+views' faces, and the tables of visible blocks. They are upper bounds in the number of faces that views show.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 
-from blockcore.errors import BackendError
+from blockcore.errors import BackendError, SettingsError
+
+GIGABYTE = 1e9
+_FACE = 52  # bytes: a face's corners and direction
+_DRAWN_FACE = 165  # of a face in each view that is drawn at once: clip positions, triangle buffers, boxes
+_DRAWN_PIXEL = 60  # of a pixel in each such view: nvdiffrast's outputs and buffers, keys, ids
+_NUMBERED_FACE = 64  # of a face while the visible ones are numbered, quads included
+_KEPT_PIXEL = 8  # of a pixel of any view: its triangle and its visible face
+_COMPARED_PIXEL = 44  # of a pixel of any view that is compared in every step: target, and while they are sorted
+_CHOICE = 56  # of a material of a visible block: costs, logits, moments, temporaries
+_WORK = 300_000_000  # the CUDA context's own growth, kernels, and what allocators round up
+
+
+def estimate(
+    faces: int, blocks: int, materials: int, pictures: Sequence[tuple[int, int]], compared: bool, kept: bool = True
+) -> int:
+    """Estimates the most GPU memory that an optimisation uses at one time.
+
+    Args:
+        faces: exposed faces of the world.
+        blocks: blocks that views may show.
+        materials: M.
+        pictures: width and height of each view.
+        compared: whether pictures are compared pixel by pixel in every step.
+        kept: whether what all views show is kept on the GPU, too; it need not be unless pictures are compared.
+
+    Returns:
+        Bytes.
+    """
+    pixels = sum(width * height for width, height in pictures)
+    per_pixel = (_KEPT_PIXEL if kept else 0) + (_COMPARED_PIXEL if compared else 0)
+    return (
+        drawing(faces, max((width * height for width, height in pictures), default=0), 1)
+        + _NUMBERED_FACE * faces
+        + per_pixel * pixels
+        + _CHOICE * blocks * materials
+        + _WORK
+    )
+
+
+def drawing(faces: int, pixels: int, views: int) -> int:
+    """Estimates the bytes that drawing ``views`` views of ``pixels`` each takes at one time."""
+    return _FACE * faces + views * (_DRAWN_FACE * faces + _DRAWN_PIXEL * pixels)
+
+
+def limit(device: torch.device, gigabytes: float) -> None:
+    """Lets this process use at most so much of a GPU's memory.
+
+    Raises:
+        SettingsError: it is not a positive number.
+    """
+    if not 0.0 < gigabytes < float("inf"):
+        raise SettingsError(f"--max-memory {gigabytes} must be a positive number of gigabytes")
+    if device.type == "cuda":
+        total = torch.cuda.mem_get_info(device)[1]
+        torch.cuda.set_per_process_memory_fraction(min(1.0, gigabytes * GIGABYTE / total), device)
+
+
+def available(device: torch.device) -> float:
+    """Returns the bytes that may still be used on a device; without end on the CPU, whose memory is not watched."""
+    if device.type != "cuda":
+        return float("inf")
+    free, total = torch.cuda.mem_get_info(device)
+    fraction = getattr(torch.cuda, "get_per_process_memory_fraction", lambda device: 1.0)(device)  # torch 2.8 on
+    allowed = fraction * total - torch.cuda.memory_allocated(device)
+    return float(min(allowed, free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)))
+
+
+def check(device: torch.device, needed: int, what: str) -> None:
+    """Raises a BackendError, before anything is begun, where a device has less memory than ``what`` needs."""
+    has = available(device)
+    if needed > has:
+        raise BackendError(
+            f"{what} needs about {needed / GIGABYTE:.1f} GB of GPU memory, and {has / GIGABYTE:.1f} GB may be used; "
+            "use fewer or smaller views, a larger --max-memory, or --device cpu"
+        )
+
+
+def where_to_keep(device: torch.device, needed: int) -> torch.device:
+    """Returns the device if it has room for so many bytes twice over, else the CPU."""
+    return device if 2 * needed <= available(device) else torch.device("cpu")
 
 
 @contextmanager
@@ -24,7 +108,5 @@ def cuda_errors(what: str, remedy: str) -> Iterator[None]:
         if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower():
             raise BackendError(f"the GPU's memory is too small for {what}; {remedy}") from error
         if "CUDA" in str(error) or "Cuda" in str(error) or "subtriangle" in str(error):
-            raise BackendError(
-                f"CUDA failed at {what} ({line}); {remedy}, or restart after updating the driver"
-            ) from error
+            raise BackendError(f"CUDA failed at {what} ({line}); update the driver, or {remedy}") from error
         raise

@@ -32,7 +32,7 @@ def colors(state: Any, hard: bool) -> None:
         state.look,
         state.table,
         state.colors,
-        state.pull,
+        state.compared,
         len(state.logits),
         state.materials,
         state.table.shape[1],
@@ -51,9 +51,7 @@ def compare(state: Any) -> None:
         segments.first,
         segments.last,
         segments.target,
-        state.pull,
-        state.losses,
-        state.counter,
+        state.compared,
         LANES=_PIXELS,
         num_warps=4,
     )
@@ -75,7 +73,7 @@ def update(state: Any, hard: bool, mode: int) -> None:
         state.count,
         state.total,
         state.square,
-        state.pull,
+        state.compared,
         state.costs,
         state.losses,
         state.commitment,
@@ -107,7 +105,7 @@ def _shares(logits, row, column, use, temperature, HARD: tl.constexpr):
 
 @triton.jit(do_not_specialize=["blocks", "materials", "looks"])
 def _colors(
-    logits_at, counter, temperatures, starts, look_at, table_at, colors_at, pull_at, blocks, materials, looks,
+    logits_at, counter, temperatures, starts, look_at, table_at, colors_at, compared_at, blocks, materials, looks,
     HARD: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
@@ -115,6 +113,7 @@ def _colors(
     use = (row[:, None] < blocks) & (column < materials)
     logits = tl.load(logits_at + row[:, None] * materials + column, use, 0.0)
     _, shares = _shares(logits, row, column, use, tl.load(temperatures + tl.load(counter)), HARD)
+    tl.store(compared_at, 0.0, tl.program_id(0) == 0)
     start = tl.load(starts + row, row < blocks, 0)
     faces = tl.load(starts + row + 1, row < blocks, 0) - start
     for k in range(tl.max(faces, 0)):
@@ -124,11 +123,11 @@ def _colors(
         for channel in tl.static_range(3):
             color = tl.sum(shares * tl.load(place + channel, use, 0.0), 1)
             tl.store(colors_at + (start + k) * 3 + channel, color, has)
-            tl.store(pull_at + (start + k) * 3 + channel, tl.zeros_like(color).to(tl.float64), has)
+            tl.store(compared_at + 1 + (start + k) * 3 + channel, tl.zeros_like(color).to(tl.float64), has)
 
 
 @triton.jit
-def _compare(colors_at, face_at, first_at, last_at, target_at, pull_at, losses_at, counter, LANES: tl.constexpr):
+def _compare(colors_at, face_at, first_at, last_at, target_at, compared_at, LANES: tl.constexpr):
     segment = tl.program_id(0)
     face = tl.load(face_at + segment)
     first, last = tl.load(first_at + segment), tl.load(last_at + segment)
@@ -154,16 +153,16 @@ def _compare(colors_at, face_at, first_at, last_at, target_at, pull_at, losses_a
         sum_green += error_green
         sum_blue += error_blue
         squares += error_red * error_red + error_green * error_green + error_blue * error_blue
-    tl.atomic_add(pull_at + face * 3, 2.0 * tl.sum(sum_red.to(tl.float64), 0), sem="relaxed")
-    tl.atomic_add(pull_at + face * 3 + 1, 2.0 * tl.sum(sum_green.to(tl.float64), 0), sem="relaxed")
-    tl.atomic_add(pull_at + face * 3 + 2, 2.0 * tl.sum(sum_blue.to(tl.float64), 0), sem="relaxed")
-    tl.atomic_add(losses_at + tl.load(counter), tl.sum(squares.to(tl.float64), 0), sem="relaxed")
+    tl.atomic_add(compared_at + face * 3 + 1, 2.0 * tl.sum(sum_red.to(tl.float64), 0), sem="relaxed")
+    tl.atomic_add(compared_at + face * 3 + 2, 2.0 * tl.sum(sum_green.to(tl.float64), 0), sem="relaxed")
+    tl.atomic_add(compared_at + face * 3 + 3, 2.0 * tl.sum(sum_blue.to(tl.float64), 0), sem="relaxed")
+    tl.atomic_add(compared_at, tl.sum(squares.to(tl.float64), 0), sem="relaxed")
 
 
 @triton.jit(do_not_specialize=["blocks", "materials", "looks"])
 def _update(
     logits_at, first_moment_at, second_moment_at, counter, temperatures, rates, scales, starts, look_at, table_at,
-    count_at, total_at, square_at, pull_at, costs_at, losses_at, commitment, blocks, materials, looks,
+    count_at, total_at, square_at, compared_at, costs_at, losses_at, commitment, blocks, materials, looks,
     BETA1: tl.constexpr, BETA2: tl.constexpr, EPSILON: tl.constexpr, MODE: tl.constexpr, HARD: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
@@ -199,7 +198,7 @@ def _update(
                     pull = (1.0 - commitment) * 2.0 * (count * precise - total)
                     loss += (1.0 - commitment) * ((count * precise - 2.0 * total) * precise + square)
                 else:
-                    pull = tl.load(pull_at + face * 3 + channel, has, 0.0) - 2.0 * commitment * count * precise
+                    pull = tl.load(compared_at + 1 + face * 3 + channel, has, 0.0) - 2.0 * commitment * count * precise
                     gradient += (commitment * count).to(tl.float32)[:, None] * values * values
                     spread = tl.sum(shares * values * values, 1) - color * color
                     loss += commitment * count * spread.to(tl.float64)
@@ -211,4 +210,7 @@ def _update(
     tl.store(second_moment_at + place, second, use)
     root = tl.sqrt_rn(second) / tl.load(scales + step) + EPSILON
     tl.store(logits_at + place, logits - tl.load(rates + step) * first / root, use)
-    tl.atomic_add(losses_at + step, tl.sum(loss, 0), sem="relaxed")
+    total_loss = tl.sum(loss, 0)
+    if MODE == 2:
+        total_loss += tl.where(tl.program_id(0) == 0, tl.load(compared_at), 0.0)
+    tl.atomic_add(losses_at + step, total_loss, sem="relaxed")

@@ -12,6 +12,7 @@ import torch
 
 from blockcore.camera import Camera
 from blockcore.grid import ExposedFaces
+from blockcore.memory import where_to_keep
 from blockcore.palette import Palette
 from blockcore.shading import face_index_tensors
 from blockcore.texels import WHOLE_FACES, TileCuts, texture_coordinates, triangle_array
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class VisibleFaces:
-    """The F faces and V blocks that at least one pixel of some view shows. All tensors live on one device.
+    """The F faces and V blocks that at least one pixel of some view shows. Tensors live on one device.
 
     Where the palette has tiles, a face is here each of the parts into which they cut it; see ``texels``.
 
@@ -31,7 +32,8 @@ class VisibleFaces:
         block: (F,) int64, ascending: the block of each face, as an index into ``blocks``.
         look: (F,) int64: the look of each face, as an index into ``looks``.
         looks: (L, 3) int64: face direction, and column and row of the part; ``texels.WHOLE_FACES`` without tiles.
-        views: per view (H, W) int32: the face each pixel shows, in 0…F-1, or -1.
+        views: per view (H, W) int32: the face each pixel shows, in 0…F-1, or -1. On the CPU where the GPU's memory is
+            too small for all of them.
     """
 
     blocks: torch.Tensor
@@ -67,16 +69,17 @@ def visible_faces(
     """
     if palette.tiles:
         return _visible_parts(exposed, cameras, visibilities, TileCuts.of(palette), device)
-    shown = [torch.as_tensor(v.face, device=device) for v in visibilities]
     seen = torch.zeros(len(exposed) + 1, dtype=torch.bool, device=device)
-    for face in shown:
-        seen[face.reshape(-1) + 1] = True
+    for visibility in visibilities:
+        seen[torch.as_tensor(visibility.face, device=device).reshape(-1) + 1] = True
     seen[0] = False
     number = torch.cumsum(seen, dim=0, dtype=torch.int32) - 1
     number[0] = -1
     block, direction = (t[seen[1:]] for t in face_index_tensors(exposed, device))
     blocks, block = torch.unique(block, return_inverse=True)
-    return VisibleFaces(blocks, block, direction, WHOLE_FACES, tuple(number[face + 1] for face in shown))
+    keep = where_to_keep(device, sum(4 * camera.width * camera.height for camera in cameras))
+    views = tuple(number[torch.as_tensor(v.face, device=device) + 1].to(keep) for v in visibilities)
+    return VisibleFaces(blocks, block, direction, WHOLE_FACES, views)
 
 
 def _visible_parts(

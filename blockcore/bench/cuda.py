@@ -7,6 +7,7 @@ Every time is the median of CUDA events in this run; ratios compare with ``textb
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,16 +17,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from blockcore import memory
 from blockcore.bench.textbook import Textbook
+from blockcore.camera import Camera, look_at, perspective
 from blockcore.descent import Descent, temperature_schedule
 from blockcore.device import choose_device
 from blockcore.fast_steps import FastSteps, Segments
 from blockcore.frames import draw, frame_colors
+from blockcore.grid import BlockGrid
 from blockcore.losses import PixelObjective, StatisticsObjective, choose_objective
 from blockcore.metrics import compare_pictures
 from blockcore.optimize import optimize_materials
+from blockcore.palette import WEBGPU_PALETTE
 from blockcore.pixels import squared_error
-from blockcore.scene import BlockScene
+from blockcore.scene import BlockScene, View
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import material_probabilities, radiance_of
 from blockcore.statistics import face_statistics
@@ -56,6 +61,7 @@ def run(data: Path) -> dict[str, Any]:
         "step": {name: steps(scenes[name]) for name in ("village", "hills")},
         "reduction": {name: reductions(scenes[name]) for name in ("village", "hills")},
         "optimize": {name: optimizing(scenes[name]) for name in ("village", "hills")},
+        "million": million(),
     }
 
 
@@ -235,6 +241,76 @@ def optimizing(scene: BlockScene) -> dict[str, Any]:
     return figures
 
 
+def million(side: int = 1024, views: int = 64, size: int = 1024) -> dict[str, Any]:
+    """Optimises a landscape of a million exposed blocks in many views, and compares memory used with the estimate."""
+    scene = landscape(side, views, size)
+    faces, pictures = len(scene.grid.exposed_faces), [(size, size)] * views
+    cuda.release()
+    torch.cuda.empty_cache()
+    with _Watch() as watch:
+        began = time.perf_counter()
+        result = optimize_materials(scene, OptimizeSettings(device="cuda"))
+        seconds = time.perf_counter() - began
+    cuda.release()
+    torch.cuda.empty_cache()
+    seen = result.visible_blocks
+    return {
+        "blocks": len(scene.grid),
+        "faces": faces,
+        "views": views,
+        "visible_blocks": len(seen),
+        "seconds": seconds,
+        "timings": result.timings,
+        "found": float(np.mean(result.materials[seen] == scene.materials[seen])),
+        "estimate_gb": memory.estimate(faces, len(scene.grid), len(scene.palette), pictures, False) / memory.GIGABYTE,
+        "peak_gb": watch.peak / memory.GIGABYTE,
+        "left_gb": watch.used() / memory.GIGABYTE,
+    }
+
+
+def landscape(side: int, views: int, size: int) -> BlockScene:
+    """Returns rolling hills, one block a column, seen from rings of cameras, with pictures of random materials."""
+    x, z = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
+    height = (16 + 8 * np.sin(x / 23.0) + 6 * np.cos(z / 17.0)).astype(np.int32)
+    cells = np.stack([x, height, z], axis=-1).reshape(-1, 3)
+    materials = np.random.default_rng(0).integers(1, len(WEBGPU_PALETTE), len(cells)).astype(np.int32)
+    grid = BlockGrid((side, 48, side), 2.0, cells)
+    lens = perspective(1.0, 1.0, 0.5, 8.0 * side)
+    cameras = []
+    for k in range(views):
+        angle, reach = 2.0 * np.pi * k / views, side * (0.3 + 0.7 * (k % 4) / 4)
+        eye = (reach * np.cos(angle), 60.0 + 0.25 * side * (1 + k % 3), reach * np.sin(angle))
+        cameras.append(Camera(look_at(eye, (0.3 * eye[0], 20.0, 0.3 * eye[2])), lens, size, size))
+    scene = BlockScene(grid, materials)
+    colors = frame_colors(grid.exposed_faces, scene.materials, scene.palette, scene.lighting)
+    seen = ((camera, rasterize(grid.exposed_faces, [camera], "nvdiffrast")[0]) for camera in cameras)
+    return replace(scene, views=tuple(View(camera, draw(v, camera, colors)[..., :3]) for camera, v in seen))
+
+
+class _Watch:
+    """Watches how much of the GPU's memory is in use, beyond what was at the start."""
+
+    def __enter__(self) -> _Watch:
+        torch.zeros(1, device="cuda")
+        self.before = torch.cuda.mem_get_info()[0]
+        self.peak, self.over = 0, threading.Event()
+        self.thread = threading.Thread(target=self._look)
+        self.thread.start()
+        return self
+
+    def used(self) -> int:
+        """Returns the bytes in use now."""
+        return int(self.before - torch.cuda.mem_get_info()[0])
+
+    def _look(self) -> None:
+        while not self.over.wait(0.001):
+            self.peak = max(self.peak, self.used())
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+
 def lines(figures: dict[str, Any]) -> list[str]:
     """Returns the figures as lines to print."""
     rows = [f"{figures['device']}, torch {figures['torch']}, {figures['kernels']}; medians of CUDA events"]
@@ -258,4 +334,10 @@ def lines(figures: dict[str, Any]) -> list[str]:
                 f"optimize, {name}, {how}: {r['seconds']:.3f} s, {r['steps']} steps, {100 * r['found']:.2f} % found "
                 f"({r['rasterizer']})"
             )
+    m = figures["million"]
+    rows.append(
+        f"{m['blocks']} blocks, {m['faces']} faces, {m['views']} views: {m['seconds']:.1f} s {m['timings']}, "
+        f"{m['visible_blocks']} visible, {100 * m['found']:.3f} % found; {m['peak_gb']:.2f} GB of GPU memory, "
+        f"estimated {m['estimate_gb']:.2f}; {m['left_gb']:.2f} left in use"
+    )
     return rows

@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,9 @@ from blockcore.files import finite, write_array
 
 if TYPE_CHECKING:
     from blockcore.optimize import Progress
+    from blockcore.scene import BlockScene, View
 
+Report = Callable[[dict[str, Any]], None]
 _PREVIEW_SECONDS = 0.4
 
 
@@ -32,14 +34,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--progress", choices=("bar", "jsonl", "none"), default="bar", help="how to show progress")
     parser.add_argument("--preview", type=Path, metavar="FILE.npy", help="keep the assignment so far in this file")
     parser.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
+    parser.add_argument("--max-memory", type=float, metavar="GB", help="use at most so much GPU memory")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command."""
-    with _stop_requests(args.watch_stdin) as stopped, _reporter(args) as report:
+    """Runs the command; of several processes that torchrun started, the first one reports and writes."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return _run(args, True)
+    from blockcore.workers import joined
+
+    with joined(args.device or "auto") as workers:
+        return _run(args, workers.rank == 0)
+
+
+def _run(args: argparse.Namespace, first: bool) -> int:
+    with _stop_requests(args.watch_stdin) as stopped, _reporter(args) if first else nullcontext(_silent) as report:
         try:
-            return _optimize(args, stopped, report)
+            return _optimize(args, stopped, report, first)
         except Cancelled:
             report({"event": "cancelled"})
             raise
@@ -48,10 +60,15 @@ def run(args: argparse.Namespace) -> int:
             raise
 
 
-def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Callable[[dict[str, Any]], None]) -> int:
+def _silent(event: dict[str, Any]) -> None:
+    """Says nothing, as all processes but the first do."""
+
+
+def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Report, first: bool) -> int:
     settings = settings_of(args)
     scene = load_scene(args)
 
+    from blockcore import memory
     from blockcore.device import choose_device
     from blockcore.optimize import optimize_materials, planned_steps, views_with_target
     from blockcore.results import write_results
@@ -60,6 +77,11 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Cal
     views = views_with_target(scene)
     device, _ = choose_device(settings.device)
     rasterizer, _ = choose_rasterizer(settings.rasterizer, device.type)
+    what = f"optimising {len(scene.grid)} blocks in {len(views)} views"
+    if args.max_memory is not None:
+        memory.limit(device, args.max_memory)
+    compared = settings.method == "gradient" and settings.objective == "pixels"
+    memory.check(device, _memory(scene, views, compared, kept=compared), what)
     report(
         {
             "event": "start",
@@ -69,12 +91,23 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Cal
             "blocks": len(scene.grid),
             "views": len(views),
             "steps": planned_steps(settings),
+            "memory": _memory(scene, views, compared, kept=True) if device.type == "cuda" else 0,
         }
     )
-    result = optimize_materials(scene, settings, _Watcher(args.preview, report), stopped)
-    summary = write_results(args.out, scene, settings, result)
-    report({"event": "done", "out": str(args.out), "seconds": result.seconds, "result": summary})
+    with memory.cuda_errors(what, "use fewer or smaller views, or --device cpu"):
+        result = optimize_materials(scene, settings, _Watcher(args.preview if first else None, report), stopped)
+    if first:
+        summary = write_results(args.out, scene, settings, result)
+        report({"event": "done", "out": str(args.out), "seconds": result.seconds, "result": summary})
     return 0
+
+
+def _memory(scene: BlockScene, views: Sequence[View], compared: bool, kept: bool) -> int:
+    """Returns the bytes of GPU memory that an optimisation is going to need."""
+    from blockcore import memory
+
+    pictures = [(view.camera.width, view.camera.height) for view in views]
+    return memory.estimate(len(scene.grid.exposed_faces), len(scene.grid), len(scene.palette), pictures, compared, kept)
 
 
 class _Watcher:

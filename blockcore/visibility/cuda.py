@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from blockcore import memory
 from blockcore.camera import Camera
 from blockcore.errors import BackendError
 from blockcore.grid import ExposedFaces
@@ -30,6 +31,7 @@ REMEDY = "pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffr
 _MOST_FACES = 6_000_000  # a view; its triangles and the pieces that clipping adds stay below nvdiffrast's 2²⁴
 _MOST_TRIANGLES = 1 << 24  # all views of one call together, some 100 bytes each
 _MOST_PIXELS = 1 << 23  # all views of one call together, some 60 bytes each
+_SMALL = 1 << 29  # bytes that need no question
 _SPARE_TRIANGLES = 4096  # nvdiffrast sets these aside for every view
 
 
@@ -88,7 +90,7 @@ def _rasterize(
         sizes[camera.width, camera.height].append(index)
     corners = _upload(faces, device)
     for (width, height), indices in sizes.items():
-        at_once = views_at_once(len(faces), width * height)
+        at_once = _affordable(len(faces), width * height, device)
         for start in range(0, len(indices), at_once):
             chosen = indices[start : start + at_once]
             views = Views.of([cameras[i] for i in chosen], device)
@@ -101,6 +103,20 @@ def views_at_once(faces: int, pixels: int) -> int:
     """Returns how many views of ``pixels`` each nvdiffrast may draw in one call; at least 1."""
     triangles = 2 * min(faces, _MOST_FACES) + _SPARE_TRIANGLES
     return max(1, min(_MOST_TRIANGLES // triangles, _MOST_PIXELS // pixels))
+
+
+def _affordable(faces: int, pixels: int, device: torch.device) -> int:
+    """Returns how many views to draw at once, given the memory there is.
+
+    Raises:
+        BackendError: it is too small for a single one.
+    """
+    views = views_at_once(faces, pixels)
+    if memory.drawing(faces, pixels, views) > _SMALL:
+        while views > 1 and memory.drawing(faces, pixels, views) > memory.available(device):
+            views = (views + 1) // 2
+        memory.check(device, memory.drawing(faces, pixels, views), f"drawing {faces} faces in {pixels} pixels")
+    return views
 
 
 def _draw(faces: FaceCorners, views: Views, subpixel_bits: int) -> torch.Tensor:

@@ -25,6 +25,7 @@ from blockcore.visibility.reference import facing_point
 LARGEST_WHOLE_ID = 1 << 24  # above it float32 skips whole numbers, and nvdiffrast stores bit patterns instead
 ID_OFFSET = 0x4A800000
 LARGEST_WINDOW = 1 << 29  # subpixels; keeps edge functions inside 64 bits
+_FACES = 1 << 18  # faces whose corners are computed at once
 _PAIRS = 1 << 21  # (triangle, pixel) pairs decided at once: bounds memory to some 500 MB
 HALVES = ((0, 1, 2), (0, 2, 3))
 
@@ -45,11 +46,15 @@ class FaceCorners:
     def of(faces: ExposedFaces, device: torch.device) -> FaceCorners:
         """Computes the corners on ``device``; equal to ``faces.corners()`` bit by bit."""
         direction = torch.from_numpy(faces.direction.copy()).to(device)
-        cell = torch.from_numpy(faces.cell.copy()).to(device)
         table = torch.from_numpy(FACE_CORNERS.copy()).to(device)
         center = torch.tensor([faces.grid_size[0] / 2, 0.0, faces.grid_size[2] / 2], dtype=torch.float64, device=device)
-        lattice = (cell[:, None, :] + table[direction.long()]).double()
-        return FaceCorners(((lattice - center) * faces.world_scale).float(), direction)
+        corners = torch.empty((len(faces), 4, 3), dtype=torch.float32, device=device)
+        for start in range(0, len(faces), _FACES):
+            part = slice(start, start + _FACES)
+            cell = torch.from_numpy(faces.cell[part].copy()).to(device)
+            lattice = (cell[:, None, :] + table[direction[part].long()]).double()
+            corners[part] = ((lattice - center) * faces.world_scale).float()
+        return FaceCorners(corners, direction)
 
     def __len__(self) -> int:
         return len(self.direction)
