@@ -45,6 +45,39 @@ class Lighting:
         if values.shape != (16,) or not np.isfinite(values).all() or not np.any(self.sun_direction):
             raise SceneError("lighting: every value must be finite, and the sun must have a direction")
 
+    @staticmethod
+    def from_sun_and_world(
+        sun_direction: Rgb, sun_radiance: Rgb, world_radiance: Rgb, background: Rgb | None = None
+    ) -> Lighting:
+        """Builds the light of a physically lit scene: one sun, and a world of one colour.
+
+        A matt surface sends ``albedo · (world + sun · cos / π)``, linear; a display shows its sRGB curve. That curve is
+        nearly a power, and a power of a product is the product of powers, so palette colours, which are display values,
+        are multiplied by the curve of the light.
+
+        Args:
+            sun_direction: towards the sun, world space.
+            sun_radiance: linear RGB: the sun's colour times its strength (W/m²).
+            world_radiance: linear RGB: the world's colour times its strength.
+            background: RGB display value where there is no block; the world's own if None.
+
+        Returns:
+            The light; exact for white faces that the sun shines on straight or not at all.
+        """
+        world, sun = (np.maximum(np.asarray(v, dtype=np.float64), 0.0) for v in (world_radiance, sun_radiance))
+        ambient = _display(world)
+        straight = _display(world + sun / np.pi) - ambient
+        sky = tuple(float(v) for v in np.clip(ambient, 0.0, 1.0)) if background is None else background
+        colors = tuple(float(v) for v in ambient)
+        return Lighting(
+            sun_direction=sun_direction,
+            sun_color=tuple(float(v) for v in straight),  # type: ignore[arg-type]
+            ambient_strength=1.0,
+            ground_color=colors,  # type: ignore[arg-type]
+            sky_color=colors,  # type: ignore[arg-type]
+            background=sky,  # type: ignore[arg-type]
+        )
+
     def light(self, normals: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Returns the light on surfaces with unit ``normals`` (..., 3), as RGB factors (..., 3)."""
         n = np.asarray(normals, dtype=np.float64)
@@ -59,5 +92,14 @@ class Lighting:
         return self.light(FACE_NORMALS)
 
 
+def _display(linear: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Returns the sRGB curve (IEC 61966-2-1) of linear values, which may be above 1."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-12) ** (1 / 2.4) - 0.055)
+
+
 WEBGPU_LIGHTING = Lighting()
 """The light of the WebGPU block editor."""
+UNLIT = Lighting(
+    sun_color=(0.0, 0.0, 0.0), ambient_strength=1.0, ground_color=(1.0, 1.0, 1.0), sky_color=(1.0, 1.0, 1.0)
+)
+"""No light and shade: every face shows its palette colour."""

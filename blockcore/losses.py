@@ -52,17 +52,23 @@ class StatisticsObjective:
     """Squared loss from per-face sums: independent of how many pixels and views there are.
 
     With shares p, costs C of single materials and the blend's loss L: ``commitment · Σ pC + (1 − commitment) · L``.
+    With a commitment of 1 other costs will do, of any loss that is a sum over pixels.
     """
 
     def __init__(
-        self, visible: VisibleFaces, statistics: FaceStatistics, radiance: torch.Tensor, commitment: float
+        self,
+        visible: VisibleFaces,
+        statistics: FaceStatistics,
+        radiance: torch.Tensor,
+        commitment: float,
+        costs_and_outside: tuple[torch.Tensor, float] | None = None,
     ) -> None:
         self.visible, self.statistics, self.commitment = visible, statistics, commitment
         self.radiance = radiance
-        costs = cost_table(visible, statistics, radiance)
+        costs, outside = costs_and_outside or (cost_table(visible, statistics, radiance), statistics.outside)
         # Only differences within a block matter to its choice; what is left fits float32 without cancellation.
         least = costs[:, 1:].amin(dim=1, keepdim=True)
-        self.floor = float(least.sum()) + statistics.outside
+        self.floor = float(least.sum()) + outside
         self.costs = (costs - least).float()
 
     def __call__(self, shares: torch.Tensor) -> torch.Tensor:

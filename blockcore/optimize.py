@@ -15,18 +15,21 @@ import numpy.typing as npt
 import torch
 
 from blockcore.constraints import Constraints
-from blockcore.decide import decide, seams_between
+from blockcore.decide import Decision, decide, seams_between
 from blockcore.descent import BARRED, Descent, Progress, lean_towards, starting_logits
 from blockcore.device import choose_device
-from blockcore.errors import Cancelled, SceneError
-from blockcore.losses import SeamsObjective, choose_objective
+from blockcore.errors import SceneError, SettingsError
+from blockcore.lighting import Lighting
+from blockcore.losses import Objective, PixelObjective, SeamsObjective, StatisticsObjective
+from blockcore.palette import AIR
+from blockcore.picture_losses import PictureLoss, picture_loss, picture_objective
+from blockcore.problem import Problem, look, pose
 from blockcore.scene import BlockScene, View
-from blockcore.settings import OptimizeSettings
-from blockcore.shading import best_materials, radiance_of
-from blockcore.solve import assignment_cost, confidence_margins, optimality_gap
-from blockcore.statistics import FaceStatistics, cost_table, face_statistics
-from blockcore.visibility import Visibility, choose_rasterizer, rasterize
-from blockcore.visible import VisibleFaces, visible_faces
+from blockcore.settings import SEPARABLE_LOSSES, OptimizeSettings
+from blockcore.shading import best_materials
+from blockcore.solve import optimality_gap
+from blockcore.visibility import choose_rasterizer
+from blockcore.visible import VisibleFaces
 
 __all__ = ["Descent", "OptimizeResult", "Progress", "optimize_materials", "views_with_target"]
 
@@ -42,9 +45,11 @@ class OptimizeResult:
         margins: (V,) float64, how clearly the pictures speak for the material of each of those; see
             ``solve.confidence_margins``.
         method: ``"solve"`` or ``"gradient"``.
-        loss: mean squared error per pixel and channel of the assignment found, of values in 0…1.
+        loss: of the assignment found, the mean per pixel and channel, of values in 0…1.
         optimality_gap: how far that, seams included, is above what is known to be the least possible, relative to it;
-            see ``solve.optimality_gap``.
+            see ``solve.optimality_gap``. None for losses of whole pictures.
+        lighting: the light, fitted if so asked.
+        gains: (views, 3) the exposure and white balance of each view with a target.
         steps: steps taken; solving is one.
         seconds: wall time, visibility included.
         timings: what of it went where, in seconds.
@@ -60,7 +65,9 @@ class OptimizeResult:
     margins: npt.NDArray[np.float64]
     method: str
     loss: float
-    optimality_gap: float
+    optimality_gap: float | None
+    lighting: Lighting
+    gains: npt.NDArray[np.float64]
     steps: int
     seconds: float
     timings: dict[str, float]
@@ -75,6 +82,8 @@ def optimize_materials(
     settings: OptimizeSettings | None = None,
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    loss: PictureLoss | None = None,
+    start: npt.NDArray[np.float32] | None = None,
 ) -> OptimizeResult:
     """Finds the material of every block that some view with a target shows.
 
@@ -83,14 +92,16 @@ def optimize_materials(
         settings: how to look; the defaults if None.
         progress: called every few steps.
         cancelled: asked at every step; true stops the optimisation.
+        loss: compares pictures instead of the loss that the settings name; see ``picture_losses``.
+        start: (N, M) logits to descend from, instead of what ``settings.init`` says.
 
     Returns:
         The assignment found, and how.
 
     Raises:
         SceneError: there is no block, no view with a target, or no pixel of a target that counts.
-        SettingsError: constraints contradict each other or the scene.
-        BackendError: the device or rasteriser asked for is not to be had.
+        SettingsError: constraints contradict each other or the scene, or a loss is not a finite number.
+        BackendError: the device, rasteriser or library asked for is not to be had.
         Cancelled: ``cancelled`` said so.
     """
     settings = settings or OptimizeSettings()
@@ -98,73 +109,131 @@ def optimize_materials(
     device, _ = choose_device(settings.device)
     rasterizer, _ = choose_rasterizer(settings.rasterizer, device.type)
     views = views_with_target(scene)
-    visible = _look(scene, views, rasterizer, device, cancelled)
+    if loss is None and settings.loss not in SEPARABLE_LOSSES:
+        loss = picture_loss(settings)
+    gradient = settings.method == "gradient" or loss is not None
+    visible = look(scene, views, settings.samples, rasterizer, device, cancelled)
     seen_at = time.perf_counter()
-    radiance = radiance_of(scene.palette, scene.lighting, device, torch.float64, visible.looks)
-    targets = [view.target for view in views if view.target is not None]
-    statistics = face_statistics(visible, targets, scene.lighting.background)
-    if not statistics.pixels:
-        raise SceneError("targets: every pixel is masked; make the parts to be compared opaque")
-    costs = cost_table(visible, statistics, radiance)
+    problem = pose(scene, settings, views, visible)
     summed_at = time.perf_counter()
-    blocks, pixels = visible.blocks.cpu().numpy(), float(statistics.count.sum())
-    decision = decide(scene, settings, blocks, pixels, costs)
-    best = torch.from_numpy(decision.materials[blocks]).long().to(device)
-    start = starting_logits(scene, settings, visible, torch.Generator().manual_seed(settings.seed))
-    if settings.init == "solve":
-        start = lean_towards(best, len(scene.palette)).to(device)
-    initial = best_materials(start)
-    energy = decision.energy
-    if settings.method == "gradient":
-        objective = choose_objective(settings, visible, statistics, radiance, targets)
-        if settings.smoothness:
-            objective = SeamsObjective(objective, seams_between(scene, settings, blocks, pixels), device)
-        if settings.constrained:
-            barred = ~Constraints.of(settings, scene).allowed[blocks]
-            start[torch.from_numpy(barred).to(device)] = BARRED
-        descent = Descent(scene, settings, visible, objective, began, start)
+    solution = _solve(scene, settings, problem)
+    logits = _starting_logits(scene, settings, problem, solution, start)
+    initial = best_materials(logits)
+    materials, temperatures = solution.materials, [0.0]
+    losses: list[float] = []
+    if gradient:
+        objective = _objective(scene, settings, problem, loss)
+        descent = Descent(scene, settings, visible, objective, began, logits)
         losses, temperatures = descent.run(progress, cancelled)
         # What the logits do not favour costs; so limits and kinds move the blocks that mind least.
-        found = decide(scene, replace(settings, smoothness=0.0), blocks, pixels, _reluctance(descent.logits))
-        best = torch.from_numpy(found.materials[blocks]).long().to(device)
-        energy = assignment_cost(costs, best)
-        if settings.smoothness:
-            energy = seams_between(scene, settings, blocks, pixels, costs.cpu().numpy()).energy(best.cpu().numpy())
-        decision = replace(decision, materials=found.materials, energy=energy)
-    else:
-        losses, temperatures = [_mean_loss(costs, best, statistics)], [0.0]
+        eased = replace(settings, smoothness=0.0)
+        materials = decide(scene, eased, problem.blocks, problem.pixels, _reluctance(descent.logits)).materials
     found_at = time.perf_counter()
+    chosen = torch.from_numpy(materials[problem.blocks]).long().to(device)
+    mean = problem.mean_loss(chosen) if loss is None else picture_objective(settings, problem, loss).hard(chosen)
     result = OptimizeResult(
         initial=_everywhere(scene, visible, initial),
-        materials=decision.materials,
-        visible_blocks=blocks,
-        margins=confidence_margins(costs, best, _pixels_of_blocks(visible, statistics)).cpu().numpy(),
-        method="gradient" if settings.method == "gradient" else "solve",
-        loss=_mean_loss(costs, best, statistics),
-        optimality_gap=optimality_gap(
-            decision.energy + statistics.outside, decision.bound + statistics.outside, statistics.pixels
-        ),
-        steps=len(losses),
+        materials=materials,
+        visible_blocks=problem.blocks,
+        margins=problem.margins(chosen),
+        method="gradient" if gradient else "solve",
+        loss=mean,
+        optimality_gap=None if loss is not None else _gap(scene, settings, problem, solution, chosen),
+        lighting=problem.lighting,
+        gains=problem.gains,
+        steps=max(1, len(losses)),
         seconds=found_at - began,
         timings={
             "visibility": seen_at - began,
             "sums over pixels": summed_at - seen_at,
             "search": found_at - summed_at,
         },
-        losses=tuple(losses),
+        losses=tuple(losses or [mean]),
         temperatures=tuple(temperatures),
         device=str(device),
         rasterizer=rasterizer,
     )
-    if progress is not None and result.method == "solve":
-        changed = int((best != initial).sum())
+    if progress is not None and not gradient:
+        changed = int((chosen != initial).sum())
         progress(Progress(1, 1, result.loss, 0.0, result.seconds, changed, result.materials))
     return result
 
 
 def planned_steps(settings: OptimizeSettings) -> int:
     """Returns the most steps that these settings take."""
-    return settings.steps if settings.method == "gradient" else 1
+    gradient = settings.method == "gradient" or settings.loss not in SEPARABLE_LOSSES
+    return settings.steps if gradient else 1
+
+
+def _solve(scene: BlockScene, settings: OptimizeSettings, problem: Problem) -> Decision:
+    decision = decide(scene, settings, problem.blocks, problem.pixels, problem.costs)
+    if problem.mixed is None or problem.alone is None or settings.constrained or settings.smoothness:
+        return decision
+    labels = decision.materials[problem.blocks].astype(np.int64)
+    alone = problem.alone.cpu().numpy().copy()
+    alone[:, AIR] = np.inf
+    settled = problem.mixed.settle(alone, problem.radiance.cpu().numpy(), labels)
+    # The unseen blocks follow the visible ones.
+    return decide(scene, settings, problem.blocks, problem.pixels, _only(settled, len(scene.palette)))
+
+
+def _only(labels: npt.NDArray[np.int64], materials: int) -> torch.Tensor:
+    """Returns costs that leave no choice."""
+    return 1.0 - torch.nn.functional.one_hot(torch.from_numpy(labels), materials).double()
+
+
+def _starting_logits(
+    scene: BlockScene,
+    settings: OptimizeSettings,
+    problem: Problem,
+    solution: Decision,
+    start: npt.NDArray[np.float32] | None,
+) -> torch.Tensor:
+    device, blocks = problem.visible.device, problem.blocks
+    if start is not None:
+        if start.shape != (len(scene.grid), len(scene.palette)) or not np.isfinite(start).all():
+            raise SettingsError(f"start: logits must be finite and ({len(scene.grid)}, {len(scene.palette)})")
+        logits = torch.from_numpy(start[blocks].astype(np.float32)).to(device)
+    elif settings.init == "solve":
+        solved = torch.from_numpy(solution.materials[blocks]).long()
+        logits = lean_towards(solved, len(scene.palette)).to(device)
+    else:
+        logits = starting_logits(scene, settings, problem.visible, torch.Generator().manual_seed(settings.seed))
+    if settings.constrained:
+        barred = ~Constraints.of(settings, scene).allowed[blocks]
+        logits[torch.from_numpy(barred).to(device)] = BARRED
+    return logits
+
+
+def _objective(scene: BlockScene, settings: OptimizeSettings, problem: Problem, loss: PictureLoss | None) -> Objective:
+    squared = loss is None and settings.loss == "l2" and problem.plain
+    objective: Objective
+    if squared and (settings.objective != "pixels" or not problem.alike):
+        objective = StatisticsObjective(problem.visible, problem.statistics, problem.radiance, settings.commitment)
+    elif squared:
+        objective = PixelObjective(
+            problem.visible, problem.statistics, problem.radiance, problem.targets, settings.commitment
+        )
+    elif loss is None and problem.mixed is None and settings.objective != "pixels" and settings.commitment == 1.0:
+        objective = StatisticsObjective(
+            problem.visible, problem.statistics, problem.radiance, 1.0, (problem.costs, problem.outside)
+        )
+    else:
+        objective = picture_objective(settings, problem, loss or picture_loss(settings))
+    if settings.smoothness:
+        seams = seams_between(scene, settings, problem.blocks, problem.pixels)
+        objective = SeamsObjective(objective, seams, problem.visible.device)
+    return objective
+
+
+def _gap(
+    scene: BlockScene, settings: OptimizeSettings, problem: Problem, solution: Decision, materials: torch.Tensor
+) -> float:
+    if not settings.smoothness and not settings.constrained:
+        return optimality_gap(problem.loss(materials), problem.least_loss(), problem.statistics.pixels)
+    model = seams_between(scene, settings, problem.blocks, problem.pixels, problem.costs.cpu().numpy())
+    energy = model.energy(materials.cpu().numpy()) + problem.outside
+    return optimality_gap(energy, solution.bound + problem.outside, problem.statistics.pixels)
 
 
 def _everywhere(scene: BlockScene, visible: VisibleFaces, materials: torch.Tensor) -> npt.NDArray[np.int32]:
@@ -179,14 +248,6 @@ def _reluctance(logits: torch.Tensor) -> torch.Tensor:
     return values.amax(dim=1, keepdim=True) - values
 
 
-def _mean_loss(costs: torch.Tensor, materials: torch.Tensor, statistics: FaceStatistics) -> float:
-    return (assignment_cost(costs, materials) + statistics.outside) / (3 * statistics.pixels)
-
-
-def _pixels_of_blocks(visible: VisibleFaces, statistics: FaceStatistics) -> torch.Tensor:
-    return statistics.count.new_zeros(len(visible.blocks)).index_add_(0, visible.block, statistics.count)
-
-
 def views_with_target(scene: BlockScene) -> list[View]:
     """Returns the views that can be optimised against.
 
@@ -199,29 +260,3 @@ def views_with_target(scene: BlockScene) -> list[View]:
     if not views:
         raise SceneError("scene: no camera has a target picture; give at least one camera a background image")
     return views
-
-
-def _look(
-    scene: BlockScene,
-    views: list[View],
-    rasterizer: str,
-    device: torch.device,
-    cancelled: Callable[[], bool] | None,
-) -> VisibleFaces:
-    faces = scene.grid.exposed_faces
-    seen = []
-    for view in views:
-        if cancelled is not None and cancelled():
-            raise Cancelled("optimisation cancelled")
-        (visibility,) = rasterize(faces, [view.camera], rasterizer)
-        seen.append(_unmasked(visibility, view))
-    return visible_faces(faces, [view.camera for view in views], seen, scene.palette, device)
-
-
-def _unmasked(visibility: Visibility, view: View) -> Visibility:
-    """Takes away what the target's mask hides: a block that shows nowhere else is as good as unseen."""
-    if view.target is None or view.target.shape[2] == 3:
-        return visibility
-    hidden = torch.as_tensor(view.target[..., 3] == 0)
-    ids = torch.as_tensor(visibility.triangle_id)
-    return Visibility(torch.where(hidden.to(ids.device), 0, ids))

@@ -119,7 +119,7 @@ def _view_card(view: ReportView, row: dict[str, Any]) -> str:
     notes = {
         "target": ("Target", ""),
         "before": ("Before", _decibel(row["psnr_before"])),
-        "after": ("After", _decibel(row["psnr_after"])),
+        "after": ("After", _decibel(row["psnr_after"]) + _exposed(row["gain"])),
         "difference": ("Difference", "after to target"),
         "confidence": ("Confidence", "per block"),
     }
@@ -129,6 +129,13 @@ def _view_card(view: ReportView, row: dict[str, Any]) -> str:
         for kind, (label, note) in notes.items()
     )
     return f'<div class="card view"><h3>{name}</h3><div class="pictures">{pictures}</div></div>'
+
+
+def _exposed(gain: list[float]) -> str:
+    if all(value == 1.0 for value in gain):
+        return ""
+    factors = [gain[0]] if len(set(gain)) == 1 else gain
+    return ", exposure × " + " ".join(f"{value:.2f}" for value in factors)
 
 
 def _legends() -> str:
@@ -146,12 +153,12 @@ def _course(result: OptimizeResult, summary: dict[str, Any]) -> str:
     if summary["method"] == "solve":
         return (
             '<div class="card"><p>Each block took the material that costs it least, in one sweep: there is no curve to '
-            f"show. Mean squared error per pixel and channel, of values from 0 to 1: <b>{summary['loss']:.3g}</b>.</p>"
+            f"show. Its mean per pixel and channel, of values from 0 to 1: <b>{summary['loss']:.3g}</b>.</p>"
             "</div>"
         )
     return (
         '<div class="pair">'
-        f'<div class="card"><h3>Mean squared error per pixel and channel</h3>{log_curve(result.losses, "loss by step")}'
+        f'<div class="card"><h3>Loss, mean per pixel and channel</h3>{log_curve(result.losses, "loss by step")}'
         "</div>"
         f'<div class="card"><h3>Temperature</h3>{log_curve(result.temperatures, "temperature by step")}</div></div>'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from blockcore.files import finite, new_folder, write_array, write_file, write_json
 from blockcore.frames import draw, frame_colors
-from blockcore.metrics import compare_pictures, psnr
+from blockcore.metrics import psnr, squared_error
 from blockcore.optimize import OptimizeResult, views_with_target
 from blockcore.overlays import UNSURE, confidence, difference, exposed_blocks
 from blockcore.pictures import encode_png
@@ -42,7 +43,7 @@ def write_results(
     Raises:
         BlockcoreError: the folder is something else, or cannot be written.
     """
-    views = _pictures(scene, result)
+    views = _pictures(scene, settings, result)
     summary: dict[str, Any] = finite(_summary(scene, settings, result, views))
     with new_folder(folder, "result.json") as fresh:
         write_map(fresh / "map.json", scene.grid, result.materials, scene.palette)
@@ -56,10 +57,10 @@ def write_results(
     return summary
 
 
-def _pictures(scene: BlockScene, result: OptimizeResult) -> list[ReportView]:
+def _pictures(scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult) -> list[ReportView]:
     faces = scene.grid.exposed_faces
     before, after = (
-        frame_colors(faces, materials, scene.palette, scene.lighting)
+        frame_colors(faces, materials, scene.palette, result.lighting)
         for materials in (result.initial, result.materials)
     )
     # Triangle 0 is none; face f has triangles 2f + 1 and 2f + 2.
@@ -67,32 +68,53 @@ def _pictures(scene: BlockScene, result: OptimizeResult) -> list[ReportView]:
     margins = np.full(len(scene.grid), np.nan)
     margins[result.visible_blocks] = result.margins
     views = []
-    for view in views_with_target(scene):
+    for view, gain in zip(views_with_target(scene), result.gains, strict=True):
         assert view.target is not None
-        (visibility,) = rasterize(faces, [view.camera], result.rasterizer)
+        camera, samples = view.camera, settings.samples
+        (visibility,) = rasterize(faces, [camera], result.rasterizer)
+        fine, seen = camera, visibility
+        if samples > 1:
+            fine = replace(camera, width=samples * camera.width, height=samples * camera.height)
+            (seen,) = rasterize(faces, [fine], result.rasterizer)
+        shown = [_developed(draw(seen, fine, colors), samples, gain) for colors in (before, after)]
         views.append(
             ReportView(
-                name=view.camera.name,
+                name=camera.name,
                 target=view.target,
-                before=draw(visibility, view.camera, before)[..., :3],
-                after=(shown := draw(visibility, view.camera, after)[..., :3]),
-                difference=difference(shown, view.target),
+                before=shown[0],
+                after=shown[1],
+                difference=difference(shown[1], view.target),
                 confidence=confidence(blocks[triangle_array(visibility)], margins),
             )
         )
     return views
 
 
+def _developed(picture: npt.NDArray[np.uint8], samples: int, gain: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """Returns (H, W, 3) uint8: samples averaged to pixels, with the exposure and white balance of the view."""
+    if samples == 1 and (gain == 1.0).all():
+        return picture[..., :3]
+    height, width = picture.shape[0] // samples, picture.shape[1] // samples
+    exposed = np.minimum(picture[..., :3] * gain, 255.0).reshape(height, samples, width, samples, 3)
+    return np.asarray(np.rint(exposed.mean(axis=(1, 3))), dtype=np.uint8)
+
+
 def _summary(
     scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult, views: list[ReportView]
 ) -> dict[str, Any]:
     rows, errors = [], []
-    for view in views:
-        before, after = (
-            compare_pictures(picture, view.target, scene.lighting.background) for picture in (view.before, view.after)
+    for view, gain in zip(views, result.gains, strict=True):
+        before, after = (squared_error(picture, view.target) for picture in (view.before, view.after))
+        pixels = max(1, before[1])
+        rows.append(
+            {
+                "name": view.name,
+                "psnr_before": psnr(before[0] / pixels),
+                "psnr_after": psnr(after[0] / pixels),
+                "gain": gain.tolist(),
+            }
         )
-        rows.append({"name": view.name, "psnr_before": before.psnr, "psnr_after": after.psnr})
-        errors.append((before.mse * before.pixels, after.mse * after.pixels, before.pixels))
+        errors.append((before[0], after[0], before[1]))
     total_before, total_after, pixels = np.sum(errors, axis=0)
     return {
         "blocks": len(scene.grid),
@@ -110,6 +132,7 @@ def _summary(
         "psnr_before": psnr(float(total_before / pixels)),
         "psnr_after": psnr(float(total_after / pixels)),
         "views": rows,
+        "lighting": asdict(result.lighting),
         "materials": _counts(result.materials, scene.palette.names),
         "materials_before": _counts(result.initial, scene.palette.names),
         "device": result.device,

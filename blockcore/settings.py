@@ -11,6 +11,10 @@ from blockcore.errors import SettingsError
 
 METHODS = ("auto", "solve", "gradient")
 INITS = ("random", "uniform", "map", "solve")
+SEPARABLE_LOSSES = ("l2", "l1", "huber")
+LOSSES = (*SEPARABLE_LOSSES, "ssim", "lowpass", "lpips")
+LIGHTINGS = ("scene", "webgpu", "unlit", "fitted")
+EXPOSURES = ("fixed", "exposure", "white_balance")
 SMOOTHERS = ("auto", "icm", "expansion", "relaxed")
 UNSEEN = ("keep", "fill")
 RELAXATIONS = ("softmax", "gumbel")
@@ -22,6 +26,8 @@ CHOICES = {
     "relaxation": RELAXATIONS,
     "objective": OBJECTIVES,
     "init": INITS,
+    "lighting": LIGHTINGS,
+    "exposure": EXPOSURES,
     "smoother": SMOOTHERS,
     "unseen": UNSEEN,
     "device": DEVICES,
@@ -53,6 +59,14 @@ class OptimizeSettings:
             (what solving finds).
         seed: of everything random.
         patience: stop when no block changed its best material for this many steps; 0 never stops early.
+        loss: how pictures are compared: ``"l2"`` (squared error), ``"l1"``, ``"huber"``, ``"ssim"`` (structure),
+            ``"lowpass"`` (seen from afar, which dithers), ``"lpips"``, or a function as ``"module:function"``; see
+            ``picture_losses``. The first three are sums over pixels and can be solved outright.
+        huber_width: of the Huber loss: from this error (0…1) on it grows straight, so that outliers count less.
+        blur: of the low-pass loss: the Gaussian's σ in pixels.
+        samples: samples a pixel along each axis, for targets with antialiased edges: 1 to 4.
+        lighting: ``"scene"`` (as the scene says), ``"webgpu"``, ``"unlit"`` or ``"fitted"`` (found with the materials).
+        exposure: ``"fixed"``, or found per view: ``"exposure"`` (one factor) or ``"white_balance"`` (one per channel).
         smoothness: cost of a seam, where two blocks touch that have different materials: the squared error (RGB, of
             values in 0…1) over all pixels of an average block that is accepted to avoid one. 0 for none.
         smoother: how seams are minimised: ``"icm"`` (quick), ``"expansion"`` (nearly the best), ``"relaxed"``
@@ -81,6 +95,12 @@ class OptimizeSettings:
     init: str = "random"
     seed: int = 0
     patience: int = 60
+    loss: str = "l2"
+    huber_width: float = 0.05
+    blur: float = 3.0
+    samples: int = 1
+    lighting: str = "scene"
+    exposure: str = "fixed"
     smoothness: float = 0.0
     smoother: str = "auto"
     seams: str = ""
@@ -108,6 +128,13 @@ class OptimizeSettings:
         for name in _TEXTS:
             if not isinstance(getattr(self, name), str):
                 raise SettingsError(f"{name} {getattr(self, name)!r} must be text")
+        if self.loss not in LOSSES and ":" not in self.loss:
+            raise SettingsError(f"loss {self.loss!r} is not one of {', '.join(LOSSES)}, nor a module:function")
+        if self.method == "solve" and self.loss not in SEPARABLE_LOSSES:
+            raise SettingsError(
+                f"method 'solve' needs a loss that is a sum over pixels ({', '.join(SEPARABLE_LOSSES)}), and "
+                f"{self.loss!r} is not; choose the method 'gradient' or 'auto'"
+            )
 
     @property
     def constrained(self) -> bool:
@@ -140,7 +167,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "temperature_end": (1e-3, 1e3),
     "seed": (0, 2**63 - 1),
     "patience": (0, 100_000),
+    "huber_width": (1e-3, 1),
+    "blur": (0.3, 100),
+    "samples": (1, 4),
     "smoothness": (0, 1e3),
     "max_kinds": (0, 1_000_000),
 }
-_TEXTS = ("seams", "allowed", "limits", "locked")
+_TEXTS = ("loss", "seams", "allowed", "limits", "locked")

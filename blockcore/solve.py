@@ -55,16 +55,19 @@ def optimality_gap(loss: float, bound: float, pixels: float) -> float:
     return max(0.0, loss - bound) / max(bound, rounding)
 
 
-def confidence_margins(costs: torch.Tensor, materials: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+def confidence_margins(
+    costs: torch.Tensor, materials: torch.Tensor, pixels: torch.Tensor, power: float = 2.0
+) -> torch.Tensor:
     """Returns how clearly the pictures speak for each block's material.
 
     Args:
-        costs: (V, M), squared errors.
+        costs: (V, M), sums of errors to some power.
         materials: (V,) int64, the materials chosen.
         pixels: (V,) float64, the pixels that show each block.
+        power: that power.
 
     Returns:
-        (V,) float64: by how many shades (0…255, root mean square per channel) the next best material fits worse than
+        (V,) float64: by how many shades (0…255, power mean per channel) the next best material fits worse than
         the one chosen; 0 where another fits as well or better, infinite where there is no other.
     """
     margins = []
@@ -72,5 +75,5 @@ def confidence_margins(costs: torch.Tensor, materials: torch.Tensor, pixels: tor
         own = rows.gather(1, chosen[:, None])
         others = rows[:, AIR + 1 :].scatter(1, chosen[:, None] - AIR - 1, torch.inf)
         excess = (others.amin(dim=1) - own[:, 0]).clamp_min(0.0)
-        margins.append(255.0 * (excess / (3 * n)).sqrt())
+        margins.append(255.0 * (excess / (3 * n)) ** (1.0 / power))
     return torch.cat(margins)

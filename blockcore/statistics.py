@@ -23,7 +23,7 @@ class FaceStatistics:
     """Targets summed over the F visible faces, in units of 8-bit values over 255. Tensors live on one device.
 
     Attributes:
-        count: (F,) float64, pixels that show the face.
+        count: (F,) float64, pixels that show the face, each counted by its view's weight, as in all that follows.
         total: (F, 3) float64, Σt.
         square: (F, 3) float64, Σt².
         outside: squared loss of the pixels that show no face, which no material can change.
@@ -34,11 +34,14 @@ class FaceStatistics:
     total: torch.Tensor
     square: torch.Tensor
     outside: float
-    pixels: int
+    pixels: float
 
 
 def face_statistics(
-    visible: VisibleFaces, targets: Sequence[npt.NDArray[np.uint8]], background: Sequence[float]
+    visible: VisibleFaces,
+    targets: Sequence[npt.NDArray[np.uint8]],
+    background: Sequence[float],
+    weights: Sequence[float] | None = None,
 ) -> FaceStatistics:
     """Sums the targets over the visible faces.
 
@@ -46,6 +49,7 @@ def face_statistics(
         visible: what the views show.
         targets: per view (H, W, 3) or (H, W, 4) uint8; where a fourth channel is 0 the pixel does not count.
         background: RGB display value of a pixel that shows no block.
+        weights: of the views; 1 each if None, and then the sums are exact.
 
     Returns:
         The statistics, on the device of ``visible``.
@@ -53,13 +57,14 @@ def face_statistics(
     from blockcore import kernels
 
     faces = len(visible.block)
-    count = np.zeros(faces + 1, dtype=np.int64)
-    total, square = (np.zeros((faces + 1, 3), dtype=np.int64) for _ in range(2))
-    for view, target in zip(visible.views, targets, strict=True):
+    # Whole numbers, and exact as long as no weight is a fraction: below 2^53 float64 holds them all.
+    count = np.zeros(faces + 1)
+    total, square = (np.zeros((faces + 1, 3)) for _ in range(2))
+    for view, target, weight in zip(visible.views, targets, weights or [1.0] * len(targets), strict=True):
         # Pixels of no face are summed as one more face, so that the loss of a whole picture comes out.
         face = np.where((flat := view.reshape(-1).cpu().numpy()) < 0, faces, flat).astype(np.int32)
         n, s, q = kernels.target_sums(target.reshape(-1, target.shape[2]), face, faces + 1)
-        count, total, square = count + n, total + s, square + q
+        count, total, square = count + weight * n, total + weight * s, square + weight * q
     sky = np.asarray(background, dtype=np.float64)
     t, q2 = total / 255.0, square / 255.0**2
     outside = float((count[-1] * sky**2 - 2.0 * sky * t[-1] + q2[-1]).sum())
@@ -67,7 +72,7 @@ def face_statistics(
     def tensor(values: npt.NDArray[np.float64]) -> torch.Tensor:
         return torch.from_numpy(values[:-1].copy()).to(visible.device)
 
-    return FaceStatistics(tensor(count.astype(np.float64)), tensor(t), tensor(q2), outside, int(count.sum()))
+    return FaceStatistics(tensor(count), tensor(t), tensor(q2), outside, float(count.sum()))
 
 
 def cost_table(visible: VisibleFaces, statistics: FaceStatistics, radiance: torch.Tensor) -> torch.Tensor:
