@@ -66,7 +66,8 @@ def limit(device: torch.device, gigabytes: float) -> None:
         raise SettingsError(f"--max-memory {gigabytes} must be a positive number of gigabytes")
     if device.type == "cuda":
         total = torch.cuda.mem_get_info(device)[1]
-        torch.cuda.set_per_process_memory_fraction(min(1.0, gigabytes * GIGABYTE / total), device)
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.set_per_process_memory_fraction(min(1.0, gigabytes * GIGABYTE / total), index)
 
 
 def available(device: torch.device) -> float:
@@ -74,7 +75,8 @@ def available(device: torch.device) -> float:
     if device.type != "cuda":
         return float("inf")
     free, total = torch.cuda.mem_get_info(device)
-    fraction = getattr(torch.cuda, "get_per_process_memory_fraction", lambda device: 1.0)(device)  # torch 2.8 on
+    index = torch.cuda.current_device() if device.index is None else device.index
+    fraction = getattr(torch.cuda, "get_per_process_memory_fraction", lambda index: 1.0)(index)  # torch 2.8 on
     allowed = fraction * total - torch.cuda.memory_allocated(device)
     return float(min(allowed, free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)))
 

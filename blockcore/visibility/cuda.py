@@ -90,7 +90,7 @@ def _rasterize(
         sizes[camera.width, camera.height].append(index)
     corners = _upload(faces, device)
     for (width, height), indices in sizes.items():
-        at_once = _affordable(len(faces), width * height, device)
+        at_once = _affordable(len(faces), width * height, len(indices), device)
         for start in range(0, len(indices), at_once):
             chosen = indices[start : start + at_once]
             views = Views.of([cameras[i] for i in chosen], device)
@@ -105,13 +105,13 @@ def views_at_once(faces: int, pixels: int) -> int:
     return max(1, min(_MOST_TRIANGLES // triangles, _MOST_PIXELS // pixels))
 
 
-def _affordable(faces: int, pixels: int, device: torch.device) -> int:
-    """Returns how many views to draw at once, given the memory there is.
+def _affordable(faces: int, pixels: int, views: int, device: torch.device) -> int:
+    """Returns how many of so many views to draw at once, given the memory there is.
 
     Raises:
         BackendError: it is too small for a single one.
     """
-    views = views_at_once(faces, pixels)
+    views = min(views, views_at_once(faces, pixels))
     if memory.drawing(faces, pixels, views) > _SMALL:
         while views > 1 and memory.drawing(faces, pixels, views) > memory.available(device):
             views = (views + 1) // 2

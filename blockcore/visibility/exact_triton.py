@@ -16,6 +16,7 @@ from blockcore.visibility import exact
 from blockcore.visibility.exact import FaceCorners, Views
 
 _TILE = tl.constexpr(8)  # pixels: a face's bounding box is drawn in squares of this edge
+_STRETCH = tl.constexpr(8)  # tiles of one face that a program draws before it takes the next face
 _CLEARED = tl.constexpr(1 << 62)  # depth 1 and no triangle: 2^(62 − ID_BITS), shifted by ID_BITS
 _LIMIT = tl.constexpr(float(exact.LARGEST_WINDOW))
 _ROUND = tl.constexpr(6755399441055744.0)  # 1.5 · 2⁵²: adding and subtracting it rounds a float64, half to even
@@ -146,7 +147,7 @@ def _pick(condition, p, q):
 def _project(
     corners, direction, cameras, positions, boxes, faces, items, width, height, BITS: tl.constexpr, LANES: tl.constexpr
 ):
-    """Writes what nvdiffrast draws and, per face, tiles of its bounding box, their first pixel and tiles per row."""
+    """Writes what nvdiffrast draws and, per face, stretches of its box, its first pixel, and tiles across and down."""
     view = tl.program_id(1)
     face = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
     use = face < faces
@@ -176,9 +177,9 @@ def _project(
     columns = (tl.minimum(right >> BITS, width - 1) - left + _TILE) // _TILE
     rows = (tl.minimum(bottom >> BITS, height - 1) - top + _TILE) // _TILE
     some = front & (columns > 0) & (rows > 0)
-    tl.store(boxes + place, tl.where(some, columns * rows, 0).to(tl.int32), use)
+    tl.store(boxes + place, tl.where(some, (columns * rows + _STRETCH - 1) // _STRETCH, 0).to(tl.int32), use)
     tl.store(boxes + items + place, (left | (top << 16)).to(tl.int32), some)
-    tl.store(boxes + items.to(tl.int64) * 2 + place, columns.to(tl.int32), some)
+    tl.store(boxes + items.to(tl.int64) * 2 + place, (columns | (rows << 16)).to(tl.int32), some)
 
 
 @triton.jit(do_not_specialize=["pixels", "width", "height", "stride_b", "stride_y", "stride_x"])
@@ -209,60 +210,71 @@ def _close(keys, ids, pixels, ID_BITS: tl.constexpr, LANES: tl.constexpr):
 
 @triton.jit(do_not_specialize=["items", "faces", "width", "height"])
 def _draw(corners, cameras, boxes, ends, keys, items, faces, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr):
-    """Draws tile after tile; programs take turns, so that all have as much to do."""
+    """Draws stretch after stretch of tiles; programs take turns, so that all have as much to do."""
     lane = tl.arange(0, _TILE * _TILE)
-    for tile in range(tl.program_id(0), tl.load(ends + items - 1), tl.num_programs(0)):
-        low, high = tile * 0, tile * 0 + items - 1
+    for stretch in range(tl.program_id(0), tl.load(ends + items - 1), tl.num_programs(0)):
+        low, high = stretch * 0, stretch * 0 + items - 1
         while low < high:
             middle = (low + high) // 2
-            beyond = tl.load(ends + middle) > tile
+            beyond = tl.load(ends + middle) > stretch
             high = tl.where(beyond, middle, high)
             low = tl.where(beyond, low, middle + 1)
         view, face = (low // faces).to(tl.int64), (low % faces).to(tl.int64)
-        rank = tile - tl.load(ends + low) + tl.load(boxes + low)
-        first, columns = tl.load(boxes + items + low), tl.load(boxes + items.to(tl.int64) * 2 + low)
-        x = (first & 0xFFFF) + rank % columns * _TILE + lane % _TILE
-        y = (first >> 16) + rank // columns * _TILE + lane // _TILE
-        use = (x < width) & (y < height)
-        place = keys + (view * height + y) * width + x
-        held = tl.load(place, use, -1)
+        begin = (stretch - tl.load(ends + low) + tl.load(boxes + low)) * _STRETCH
+        first, across = tl.load(boxes + items + low), tl.load(boxes + items.to(tl.int64) * 2 + low)
+        columns = across & 0xFFFF
         corner, matrix = corners + face * 12, cameras + view * 20
         a, b = _clip(corner, matrix, True), _clip(corner + 3, matrix, True)
         c, d = _clip(corner + 6, matrix, True), _clip(corner + 9, matrix, True)
-        px, py = x.to(tl.int64) << BITS, y.to(tl.int64) << BITS
-        key = tl.minimum(
-            _triangle(a, b, c, px, py, 1 + 2 * face, width, height, BITS, ID_BITS),
-            _triangle(a, c, d, px, py, 2 + 2 * face, width, height, BITS, ID_BITS),
-        )
-        tl.atomic_min(place, key, mask=use & (key < held), sem="relaxed")
+        inside_b, p, q, r, s = _polygon(a, b, c, width, height, BITS)
+        inside_d, t, u, v, w = _polygon(a, c, d, width, height, BITS)
+        for tile in range(begin, tl.minimum(begin + _STRETCH, columns * (across >> 16))):
+            x = (first & 0xFFFF) + tile % columns * _TILE + lane % _TILE
+            y = (first >> 16) + tile // columns * _TILE + lane // _TILE
+            use = (x < width) & (y < height)
+            place = keys + (view * height + y) * width + x
+            held = tl.load(place, use, -1)
+            if tl.max(held, 0) >= 0:  # else no pixel here is open
+                px, py = x.to(tl.int64) << BITS, y.to(tl.int64) << BITS
+                key = tl.minimum(
+                    _nearest(inside_b, p, q, r, s, px, py, 1 + 2 * face, ID_BITS),
+                    _nearest(inside_d, t, u, v, w, px, py, 2 + 2 * face, ID_BITS),
+                )
+                tl.atomic_min(place, key, mask=use & (key < held), sem="relaxed")
 
 
 @triton.jit
-def _triangle(a, b, c, px, py, number, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr):
-    """Returns the keys that a triangle, cut at the near plane, has at the points."""
+def _polygon(a, b, c, width, height, BITS: tl.constexpr):
+    """Snaps a triangle, cut at the near plane: how many of its corners are inside, and up to four corners."""
     inside = (a[2] >= 0).to(tl.int32) + (b[2] >= 0).to(tl.int32) + (c[2] >= 0).to(tl.int32)
     p, q, r = _snap(a, width, height, 1 << BITS), _snap(b, width, height, 1 << BITS), _snap(c, width, height, 1 << BITS)
-    key = tl.full(px.shape, _CLEARED, tl.int64)
-    if inside == 3:
-        key = _key(p, q, r, px, py, number, ID_BITS)
-    elif inside > 0:
-        key = _cut(a, b, c, p, q, r, px, py, number, width, height, BITS, ID_BITS)
-    return key
+    s = p
+    if inside % 3 != 0:
+        p, q, r, s = _cut(a, b, c, p, q, r, width, height, BITS)
+    return inside, p, q, r, s
 
 
 @triton.jit
-def _cut(a, b, c, p, q, r, px, py, number, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr):
-    """Returns the keys of what the near plane leaves of a triangle: three corners, or four where one is cut off."""
+def _cut(a, b, c, p, q, r, width, height, BITS: tl.constexpr):
+    """Returns what the near plane leaves of a triangle: three corners, or four where it cuts one off."""
     in_a, in_b, in_c = a[2] >= 0, b[2] >= 0, c[2] >= 0
     ab, bc = _meet(a, b, width, height, 1 << BITS), _meet(b, c, width, height, 1 << BITS)
     ca = _meet(c, a, width, height, 1 << BITS)
     first = _pick(in_a, p, _pick(in_b, ab, bc))
     second = _pick(in_b, q, _pick(in_a, ab, r))
     third = _pick(in_b, _pick(in_c, r, bc), _pick(in_a & in_c, bc, ca))
-    fourth = _pick(in_a & (in_b == 0), r, ca)
-    key = _key(first, second, third, px, py, number, ID_BITS)
-    four = in_a.to(tl.int32) + in_b.to(tl.int32) + in_c.to(tl.int32) == 2
-    return tl.where(four, tl.minimum(key, _key(first, third, fourth, px, py, number, ID_BITS)), key)
+    return first, second, third, _pick(in_a & (in_b == 0), r, ca)
+
+
+@triton.jit
+def _nearest(inside, p, q, r, s, px, py, number, ID_BITS: tl.constexpr):
+    """Returns the least keys that a triangle's pieces have at the points."""
+    key = tl.full(px.shape, _CLEARED, tl.int64)
+    if inside > 0:
+        key = _key(p, q, r, px, py, number, ID_BITS)
+        if inside == 2:
+            key = tl.minimum(key, _key(p, r, s, px, py, number, ID_BITS))
+    return key
 
 
 @triton.jit
