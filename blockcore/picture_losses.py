@@ -101,11 +101,31 @@ def _gaussian(width: int, sigma: float) -> torch.Tensor:
 
 
 def _filter(picture: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Convolves each channel of (B, C, H, W) with a separable kernel, inside the picture."""
-    flat = picture.flatten(0, 1)[:, None]
-    flat = torch.nn.functional.conv2d(flat, rows.to(flat)[None, None, :, None])
-    flat = torch.nn.functional.conv2d(flat, columns.to(flat)[None, None, None, :])
-    return flat.reshape(*picture.shape[:2], *flat.shape[-2:])
+    """Convolves each channel of (B, C, H, W) with a symmetric separable kernel, inside the picture."""
+    return _Filter.apply(picture, rows.tolist(), columns.tolist())  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Filter(torch.autograd.Function):
+    """Sums of shifted pictures: on a CPU ten times as fast as torch's convolutions of a single channel."""
+
+    @staticmethod
+    def forward(ctx: Any, picture: torch.Tensor, rows: list[float], columns: list[float]) -> torch.Tensor:
+        ctx.rows, ctx.columns = rows, columns
+        return _sum_shifted(_sum_shifted(picture, rows, -2), columns, -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        tall, wide = len(ctx.rows) - 1, len(ctx.columns) - 1
+        padded = torch.nn.functional.pad(grads[0], (wide, wide, tall, tall))
+        return _Filter.apply(padded, ctx.rows, ctx.columns), None, None  # type: ignore[no-untyped-call]
+
+
+def _sum_shifted(picture: torch.Tensor, kernel: list[float], axis: int) -> torch.Tensor:
+    length = picture.shape[axis] - len(kernel) + 1
+    out = kernel[0] * picture.narrow(axis, 0, length)
+    for k, weight in enumerate(kernel[1:], start=1):
+        out.add_(picture.narrow(axis, k, length), alpha=weight)
+    return out
 
 
 def _lpips() -> PictureLoss:
@@ -209,7 +229,7 @@ class PictureObjective:
         if not isinstance(value, torch.Tensor) or value.numel() != 1:
             raise SettingsError(f"loss {self.name!r}: gave {type(value).__name__}, expected a tensor of one number")
         if not bool(torch.isfinite(value)):
-            raise SettingsError(f"loss {self.name!r}: is {float(value)} in view {index}; it must be a finite number")
+            raise SettingsError(f"loss {self.name!r}: is {value.item()} in view {index}; it must be a finite number")
 
 
 def picture_objective(settings: OptimizeSettings, problem: Problem, loss: PictureLoss) -> PictureObjective:

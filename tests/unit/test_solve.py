@@ -71,7 +71,7 @@ def test_margin_is_the_shades_to_the_next_best():
 
 
 @pytest.mark.parametrize("method", ["solve", "gradient"])
-@pytest.mark.parametrize("number", [1, 2, 4])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_planted_materials_come_back_whole(number: int, method: str):
     result = found(number, method=method, init="random", seed=1)
     seen = result.visible_blocks
