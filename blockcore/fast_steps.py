@@ -232,10 +232,10 @@ class _TorchStages:
         s = self.state
         assert s.segments is not None
         shown = s.segments.face.long()
-        error = s.colors[shown.repeat_interleave(self.lengths)] - self.target
-        sums = torch.segment_reduce(2.0 * error, "sum", lengths=self.lengths).double()
+        error = (s.colors[shown.repeat_interleave(self.lengths)] - self.target).double()
+        sums = torch.segment_reduce(2.0 * error, "sum", lengths=self.lengths)
         s.pull.zero_().index_add_(0, shown, sums)
-        s.compared[0] = error.square().sum(dtype=torch.float64)
+        s.compared[0] = error.square().sum()
 
     def update(self) -> None:
         s = self.state

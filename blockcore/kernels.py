@@ -72,7 +72,7 @@ def target_sums(
 
 def squared_error(
     colors: npt.NDArray[np.float32], face: npt.NDArray[np.int32], target: npt.NDArray[np.uint8]
-) -> tuple[float, npt.NDArray[np.float32]]:
+) -> tuple[float, npt.NDArray[np.float64]]:
     """Compares what faces show with a picture, in one pass over the pixels.
 
     Args:
@@ -81,9 +81,10 @@ def squared_error(
         target: (P, 3 or 4) uint8; a fourth channel of 0 leaves the pixel out.
 
     Returns:
-        Squared error summed over the pixels that show a face, and its gradient by ``colors``, (F, 3).
+        Squared error summed over the pixels that show a face, and its gradient by ``colors``, (F, 3); both in float64,
+        so that the order of summation does not show once they are rounded.
     """
-    gradients = np.zeros((_chunks(len(face), len(colors)), len(colors), 3), dtype=np.float32)
+    gradients = np.zeros((_chunks(len(face), len(colors)), len(colors), 3))
     cuts = _cuts(len(face), len(gradients))
     losses = spread(
         lambda gradient, first, last: _squared_error(colors, face[first:last], target[first:last], gradient),
@@ -153,6 +154,6 @@ def _squared_error(colors: Array, face: Array, target: Array, gradient: Array) -
             continue
         for c in range(3):
             error = colors[f, c] - np.float32(target[p, c]) * unit
-            gradient[f, c] += np.float32(2.0) * error
+            gradient[f, c] += 2.0 * error
             total += error * error
     return total

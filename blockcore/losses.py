@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from blockcore import workers
 from blockcore.blend import blend
 from blockcore.neighbours import touching_pairs
 from blockcore.pixels import squared_error
@@ -104,15 +105,19 @@ class PixelObjective:
     ) -> None:
         self.visible, self.statistics, self.commitment = visible, statistics, commitment
         self.radiance = radiance.float()
-        self.face = torch.cat([view.reshape(-1) for view in visible.views])
+        self.workers = workers.current()
+        mine = self.workers.mine(len(targets))
+        none = torch.zeros(0, dtype=torch.int32, device=visible.device)
+        self.face = torch.cat([none, *(visible.views[index].to(visible.device).reshape(-1) for index in mine)])
         masked = any(target.shape[2] == 4 for target in targets)
-        flat = [torch.from_numpy((_rgba(t) if masked else t).reshape(-1, 4 if masked else 3).copy()) for t in targets]
-        self.target = torch.cat(flat).to(visible.device)
+        flat = [np.zeros((0, 4 if masked else 3), np.uint8)]
+        flat += [(_rgba(targets[i]) if masked else targets[i]).reshape(-1, 4 if masked else 3) for i in mine]
+        self.target = torch.from_numpy(np.concatenate(flat)).to(visible.device)
 
     def __call__(self, shares: torch.Tensor) -> torch.Tensor:
         """Returns the loss; see ``Objective``."""
         colors = face_colors(shares.float(), self.radiance, self.visible.block, self.visible.look)
-        loss = squared_error(colors, self.face, self.target) + self.statistics.outside
+        loss = squared_error(colors, self.face, self.target, self.workers) + self.statistics.outside
         if self.commitment > 0.0:
             loss = loss + self.commitment * self._spread(shares, colors)
         return loss

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from blockcore.triton_here import triton_is_here
+from blockcore.workers import ALONE, Workers
 
 
 def gather_faces(values: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
@@ -41,18 +42,21 @@ def sum_over_faces(pixels: torch.Tensor, face: torch.Tensor, count: int) -> torc
     return _SumOver.apply(pixels, face, count)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def squared_error(colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def squared_error(
+    colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor, workers: Workers = ALONE
+) -> torch.Tensor:
     """Compares what faces show with a picture.
 
     Args:
         colors: (F, 3) float32 display colours.
         face: (P,) int32, the face of each pixel, or -1 where there is none; same device.
         target: (P, 3) or (P, 4) uint8; a fourth channel of 0 leaves the pixel out.
+        workers: processes that each have other pixels of the same faces; their errors are added up.
 
     Returns:
         The squared error summed over RGB and the pixels that show a face, a scalar. Gradients flow to ``colors``.
     """
-    return _SquaredError.apply(colors, face, target)  # type: ignore[no-any-return, no-untyped-call]
+    return _SquaredError.apply(colors, face, target, workers)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Gather(torch.autograd.Function):
@@ -100,25 +104,34 @@ class _SumOver(torch.autograd.Function):
 
 class _SquaredError(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        if colors.is_cuda and triton_is_here():
-            from blockcore import pixels_triton
-
-            loss, gradient = pixels_triton.squared_error(colors.detach(), face, target)
-            ctx.save_for_backward(gradient)
-            return loss
-        if colors.is_cuda:
-            counts = (face >= 0) if target.shape[1] == 3 else (face >= 0) & (target[:, 3] > 0)
-            error = (gather_faces(colors, face) - target[:, :3].T / 255.0) * counts
-            ctx.save_for_backward(sum_over_faces(2.0 * error, face, len(colors)))
-            return error.square().sum()
-        from blockcore import kernels
-
-        value, by_colors = kernels.squared_error(colors.detach().contiguous().numpy(), face.numpy(), target.numpy())
-        ctx.save_for_backward(torch.from_numpy(by_colors))
-        return colors.new_tensor(value)
+    def forward(
+        ctx: Any, colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor, workers: Workers
+    ) -> torch.Tensor:
+        loss, gradient = _error_and_gradient(colors.detach(), face, target)
+        if workers.count > 1:
+            both = workers.add_up(torch.cat([loss.reshape(1), gradient.reshape(-1)]).double())
+            loss, gradient = both[0], both[1:].reshape(gradient.shape)
+        ctx.save_for_backward(gradient.to(colors.dtype))
+        return loss.to(colors.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return grads[0] * gradient, None, None
+        return grads[0] * gradient, None, None, None
+
+
+def _error_and_gradient(
+    colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    if colors.is_cuda and triton_is_here():
+        from blockcore import pixels_triton
+
+        return pixels_triton.squared_error(colors, face, target)
+    if colors.is_cuda:
+        counts = (face >= 0) if target.shape[1] == 3 else (face >= 0) & (target[:, 3] > 0)
+        error = (gather_faces(colors, face) - target[:, :3].T / 255.0) * counts
+        return error.square().sum(), sum_over_faces(2.0 * error, face, len(colors))
+    from blockcore import kernels
+
+    loss, gradient = kernels.squared_error(colors.contiguous().numpy(), face.numpy(), target.numpy())
+    return torch.tensor(loss, dtype=torch.float64), torch.from_numpy(gradient)

@@ -31,14 +31,14 @@ def sum_over(pixels: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tens
 
 
 def squared_error(colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the squared error over the pixels that show a face, and its gradient by ``colors``, (F, 3)."""
+    """Returns the squared error over pixels that show a face, and its gradient by ``colors``, (F, 3), in float64."""
     colors = colors.contiguous()
     sums = torch.zeros((len(colors), 3), dtype=torch.float64, device=colors.device)
     loss = torch.zeros((), dtype=torch.float64, device=colors.device)
     _squared_error[_programs(face)](
         colors, face, target.contiguous(), sums, loss, len(face), CHANNELS=target.shape[1], LANES=_LANES
     )
-    return loss.to(colors.dtype), (2.0 * sums).to(colors.dtype)
+    return loss, 2.0 * sums
 
 
 def _programs(face: torch.Tensor) -> tuple[int]:
@@ -95,6 +95,6 @@ def _squared_error(colors, face_at, target, sums, loss, pixels, CHANNELS: tl.con
         shown = tl.load(colors + face.to(tl.int64) * 3 + channel, counts, 0.0).to(tl.float32)
         error = tl.where(counts, shown - wanted, 0.0)
         squares += error * error
-        total, _ = tl.associative_scan((error, begins), 0, _add)
-        tl.atomic_add(sums + face.to(tl.int64) * 3 + channel, total.to(tl.float64), ends, sem="relaxed")
+        total, _ = tl.associative_scan((error.to(tl.float64), begins), 0, _add)
+        tl.atomic_add(sums + face.to(tl.int64) * 3 + channel, total, ends, sem="relaxed")
     tl.atomic_add(loss, tl.sum(squares.to(tl.float64), 0), sem="relaxed")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore import cost_kernels
+from blockcore import cost_kernels, workers
 from blockcore.constraints import Constraints
 from blockcore.edges import MixedPixels, split_mixed
 from blockcore.errors import Cancelled, SceneError
@@ -116,7 +116,7 @@ def look(
     device: torch.device,
     cancelled: Callable[[], bool] | None,
 ) -> VisibleFaces:
-    """Finds what the views show, ``samples`` times a pixel along each axis.
+    """Finds what the views show, ``samples`` times a pixel along each axis; processes working together share them.
 
     Raises:
         Cancelled: ``cancelled`` said so.
@@ -125,12 +125,13 @@ def look(
     cameras = [
         replace(view.camera, width=samples * view.camera.width, height=samples * view.camera.height) for view in views
     ]
-    seen = []
-    for view, camera in zip(views, cameras, strict=True):
+    team, found = workers.current(), {}
+    for index in team.mine(len(views)):
         if cancelled is not None and cancelled():
             raise Cancelled("optimisation cancelled")
-        (visibility,) = rasterize(faces, [camera], rasterizer)
-        seen.append(_unmasked(visibility, view, samples))
+        (visibility,) = rasterize(faces, [cameras[index]], rasterizer)
+        found[index] = _unmasked(visibility, views[index], samples).triangle_id
+    seen = [Visibility(ids) for ids in team.exchange(found, [(camera.width, camera.height) for camera in cameras])]
     return visible_faces(faces, cameras, seen, scene.palette, device)
 
 

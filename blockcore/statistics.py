@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from blockcore import workers
 from blockcore.blend import sum_over_blocks
 from blockcore.visible import VisibleFaces
 
@@ -43,7 +44,7 @@ def face_statistics(
     background: Sequence[float],
     weights: Sequence[float] | None = None,
 ) -> FaceStatistics:
-    """Sums the targets over the visible faces.
+    """Sums the targets over the visible faces; processes that work together each sum a share of the views.
 
     Args:
         visible: what the views show.
@@ -60,11 +61,15 @@ def face_statistics(
     # Whole numbers, and exact as long as no weight is a fraction: below 2^53 float64 holds them all.
     count = np.zeros(faces + 1)
     total, square = (np.zeros((faces + 1, 3)) for _ in range(2))
-    for view, target, weight in zip(visible.views, targets, weights or [1.0] * len(targets), strict=True):
+    team = workers.current()
+    for index in team.mine(len(targets)):
+        view, target, weight = visible.views[index], targets[index], 1.0 if weights is None else weights[index]
         # Pixels of no face are summed as one more face, so that the loss of a whole picture comes out.
         face = np.where((flat := view.reshape(-1).cpu().numpy()) < 0, faces, flat).astype(np.int32)
         n, s, q = kernels.target_sums(target.reshape(-1, target.shape[2]), face, faces + 1)
         count, total, square = count + weight * n, total + weight * s, square + weight * q
+    for sums in (count, total, square):
+        team.add_up(torch.from_numpy(sums))
     sky = np.asarray(background, dtype=np.float64)
     t, q2 = total / 255.0, square / 255.0**2
     outside = float((count[-1] * sky**2 - 2.0 * sky * t[-1] + q2[-1]).sum())

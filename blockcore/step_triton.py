@@ -137,26 +137,22 @@ def _compare(colors_at, face_at, first_at, last_at, target_at, compared_at, LANE
         tl.load(colors_at + face * 3 + 2),
     )
     lane = tl.arange(0, LANES)
-    sum_red, sum_green, sum_blue = (
-        tl.zeros([LANES], tl.float32),
-        tl.zeros([LANES], tl.float32),
-        tl.zeros([LANES], tl.float32),
-    )
-    squares = tl.zeros([LANES], tl.float32)
+    nothing = tl.zeros([LANES], tl.float64)  # sums in float64: the order of summation must not show
+    sum_red, sum_green, sum_blue, squares = nothing, nothing, nothing, nothing
     for base in range(first, last, LANES):
         use = base + lane < last
         packed = tl.load(target_at + base + lane, use, 0)
-        error_red = tl.where(use, red - (packed & 255).to(tl.float32) / 255.0, 0.0)
-        error_green = tl.where(use, green - ((packed >> 8) & 255).to(tl.float32) / 255.0, 0.0)
-        error_blue = tl.where(use, blue - ((packed >> 16) & 255).to(tl.float32) / 255.0, 0.0)
+        error_red = tl.where(use, red - (packed & 255).to(tl.float32) / 255.0, 0.0).to(tl.float64)
+        error_green = tl.where(use, green - ((packed >> 8) & 255).to(tl.float32) / 255.0, 0.0).to(tl.float64)
+        error_blue = tl.where(use, blue - ((packed >> 16) & 255).to(tl.float32) / 255.0, 0.0).to(tl.float64)
         sum_red += error_red
         sum_green += error_green
         sum_blue += error_blue
         squares += error_red * error_red + error_green * error_green + error_blue * error_blue
-    tl.atomic_add(compared_at + face * 3 + 1, 2.0 * tl.sum(sum_red.to(tl.float64), 0), sem="relaxed")
-    tl.atomic_add(compared_at + face * 3 + 2, 2.0 * tl.sum(sum_green.to(tl.float64), 0), sem="relaxed")
-    tl.atomic_add(compared_at + face * 3 + 3, 2.0 * tl.sum(sum_blue.to(tl.float64), 0), sem="relaxed")
-    tl.atomic_add(compared_at, tl.sum(squares.to(tl.float64), 0), sem="relaxed")
+    tl.atomic_add(compared_at + face * 3 + 1, 2.0 * tl.sum(sum_red, 0), sem="relaxed")
+    tl.atomic_add(compared_at + face * 3 + 2, 2.0 * tl.sum(sum_green, 0), sem="relaxed")
+    tl.atomic_add(compared_at + face * 3 + 3, 2.0 * tl.sum(sum_blue, 0), sem="relaxed")
+    tl.atomic_add(compared_at, tl.sum(squares, 0), sem="relaxed")
 
 
 @triton.jit(do_not_specialize=["blocks", "materials", "looks"])

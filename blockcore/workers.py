@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -35,16 +36,16 @@ class Workers:
         return range(self.rank, things, self.count)
 
     def add_up(self, sums: torch.Tensor) -> torch.Tensor:
-        """Replaces a tensor by its sum over all processes, in place, and returns it."""
+        """Replaces a tensor by its sum over all processes, in place, and returns it; one addition for all of it."""
         if self.count > 1:
             dist.all_reduce(sums)
         return sums
 
-    def exchange(self, pictures: Mapping[int, torch.Tensor], sizes: Sequence[tuple[int, int]]) -> list[torch.Tensor]:
+    def exchange(self, pictures: Mapping[int, Any], sizes: Sequence[tuple[int, int]]) -> list[Any]:
         """Gives every process the pictures of all.
 
         Args:
-            pictures: this process's share, by number: (H, W) int32 tensors of one device.
+            pictures: this process's share, by number: (H, W) int32 arrays or tensors of one device.
             sizes: width and height of all pictures.
 
         Returns:
@@ -52,10 +53,11 @@ class Workers:
         """
         if self.count == 1:
             return [pictures[number] for number in range(len(sizes))]
-        device = next((picture.device for picture in pictures.values()), _default_device())
+        shared = {number: torch.as_tensor(picture) for number, picture in pictures.items()}
+        device = next((picture.device for picture in shared.values()), _default_device())
         every = []
         for number, (width, height) in enumerate(sizes):
-            picture = pictures.get(number)
+            picture = shared.get(number)
             if picture is None:
                 picture = torch.empty((height, width), dtype=torch.int32, device=device)
             picture = picture.contiguous()
@@ -64,11 +66,14 @@ class Workers:
         return every
 
 
+ALONE = Workers()
+
+
 def current() -> Workers:
     """Returns the processes that ``joined`` brought together, or this one alone."""
     if dist.is_available() and dist.is_initialized():
         return Workers(dist.get_rank(), dist.get_world_size())
-    return Workers()
+    return ALONE
 
 
 @contextmanager

@@ -1,0 +1,118 @@
+"""Processes that share one optimisation find what one process finds."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from blockcore.webgpu import read_map
+from blockcore.workers import ALONE, Workers, current, joined
+from tests.captures import dataset_path, map_path
+
+DESCEND = """
+import sys, numpy, torch
+from dataclasses import replace
+from blockcore.descent import Descent, temperature_schedule
+from blockcore.losses import PixelObjective, StatisticsObjective
+from blockcore.fast_steps import FastSteps
+from blockcore.problem import look, pose
+from blockcore.settings import OptimizeSettings
+from blockcore.workers import joined
+from tests.captures import captured
+
+scene, out = captured(4), sys.argv[1]
+results = {}
+with joined("cpu") as workers:
+    for name in ("pixels", "statistics"):
+        settings = OptimizeSettings(method="gradient", objective=name, commitment=0.5, steps=20, device="cpu")
+        visible = look(scene, scene.views, 1, "cpu", torch.device("cpu"), None)
+        problem = pose(scene, settings, scene.views, visible)
+        parts = (visible, problem.statistics, problem.radiance)
+        targets = (problem.targets,) if name == "pixels" else ()
+        objective = (PixelObjective if name == "pixels" else StatisticsObjective)(*parts, *targets, 0.5)
+        descent = Descent(scene, settings, visible, objective, 0.0)
+        temperatures = temperature_schedule(settings)
+        fast = FastSteps(descent.logits, objective, settings, temperatures)
+        for temperature in temperatures:
+            descent.step(temperature)
+        fast.take(len(temperatures))
+        results[name] = descent.logits.detach().numpy()
+        results[name + " fast"] = fast.logits.numpy()
+        results[name + " count"] = problem.statistics.count.numpy()
+    if workers.rank == 0:
+        numpy.savez(out, **results)
+"""
+
+
+def torchrun(processes: int, *command: str) -> None:
+    """Runs a Python command in so many processes that work together."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    shared |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, *command],
+            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(processes)
+    ]
+    try:
+        said = [process.communicate(timeout=240) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    for process, (_, errors) in zip(running, said, strict=True):
+        assert process.returncode == 0, errors
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
+    found = []
+    for processes in (1, 2):
+        out = tmp_path / f"{processes}.npz"
+        torchrun(processes, "-c", DESCEND, str(out))
+        found.append(np.load(out))
+    alone, together = found
+    for name in alone.files:
+        np.testing.assert_allclose(together[name], alone[name], rtol=0.0, atol=1e-5, err_msg=name)
+        if not name.endswith("count"):
+            np.testing.assert_array_equal(together[name].argmax(axis=1), alone[name].argmax(axis=1))
+
+
+@pytest.mark.parametrize("options", [("--method", "solve"), ("--method", "gradient", "--objective", "pixels")])
+def test_the_command_shares_its_views(tmp_path: Path, options: tuple[str, ...]) -> None:
+    results = []
+    for processes in (1, 3):
+        out = tmp_path / str(processes)
+        files = ("--map", str(map_path(4)), "--dataset", str(dataset_path(4)), "--out", str(out))
+        torchrun(processes, "-m", "blockcore", "optimize", *files, "--device", "cpu", "--progress", "jsonl", *options)
+        result = json.loads((out / "result.json").read_text())
+        results.append((read_map(out / "map.json").materials, result["visible_blocks"]))
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+
+
+def test_one_process_is_alone() -> None:
+    assert current() == ALONE
+    with joined("cpu") as workers:
+        assert workers == ALONE
+    sums = torch.ones(3)
+    assert ALONE.add_up(sums) is sums
+    assert ALONE.exchange({0: "a", 1: "b"}, [(1, 1)] * 2) == ["a", "b"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_every_view_is_somebodys(count: int) -> None:
+    shares = [list(Workers(rank, count).mine(5)) for rank in range(count)]
+    assert sorted(view for share in shares for view in share) == list(range(5))
