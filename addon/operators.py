@@ -92,12 +92,12 @@ class BLOCKS_OT_optimize_materials(Operator):
         return self._finish()
 
     def _start(self, context, is_shown):
-        session.message = ""
+        session.say("", is_problem=False)
         try:
             job = properties.job_of(context.scene)
             self._run = session.run = Run(job, preferences.engine_python(context), is_shown)
         except BlockcoreError as error:
-            session.message = str(error)
+            session.say(str(error))
             self.report({"ERROR"}, session.message)
             return False
         session.outcome = None
@@ -117,8 +117,8 @@ class BLOCKS_OT_optimize_materials(Operator):
 
     def _fail(self, error):
         self._close()
-        session.message = str(error)
-        self.report({"INFO" if isinstance(error, Cancelled) else "ERROR"}, session.message)
+        session.say(str(error), is_problem=not isinstance(error, Cancelled))
+        self.report({"ERROR" if session.is_problem else "INFO"}, session.message)
         return {"CANCELLED"}
 
     def _close(self):

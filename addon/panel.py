@@ -83,7 +83,7 @@ class BLOCKS_PT_optimize_materials(Panel):
         else:
             _draw_progress(layout, session.run)
         if session.message:
-            layouts.text(context, layout.box(), session.message, "ERROR")
+            layouts.text(context, layout.box(), session.message, "ERROR" if session.is_problem else "INFO")
         if session.run is None and session.outcome is not None:
             header, body = layout.panel("BLOCKS_PT_result", default_closed=False)
             header.label(text="Result")

@@ -45,11 +45,23 @@ class Outcome:
 
 @dataclass
 class Session:
-    """The one session of this Blender."""
+    """The one session of this Blender.
+
+    Attributes:
+        run: the run under way, or None.
+        outcome: how the last run ended, if it found something.
+        message: why the last run did not, or "".
+        is_problem: whether that is a problem, rather than the user's wish.
+    """
 
     run: Run | None = None
     outcome: Outcome | None = None
     message: str = ""
+    is_problem: bool = False
+
+    def say(self, message: str, is_problem: bool = True) -> None:
+        """Sets the message, as a sentence."""
+        self.message, self.is_problem = message[:1].upper() + message[1:], is_problem
 
 
 session = Session()

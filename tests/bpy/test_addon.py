@@ -161,7 +161,7 @@ for moment in moments:
     )
     for ended, is_same, message, late, is_over in answers:
         assert ended == ["CANCELLED"] and is_same and is_over
-        assert ("cancelled" if how == "cancel" else "signal 9") in message
+        assert ("Cancelled" if how == "cancel" else "signal 9") in message
         assert late < 1.0 or how == "kill"
     assert_no_engine(blender.folder)
 
