@@ -12,7 +12,7 @@ from blockcore.camera import Camera
 from blockcore.grid import FACE_SLOTS, ExposedFaces
 from blockcore.lighting import Lighting
 from blockcore.palette import Palette
-from blockcore.texels import lay_over, texture_coordinates, triangle_array
+from blockcore.texels import lay_over, triangle_array
 from blockcore.tiles import tile_table
 
 if TYPE_CHECKING:
@@ -25,15 +25,14 @@ class FrameColors:
 
     Attributes:
         faces: the F exposed faces.
-        flat: (F + 1,) uint32, of each face without a tile; the last is the background.
-        tile: (F, 3) int32, of each face: its tile's first texel, width and height; width 0 where it has none.
-        texels: (T,) uint32, of each texel.
+        table: (F + 1 + T,) uint32: of each face, as it is without a tile; of the background; of each texel.
+        tile: (F, 3) int32, of each face: where in ``table`` its tile starts, the tile's width and height; width 0 where
+            it has none. (0, 3) where no face has one.
     """
 
     faces: ExposedFaces
-    flat: npt.NDArray[np.uint32]
+    table: npt.NDArray[np.uint32]
     tile: npt.NDArray[np.int32]
-    texels: npt.NDArray[np.uint32]
 
 
 def frame_colors(faces: ExposedFaces, materials: npt.NDArray[Any], palette: Palette, lighting: Lighting) -> FrameColors:
@@ -55,6 +54,7 @@ def frame_colors(faces: ExposedFaces, materials: npt.NDArray[Any], palette: Pale
     if palette.tiles:
         table = tile_table(palette)
         where = np.concatenate([table.first[..., None], table.size], axis=-1).astype(np.int32)
+        where[..., 0] += len(faces) + 1
         tile = where[materials[faces.block], faces.direction]
         texels = np.concatenate(
             [
@@ -62,7 +62,8 @@ def frame_colors(faces: ExposedFaces, materials: npt.NDArray[Any], palette: Pale
                 for (material, direction), texture in palette.tiles.items()
             ]
         )
-    return FrameColors(faces, np.append(flat, _packed(np.asarray(lighting.background))), tile, texels)
+    background = _packed(np.asarray(lighting.background)[None])
+    return FrameColors(faces, np.concatenate([flat, background, texels]), tile)
 
 
 def draw(
@@ -82,11 +83,10 @@ def draw(
     from blockcore import kernels, tile_kernels
 
     shown = triangle_array(visibility)
-    if len(colors.texels):
-        uv = texture_coordinates(colors.faces, camera, visibility, snapped_bits)
-        pixels = tile_kernels.look_up(shown, colors.flat, colors.tile, colors.texels, uv)
+    if len(colors.tile):
+        pixels = tile_kernels.look_up(colors.faces, camera.view_proj, shown, snapped_bits, colors.table, colors.tile)
     else:
-        pixels = kernels.look_up(colors.flat, shown.ravel())
+        pixels = kernels.look_up(colors.table[: len(colors.faces) + 1], shown.ravel())
     return np.asarray(pixels.view(np.uint8).reshape(*shown.shape, 4), dtype=np.uint8)
 
 

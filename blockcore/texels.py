@@ -46,7 +46,8 @@ def texture_coordinates(
     """
     from blockcore import tile_kernels
 
-    return tile_kernels.texture_coordinates(faces, camera.view_proj, triangle_array(visibility), snapped_bits)
+    uv = tile_kernels.texture_coordinates(faces, camera.view_proj, triangle_array(visibility), snapped_bits)
+    return np.moveaxis(uv, 0, -1)
 
 
 def triangle_array(visibility: Visibility) -> npt.NDArray[np.int32]:

@@ -72,6 +72,13 @@ def call(driver: Any, expression: str) -> Any:
     )
 
 
+def settle(driver: Any) -> None:
+    """Waits until what was done last is drawn."""
+    driver.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()));"
+    )
+
+
 def read_picture(driver: Any) -> npt.NDArray[np.uint8]:
     """Reads the world's picture back from the GPU, (H, W, 4) uint8."""
     answer = driver.execute_async_script(_READ)

@@ -16,7 +16,7 @@ from blockcore.frames import draw, frame_colors
 from blockcore.png import decode
 from blockcore.visibility import rasterize
 from tests.captures import captured, dataset_path, map_path
-from tests.parity.browser import browser, call, open_page, read_picture
+from tests.parity.browser import browser, call, open_page, read_picture, settle
 from tests.parity.comparison import Tally
 from tests.parts import need
 
@@ -45,13 +45,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
 
 def screenshot(driver: Any, path: Path) -> npt.NDArray[np.uint8]:
     """Takes a picture of the window; it stays in ``path`` to be looked at."""
-    time.sleep(0.2)  # a frame later everything is on the screen
+    settle(driver)
     driver.save_screenshot(str(path))
     return decode(path.read_bytes())
 
 
 def click(driver: Any, selector: str) -> None:
     driver.find_element("css selector", selector).click()
+    settle(driver)
 
 
 def pressed(driver: Any, selector: str) -> bool:
@@ -161,11 +162,13 @@ def test_dragging_turns_and_the_wheel_comes_nearer(driver: Any, pages: Callable[
     assert driver.find_element("id", "camera").get_property("value") == "free"
     assert not driver.find_element("css selector", "[data-mode=target]").is_enabled()
     distance = call(driver, "viewer.free.distance")
+    settle(driver)
     ActionChains(driver).scroll_from_origin(ScrollOrigin.from_element(canvas), 0, -400).perform()
     assert call(driver, "viewer.free.distance") < distance
     click(driver, "#fly")
     position = call(driver, "viewer.free.position")
     ActionChains(driver).click_and_hold(canvas).move_by_offset(60, 0).release().perform()
+    settle(driver)
     np.testing.assert_allclose(call(driver, "viewer.free.position"), position)
 
 
@@ -176,7 +179,7 @@ def test_the_keyboard_does_it_all(driver: Any, pages: Callable[[int], Path], tmp
 
     def press(*keys: str) -> None:
         ActionChains(driver).send_keys(*keys).perform()
-        time.sleep(0.15)
+        settle(driver)
 
     press("2")
     assert pressed(driver, "[data-mode=target]")
@@ -203,6 +206,7 @@ def test_the_slider_lays_the_target_over_the_render(driver: Any, pages: Callable
     click(driver, "#legend button:last-child")  # so that render and target are plainly different
     slider = driver.find_element("id", "split")
     ActionChains(driver).move_to_element(slider).click().perform()  # the middle
+    settle(driver)
     assert 40 <= int(slider.get_property("value")) <= 60
     assert driver.find_element("id", "divider").is_displayed()
     assert (driver.find_element("id", "divider-left").text, driver.find_element("id", "divider-right").text) == (
