@@ -19,6 +19,7 @@ from blockcore.report import ReportView, write_report
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
 from blockcore.texels import triangle_array
+from blockcore.viewer import write_viewer
 from blockcore.visibility import rasterize
 from blockcore.webgpu import write_map
 
@@ -31,7 +32,7 @@ def write_results(
     Args:
         folder: replaced if it is an older result; its files are ``map.json``, ``result.json``, ``materials.npy``
             ((N,) int32, in the scene's block order), ``visible_blocks.npy`` ((V,) int64, indices of the blocks that
-            some view shows), ``report.html`` and
+            some view shows), ``report.html``, ``viewer.html`` and
             ``views/NNN_{target,before,after,difference,confidence}.png``.
         scene: what was optimised.
         settings: how.
@@ -54,6 +55,8 @@ def write_results(
                 write_file(fresh / "views" / f"{number:03d}_{kind}.png", encode_png(getattr(view, kind)))
         write_json(fresh / "result.json", summary)
         write_report(fresh / "report.html", scene, settings, result, views, summary)
+        found = scene.with_materials(result.materials)
+        write_viewer(fresh / "viewer.html", found, "Block materials found from pictures", before=result.initial)
     return summary
 
 

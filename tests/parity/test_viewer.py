@@ -216,6 +216,26 @@ def test_the_slider_lays_the_target_over_the_render(driver: Any, pages: Callable
     screenshot(driver, tmp_path / "slider.png")
 
 
+def test_an_optimisation_leaves_a_viewer_that_compares_before_and_after(driver: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["--map", str(map_path(4)), "--dataset", str(dataset_path(4)), "--out", str(out)]
+    assert main(["optimize", *arguments, "--init", "random", "--progress", "none"]) == 0
+    driver.get((out / "report.html").as_uri())
+    driver.find_element("link text", "Walk through the result").click()
+    assert call(driver, "viewer.drawing.before !== null") is True
+    slider = driver.find_element("id", "split")
+    driver.execute_script("arguments[0].value = 50; arguments[0].dispatchEvent(new Event('input'))", slider)
+    page = screenshot(driver, tmp_path / "before-after.png")
+    labels = [driver.find_element("id", f"divider-{side}").text for side in ("left", "right")]
+    assert labels == ["Before", "After"]
+    driver.execute_script("arguments[0].value = 0; arguments[0].dispatchEvent(new Event('input'))", slider)
+    after = screenshot(driver, tmp_path / "after.png")
+    changed = (page != after).any(axis=-1)
+    middle = driver.execute_script("const box = canvas.getBoundingClientRect(); return (box.left + box.right) / 2")
+    assert changed[:, : int(middle) - 60].mean() > 0.2
+    assert changed[60:, int(middle) + 60 : 900].mean() < 0.001
+
+
 def test_a_browser_without_webgpu_gets_a_clear_message(pages: Callable[[int], Path], tmp_path: Path) -> None:
     need("chromium")
     with browser(webgpu=False) as plain:

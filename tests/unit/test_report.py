@@ -46,10 +46,11 @@ def page(request, tmp_path_factory):
 
 
 def test_the_page_stands_alone(page):
-    _, text, _ = page
+    _, text, folder = page
     tags = Tags(text)
     assert not tags.open
-    sources = [attributes[key] for _, attributes in tags.seen for key in ("src", "href") if attributes.get(key)]
+    sources, links = ([a[key] for _, a in tags.seen if a.get(key)] for key in ("src", "href"))
+    assert links == ["viewer.html"] and (folder / links[0]).is_file()
     assert sources and all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"url\(|@import|https?://", text)
 
