@@ -24,6 +24,7 @@ import numpy.typing as npt
 from blockcore.grid import FACE_NAMES, FACE_SLOTS
 from blockcore.palette import SLOT_NAMES, WEBGPU_PALETTE, Palette
 from blockcore.pictures import encode_png
+from blockcore.texels import lay_over
 from bridge import marks
 from bridge.convert import linear_to_srgb, srgb_to_linear
 from bridge.targets import packed_image
@@ -132,26 +133,25 @@ def _find_or_make(block: str, name: str, color: npt.NDArray[np.float32]) -> Any:
 
 
 def _tile_material(palette: Palette, index: int, direction: int) -> Any:
-    """Returns a material that lays a tile over the palette's colour, by the mesh's UVs."""
+    """Returns a material that shows a tile over the palette's colour, by the mesh's UVs.
+
+    They are mixed here, as display values; a node would mix scene-linear ones, which looks different.
+    """
     name, color = palette.names[index], palette.colors[index, FACE_SLOTS[direction]]
-    png = encode_png(palette.tiles[index, direction])
-    label = hashlib.sha256(png + color.tobytes()).hexdigest()
+    tile = palette.tiles[index, direction]
+    mixed = np.rint(255.0 * lay_over(color.astype(np.float64), tile)).astype(np.uint8)
+    label = hashlib.sha256(name.encode() + encode_png(mixed)).hexdigest()
     for material in bpy.data.materials:
         if material.get(_TILE) == label and material.library is None:
             return material
     material = _make(name, f"{name} {FACE_NAMES[direction]}", color)
     material[_TILE] = label
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    texture, mix = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeMix")
-    texture.image = packed_image(f"{name} {FACE_NAMES[direction]} tile", palette.tiles[index, direction])
-    texture.interpolation = "Closest"
-    mix.data_type = "RGBA"
-    base = next(node for node in nodes if node.type == "BSDF_PRINCIPLED").inputs["Base Color"]
-    ports = {socket.identifier: socket for socket in (*mix.inputs, *mix.outputs)}
-    ports["A_Color"].default_value = base.default_value
-    links.new(texture.outputs["Alpha"], ports["Factor_Float"])
-    links.new(texture.outputs["Color"], ports["B_Color"])
-    links.new(ports["Result_Color"], base)
+    nodes = material.node_tree.nodes
+    texture = nodes.new("ShaderNodeTexImage")
+    texture.image = packed_image(f"{name} {FACE_NAMES[direction]} tile", mixed)
+    texture.interpolation, texture.extension = "Closest", "EXTEND"
+    shader = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
+    material.node_tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
     return material
 
 
