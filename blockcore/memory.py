@@ -1,7 +1,7 @@
 """GPU memory: how much a world needs, how much may be used, and one clear line when it does not suffice.
 
-Estimates count what lives on the GPU at once: nvdiffrast's buffers and pictures, ``visibility.exact``'s tables, the
-views' faces, and the tables of visible blocks. They are upper bounds in the number of faces that views show.
+Estimates count what lives on the GPU at once while views are drawn, numbered and compared, and take the largest. Every
+block is taken to be visible.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from blockcore.errors import BackendError, SettingsError
 
 GIGABYTE = 1e9
 _FACE = 52  # bytes: a face's corners and direction
-_DRAWN_FACE = 165  # of a face in each view that is drawn at once: clip positions, triangle buffers, boxes
-_DRAWN_PIXEL = 60  # of a pixel in each such view: nvdiffrast's outputs and buffers, keys, ids
-_NUMBERED_FACE = 64  # of a face while the visible ones are numbered, quads included
-_KEPT_PIXEL = 8  # of a pixel of any view: its triangle and its visible face
+_NATIVE_FACE = 85  # of a face in each view drawn at once: nvdiffrast's own buffers, which stay
+_NATIVE_PIXEL = 8  # of a pixel in each such view: likewise
+_DRAWN_FACE = 80  # of a face in each such view: clip positions, boxes
+_DRAWN_PIXEL = 52  # of a pixel in each such view: nvdiffrast's output, keys, ids
+_NUMBERED_FACE = 64  # of a face, while the visible ones are numbered
+_KEPT_PIXEL = 4  # of a pixel of any view: its face; twice that while the visible ones are numbered
 _COMPARED_PIXEL = 44  # of a pixel of any view that is compared in every step: target, and while they are sorted
 _CHOICE = 56  # of a material of a visible block: costs, logits, moments, temporaries
-_WORK = 300_000_000  # the CUDA context's own growth, kernels, and what allocators round up
+_WORK = 200_000_000  # kernels, libraries, and what allocators round up
 
 
 def estimate(
@@ -41,19 +43,18 @@ def estimate(
         Bytes.
     """
     pixels = sum(width * height for width, height in pictures)
-    per_pixel = (_KEPT_PIXEL if kept else 0) + (_COMPARED_PIXEL if compared else 0)
-    return (
-        drawing(faces, max((width * height for width, height in pictures), default=0), 1)
-        + _NUMBERED_FACE * faces
-        + per_pixel * pixels
-        + _CHOICE * blocks * materials
-        + _WORK
-    )
+    largest = max((width * height for width, height in pictures), default=0)
+    keeping = _KEPT_PIXEL * pixels if kept else 0
+    stays = (_FACE + _NATIVE_FACE) * faces + _NATIVE_PIXEL * largest
+    draws = _DRAWN_FACE * faces + _DRAWN_PIXEL * largest + keeping
+    numbers = _NUMBERED_FACE * faces + 2 * keeping
+    chooses = keeping + (_COMPARED_PIXEL * pixels if compared else 0) + _CHOICE * blocks * materials
+    return _WORK + stays + max(draws, numbers, chooses)
 
 
 def drawing(faces: int, pixels: int, views: int) -> int:
     """Estimates the bytes that drawing ``views`` views of ``pixels`` each takes at one time."""
-    return _FACE * faces + views * (_DRAWN_FACE * faces + _DRAWN_PIXEL * pixels)
+    return _FACE * faces + views * ((_NATIVE_FACE + _DRAWN_FACE) * faces + (_NATIVE_PIXEL + _DRAWN_PIXEL) * pixels)
 
 
 def limit(device: torch.device, gigabytes: float) -> None:

@@ -41,6 +41,24 @@ def squared_error(colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor
     return loss, 2.0 * sums
 
 
+def target_sums(target: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tensor:
+    """Sums an 8-bit picture over the faces it shows, in exact whole numbers.
+
+    Args:
+        target: (P, 3 or 4) uint8; a fourth channel of 0 leaves the pixel out.
+        face: (P,) int32, -1 for none.
+        count: F.
+
+    Returns:
+        (F + 1, 7) int64: pixels, sums and sums of squares of RGB; the last row is of the pixels that show no face.
+    """
+    sums = torch.zeros((count + 1, 7), dtype=torch.int64, device=face.device)
+    _target_sums[_programs(face)](
+        target.contiguous(), face, sums, count, len(face), CHANNELS=target.shape[1], LANES=_LANES
+    )
+    return sums
+
+
 def _programs(face: torch.Tensor) -> tuple[int]:
     return (max(1, triton.cdiv(len(face), _LANES)),)
 
@@ -58,8 +76,14 @@ def _runs(face_at, pixels, LANES: tl.constexpr):
     use = pixel < pixels
     face = tl.load(face_at + pixel, use, -1)
     begins = (lane == 0) | (tl.load(face_at + pixel - 1, use & (lane > 0), -2) != face)
-    ends = (lane == LANES - 1) | (tl.load(face_at + pixel + 1, (lane < LANES - 1) & (pixel + 1 < pixels), -2) != face)
-    return pixel, use, face, begins.to(tl.int32), ends & (face >= 0)
+    ends = _ends(face_at, pixel, face, pixels, LANES) & (face >= 0)
+    return pixel, use, face, begins.to(tl.int32), ends
+
+
+@triton.jit
+def _ends(face_at, pixel, face, pixels, LANES: tl.constexpr):
+    lane = tl.arange(0, LANES)
+    return (lane == LANES - 1) | (tl.load(face_at + pixel + 1, (lane < LANES - 1) & (pixel + 1 < pixels), -2) != face)
 
 
 @triton.jit(do_not_specialize=["pixels"])
@@ -81,6 +105,23 @@ def _sum_over(
         value = tl.load(values + channel * channel_stride + pixel * pixel_stride, use, 0.0).to(tl.float64)
         total, _ = tl.associative_scan((value, begins), 0, _add)
         tl.atomic_add(sums + face.to(tl.int64) * CHANNELS + channel, total, ends, sem="relaxed")
+
+
+@triton.jit(do_not_specialize=["faces", "pixels"])
+def _target_sums(target, face_at, sums, faces, pixels, CHANNELS: tl.constexpr, LANES: tl.constexpr):
+    pixel, use, face, begins, ends = _runs(face_at, pixels, LANES)
+    ends = (ends | ((face < 0) & _ends(face_at, pixel, face, pixels, LANES))) & use
+    if CHANNELS == 4:
+        use = use & (tl.load(target + pixel * 4 + 3, use, 0) != 0)
+    row = sums + tl.where(face < 0, faces, face).to(tl.int64) * 7
+    total, _ = tl.associative_scan((use.to(tl.int32), begins), 0, _add)
+    tl.atomic_add(row, total.to(tl.int64), ends, sem="relaxed")
+    for channel in tl.static_range(3):
+        value = tl.load(target + pixel * CHANNELS + channel, use, 0).to(tl.int32)
+        total, _ = tl.associative_scan((value, begins), 0, _add)
+        tl.atomic_add(row + 1 + channel, total.to(tl.int64), ends, sem="relaxed")
+        total, _ = tl.associative_scan((value * value, begins), 0, _add)
+        tl.atomic_add(row + 4 + channel, total.to(tl.int64), ends, sem="relaxed")
 
 
 @triton.jit(do_not_specialize=["pixels"])

@@ -16,6 +16,7 @@ import torch
 
 from blockcore import workers
 from blockcore.blend import sum_over_blocks
+from blockcore.triton_here import triton_is_here
 from blockcore.visible import VisibleFaces
 
 
@@ -55,29 +56,34 @@ def face_statistics(
     Returns:
         The statistics, on the device of ``visible``.
     """
-    from blockcore import kernels
-
-    faces = len(visible.block)
     # Whole numbers, and exact as long as no weight is a fraction: below 2^53 float64 holds them all.
-    count = np.zeros(faces + 1)
-    total, square = (np.zeros((faces + 1, 3)) for _ in range(2))
+    sums = torch.zeros((len(visible.block) + 1, 7), dtype=torch.float64, device=visible.device)
     team = workers.current()
     for index in team.mine(len(targets)):
-        view, target, weight = visible.views[index], targets[index], 1.0 if weights is None else weights[index]
-        # Pixels of no face are summed as one more face, so that the loss of a whole picture comes out.
-        face = np.where((flat := view.reshape(-1).cpu().numpy()) < 0, faces, flat).astype(np.int32)
-        n, s, q = kernels.target_sums(target.reshape(-1, target.shape[2]), face, faces + 1)
-        count, total, square = count + weight * n, total + weight * s, square + weight * q
-    for sums in (count, total, square):
-        team.add_up(torch.from_numpy(sums))
-    sky = np.asarray(background, dtype=np.float64)
-    t, q2 = total / 255.0, square / 255.0**2
-    outside = float((count[-1] * sky**2 - 2.0 * sky * t[-1] + q2[-1]).sum())
+        flat = np.ascontiguousarray(targets[index].reshape(-1, targets[index].shape[2]))
+        of_view = _target_sums(flat, visible.views[index].reshape(-1), visible)
+        sums.add_(of_view, alpha=1.0 if weights is None else float(weights[index]))
+    team.add_up(sums)
+    count, total, square = sums[:, 0], sums[:, 1:4] / 255.0, sums[:, 4:] / 255.0**2
+    sky = torch.tensor(background, dtype=torch.float64, device=visible.device)
+    outside = float((count[-1] * sky**2 - 2.0 * sky * total[-1] + square[-1]).sum())
+    return FaceStatistics(
+        count[:-1].contiguous(), total[:-1].contiguous(), square[:-1].contiguous(), outside, float(count.sum())
+    )
 
-    def tensor(values: npt.NDArray[np.float64]) -> torch.Tensor:
-        return torch.from_numpy(values[:-1].copy()).to(visible.device)
 
-    return FaceStatistics(tensor(count), tensor(t), tensor(q2), outside, float(count.sum()))
+def _target_sums(target: npt.NDArray[np.uint8], face: torch.Tensor, visible: VisibleFaces) -> torch.Tensor:
+    """Returns (F + 1, 7) int64: pixels, sums and squares of RGB; pixels of no face are one more face, the last."""
+    faces = len(visible.block)
+    if visible.device.type == "cuda" and triton_is_here():
+        from blockcore import pixels_triton
+
+        return pixels_triton.target_sums(torch.tensor(target, device=visible.device), face.to(visible.device), faces)
+    from blockcore import kernels
+
+    shown = np.where((flat := face.cpu().numpy()) < 0, faces, flat).astype(np.int32)
+    count, total, square = kernels.target_sums(target, shown, faces + 1)
+    return torch.from_numpy(np.column_stack([count, total, square])).to(visible.device)
 
 
 def cost_table(visible: VisibleFaces, statistics: FaceStatistics, radiance: torch.Tensor) -> torch.Tensor:

@@ -77,6 +77,7 @@ def rasterize(faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int
 
 def release() -> None:
     """Gives back the GPU memory that nvdiffrast and the last drawn faces hold."""
+    _repeated.clear()
     _context.cache_clear()
     _uploaded.clear()
 
@@ -94,7 +95,7 @@ def _rasterize(
         for start in range(0, len(indices), at_once):
             chosen = indices[start : start + at_once]
             views = Views.of([cameras[i] for i in chosen], device)
-            ids = _draw(corners, views, subpixel_bits)
+            ids = _draw_again(corners, views, subpixel_bits)
             drawn.update((i, Visibility(view)) for i, view in zip(chosen, ids, strict=True))
     return [drawn[i] for i in range(len(cameras))]
 
@@ -130,6 +131,48 @@ def _draw(faces: FaceCorners, views: Views, subpixel_bits: int) -> torch.Tensor:
     encoded = coarse[0][..., 3] if len(coarse) == 1 else merge_layers(coarse, _MOST_FACES)
     ids: torch.Tensor = drawing.redraw(encoded)
     return ids
+
+
+class _Replay:
+    """A drawing as two CUDA graphs, before and after nvdiffrast: to launch its kernels takes longer than they do."""
+
+    def __init__(self, faces: FaceCorners, views: Views, subpixel_bits: int) -> None:
+        self.views = Views(views.cameras.clone(), views.width, views.height)
+        self.context = _context(views.device.index)
+        self.drawing = _kernels().Drawing(faces, self.views, subpixel_bits)
+        self.encoded = torch.zeros((len(views), views.height, views.width), device=views.device)
+        self.before, self.after = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.before):
+            self.positions = self.drawing.positions()
+        with torch.cuda.graph(self.after):
+            self.ids: torch.Tensor = self.drawing.redraw(self.encoded)
+
+    def draw(self, views: Views) -> torch.Tensor:
+        """Draws from other cameras of the same number and picture size."""
+        self.views.cameras.copy_(views.cameras)
+        self.before.replay()
+        self.encoded.copy_(self.context.draw(self.positions, self.views)[..., 3])
+        self.after.replay()
+        return self.ids.clone()
+
+
+def _draw_again(faces: FaceCorners, views: Views, subpixel_bits: int) -> torch.Tensor:
+    """Draws; from the second time on that the same faces are drawn at the same size, by replaying graphs."""
+    key = (len(views), views.width, views.height, subpixel_bits)
+    small = memory.drawing(len(faces), views.width * views.height, len(views)) < _SMALL
+    if views.device.type != "cuda" or not small or len(faces) == 0:
+        return _draw(faces, views, subpixel_bits)
+    last, replay = _repeated.get(views.device, (None, None))
+    if last is None or last[0] is not faces or last[1] != key:
+        _repeated[views.device] = ((faces, key), None)
+        return _draw(faces, views, subpixel_bits)
+    if replay is None:
+        replay = _Replay(faces, views, subpixel_bits)
+        _repeated[views.device] = (last, replay)
+    return replay.draw(views)
+
+
+_repeated: dict[torch.device, tuple[tuple[FaceCorners, tuple[int, ...]] | None, _Replay | None]] = {}
 
 
 def merge_layers(coarse: Sequence[torch.Tensor], faces: int) -> torch.Tensor:

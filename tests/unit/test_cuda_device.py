@@ -53,6 +53,14 @@ def test_kernels_redraw_as_torch_does(seed: int) -> None:
     assert torch.equal(plain.redraw(raw), kernels.redraw(raw))
 
 
+def test_drawing_again_from_elsewhere_shows_what_is_there() -> None:
+    faces, cameras = random_world(5)
+    for camera in [*cameras, *cameras]:
+        (ours,), (theirs,) = cuda.rasterize(faces, [camera]), cpu.rasterize(faces, [camera])
+        assert (ours.triangle_id.cpu().numpy() != theirs.triangle_id).sum() <= 3
+    assert cuda._repeated[torch.device("cuda", 0)][1] is not None
+
+
 def test_layers_of_faces_show_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     faces, cameras = random_world(5)
     whole = [v.triangle_id for v in cuda.rasterize(faces, cameras)]
