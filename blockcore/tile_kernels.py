@@ -1,14 +1,14 @@
-"""Compiled loops behind ``texels``, ``frames`` and ``blend``. Importing this module imports numba."""
+"""Compiled loops over the pixels of faces with tiles. Importing this module imports numba."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.compiled import kernel
 from blockcore.grid import FACE_CORNERS, FACE_UVS, TRIANGLE_CORNERS, ExposedFaces
 from blockcore.threads import spread, thread_count
 
@@ -77,7 +77,7 @@ def _in_bands(shape: tuple[int, ...], draw: Callable[[int, int], None]) -> None:
 # No array is sliced in what follows: a slice counts references, which takes longer than a short run of pixels.
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _set_up(triangle: Any, view: Any, world: Any, clip: Any, planes: Any, at: Any) -> None:
     """Fills planes[at], (3, 3): at (x, y, 1), x and y in −1…1, it gives u, v and 1, each times the same factor."""
     face, half = triangle // 2, triangle % 2
@@ -110,7 +110,7 @@ def _set_up(triangle: Any, view: Any, world: Any, clip: Any, planes: Any, at: An
             planes[at, row, 2] += (xj * yk - yj * xk) * factor
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _find_runs(triangle_id: Any, y: Any, shift: Any, ends: Any) -> Any:
     """Fills the ends of a row's runs of one triangle or face, and returns how many runs there are. Takes no branch."""
     width = triangle_id.shape[1]
@@ -125,7 +125,7 @@ def _find_runs(triangle_id: Any, y: Any, shift: Any, ends: Any) -> Any:
     return runs + np.uint64(1)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _coordinates(triangle_id: Any, top: Any, bottom: Any, view: Any, uv: Any) -> None:
     height, width = triangle_id.shape
     number, found = np.zeros(2 * len(view.cell), np.int32), 0  # of the triangles seen so far, from 1
@@ -147,7 +147,7 @@ def _coordinates(triangle_id: Any, top: Any, bottom: Any, view: Any, uv: Any) ->
             uv[1, row, column] = (planes[p, 1, 0] * x + planes[p, 1, 1] * y + planes[p, 1, 2]) / w
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _look_up(triangle_id: Any, top: Any, bottom: Any, view: Any, table: Any, tile: Any, out: Any) -> None:
     height, width = triangle_id.shape
     number, found = np.zeros(2 * len(view.cell), np.int32), 0  # of the triangles or faces seen so far, from 1
@@ -155,7 +155,7 @@ def _look_up(triangle_id: Any, top: Any, bottom: Any, view: Any, table: Any, til
     world, clip = np.empty(3, np.float32), np.empty((3, 4))
     shift = 0 if view.grid[0] > 0.0 else 1  # both triangles of a face give the same, unless their corners snap
     ends, index = np.empty(width + 1, np.int64), np.empty(width + _LANES, np.int32)
-    background, last_entry = np.int32(len(tile)), np.uint32(len(table) - 1)
+    background = np.int32(len(tile))
     for row in range(top, bottom):
         y = 1.0 - (row + 0.5) / height * 2.0
         last = 0
@@ -175,18 +175,17 @@ def _look_up(triangle_id: Any, top: Any, bottom: Any, view: Any, table: Any, til
             x = (first + 0.5) / width * 2.0 - 1.0
             _find_texels(planes, number[unit], x, y, 2.0 / width, tile, face, first, last - first, index)
         for k in range(width):
-            at = np.uint32(index[k])
-            out[row, k] = table[at if at < last_entry else last_entry]
+            out[row, k] = table[index[k]]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz"})
+@kernel
 def _find_texels(
     planes: Any, p: Any, x: Any, y: Any, step: Any, tile: Any, face: Any, first: Any, count: Any, index: Any
 ) -> None:
     """Fills index[first: first + count], and up to ``_LANES`` more, for pixels from (x, y), in −1…1, on.
 
     In float32, scaled so that it holds every value and every texel's number, and without a branch: this becomes vector
-    code. Rounding below 0 is cut to 0; whatever else would leave the table is caught where it is read.
+    code. What would leave the tile is cut to its border.
     """
     scale = 1.0 / (planes[p, 2, 0] * x + planes[p, 2, 1] * y + planes[p, 2, 2])
     start, columns, rows = tile[face, 0], np.float32(tile[face, 1]), np.float32(tile[face, 2])
@@ -195,82 +194,15 @@ def _find_texels(
     v0 = np.float32((planes[p, 1, 0] * x + planes[p, 1, 1] * y + planes[p, 1, 2]) * to_rows)
     u1, v1 = np.float32(planes[p, 0, 0] * step * to_columns), np.float32(planes[p, 1, 0] * step * to_rows)
     w1 = np.float32(planes[p, 2, 0] * step * scale)
-    right, low = columns * _BELOW_ONE, rows * _BELOW_ONE
+    right, low, zero = columns * _BELOW_ONE, rows * _BELOW_ONE, np.float32(0.0)
     at = np.uint64(first)
     for chunk in range(0, count, _LANES):
         before = np.float32(chunk)
         for lane in range(_LANES):
             along = before + np.float32(lane)
             factor = np.float32(1.0) / (np.float32(1.0) + w1 * along)
-            column = np.int32(min((u0 + u1 * along) * factor, right))
-            row = np.int32(min((v0 + v1 * along) * factor, low))
+            u, v = (u0 + u1 * along) * factor, (v0 + v1 * along) * factor
+            u, v = u if u > zero else zero, v if v > zero else zero  # also where it is not a number
+            column, row = np.int32(u if u < right else right), np.int32(v if v < low else low)
             index[at + np.uint64(lane)] = np.int32(np.float32(row) * columns + np.float32(column)) + start
         at += np.uint64(_LANES)
-
-
-def blend(
-    shares: npt.NDArray[Any], table: npt.NDArray[Any], block: npt.NDArray[np.int64], look: npt.NDArray[np.int64]
-) -> npt.NDArray[Any]:
-    """Returns (F, C): ``Σ_m shares[block, m] · table[m, look]``; see ``blend.blend``."""
-    out = np.empty((len(block), table.shape[2]), shares.dtype)
-    _blend(shares, np.ascontiguousarray(table.transpose(1, 0, 2)), block, look, out)
-    return out
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _blend(shares: Any, table: Any, block: Any, look: Any, out: Any) -> None:
-    for f in numba.prange(len(block)):
-        weights, values = shares[block[f]], table[look[f]]
-        for c in range(out.shape[1]):
-            total = 0.0
-            for m in range(len(weights)):
-                total += weights[m] * values[m, c]
-            out[f, c] = total
-
-
-def blend_to_shares(
-    count: int,
-    table: npt.NDArray[Any],
-    grad: npt.NDArray[Any],
-    block: npt.NDArray[np.int64],
-    look: npt.NDArray[np.int64],
-) -> npt.NDArray[Any]:
-    """Returns (V, M), the adjoint of ``blend`` by shares; ``block`` ascends."""
-    starts = np.searchsorted(block, np.arange(count + 1))
-    out = np.empty((count, len(table)), grad.dtype)
-    _blend_to_shares(np.ascontiguousarray(table.transpose(1, 0, 2)), grad, starts, look, out)
-    return out
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _blend_to_shares(table: Any, grad: Any, starts: Any, look: Any, out: Any) -> None:
-    for v in numba.prange(len(out)):
-        total = np.zeros(out.shape[1])
-        for f in range(starts[v], starts[v + 1]):
-            values = table[look[f]]
-            for m in range(len(total)):
-                for c in range(grad.shape[1]):
-                    total[m] += grad[f, c] * values[m, c]
-        out[v] = total
-
-
-def blend_to_table(
-    count: int,
-    shares: npt.NDArray[Any],
-    grad: npt.NDArray[Any],
-    block: npt.NDArray[np.int64],
-    look: npt.NDArray[np.int64],
-) -> npt.NDArray[Any]:
-    """Returns (M, L, C), the adjoint of ``blend`` by its table."""
-    out = np.zeros((count, shares.shape[1], grad.shape[1]))
-    _blend_to_table(shares, grad, block, look, out)
-    return np.ascontiguousarray(out.transpose(1, 0, 2).astype(grad.dtype))
-
-
-@numba.njit(cache=True, nogil=True)
-def _blend_to_table(shares: Any, grad: Any, block: Any, look: Any, out: Any) -> None:
-    for f in range(len(block)):
-        weights, values = shares[block[f]], out[look[f]]
-        for m in range(len(weights)):
-            for c in range(grad.shape[1]):
-                values[m, c] += weights[m] * grad[f, c]
