@@ -45,7 +45,6 @@ class BLOCKS_UL_materials(UIList):
         row.label(text=item.name)
         colors = row.row(align=True)
         colors.ui_units_x = 4.5
-        colors.enabled = False
         for slot in _SLOTS:
             colors.prop(item, slot, text="")
 

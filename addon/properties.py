@@ -16,6 +16,7 @@ from bpy.props import (
 from bpy.types import PropertyGroup
 
 from blockcore.errors import SceneError, SettingsError
+from blockcore.palette import BOTTOM, SIDE, TOP
 from blockcore.settings import OptimizeSettings
 from bridge.job import Job
 
@@ -61,15 +62,27 @@ def _matches(group, preset):
     return all(abs(values[n] - v) < 1e-6 if isinstance(v, float) else values[n] == v for n, v in preset.items())
 
 
+def _swatch(slot: int, name: str, description: str):
+    """A color that is shown as it is, and that clicking on does not change: the palette has it from elsewhere."""
+    return FloatVectorProperty(
+        name=name,
+        description=description,
+        subtype="COLOR_GAMMA",
+        min=0,
+        max=1,
+        get=lambda self: self.colors[3 * slot : 3 * slot + 3],
+        set=lambda self, value: None,
+    )
+
+
 class BlocksMaterial(PropertyGroup):
     """A material of the palette, as the panel lists it."""
 
     use: BoolProperty(name="Allowed", description="Blocks may get this material", default=True)
-    top: FloatVectorProperty(name="Top", description="Color of a block's top", subtype="COLOR_GAMMA", min=0, max=1)
-    side: FloatVectorProperty(name="Side", description="Color of a block's sides", subtype="COLOR_GAMMA", min=0, max=1)
-    bottom: FloatVectorProperty(
-        name="Bottom", description="Color of a block's underside", subtype="COLOR_GAMMA", min=0, max=1
-    )
+    colors: FloatVectorProperty(size=9, options={"HIDDEN"})
+    top: _swatch(TOP, "Top", "Color of a block's top")
+    side: _swatch(SIDE, "Side", "Color of a block's sides")
+    bottom: _swatch(BOTTOM, "Bottom", "Color of a block's underside")
 
 
 class BlocksView(PropertyGroup):

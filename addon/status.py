@@ -13,7 +13,7 @@ from typing import Any
 import bpy
 
 from blockcore.errors import BlockcoreError
-from blockcore.palette import AIR, BOTTOM, SIDE, TOP, WEBGPU_PALETTE, Palette
+from blockcore.palette import AIR, WEBGPU_PALETTE, Palette
 from bridge.extract import extract
 from bridge.palettes import read_palette
 from bridge.targets import background_image
@@ -160,4 +160,4 @@ def _list_materials(group: Any, palette: Palette) -> None:
             material = materials.add()
             material.name, material.use = name, name not in unused
     for material, colors in zip(materials, palette.colors[AIR + 1 :], strict=True):
-        material.top, material.bottom, material.side = colors[TOP], colors[BOTTOM], colors[SIDE]
+        material.colors = colors.ravel()

@@ -19,17 +19,17 @@ _WORDS = {
     ),
     "relaxation": ("Blending", "How a block is several materials at once while the search goes on", {}),
     "hard": (
-        "One Material per Block",
+        "Single Material",
         "Compare pictures of single materials rather than of blends (straight-through)",
         {},
     ),
     "temperature_start": (
-        "Temperature Start",
+        "Temp. Start",
         "How freely blocks blend materials at first",
         {"min": 1e-3, "max": 1e3, "soft_max": 5.0},
     ),
     "temperature_end": (
-        "Temperature End",
+        "Temp. End",
         "How freely blocks blend materials at last; small values make each block decide",
         {"min": 1e-3, "max": 1e3, "soft_max": 5.0},
     ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import signal
@@ -24,7 +25,11 @@ TREE = Path(
     os.environ.get("BLOCKCORE_GUI_ROOT") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "blockcore-gui"
 )
 TREE = TREE.expanduser()
-_ZOOM = 3  # the user interface's letters are small for tesseract
+_ZOOMS = (
+    3,
+    4,
+    2,
+)  # the interface's letters are small for tesseract, and what it misses at one size it reads at another
 
 
 @dataclass(frozen=True)
@@ -149,33 +154,36 @@ class Window:
         path.write_bytes(self._tool("import", "-window", "root", "png:-"))
         return path
 
-    def words(self, area: tuple[int, int, int, int] | None = None, runs_down: bool = False) -> list[Word]:
+    def words(
+        self, area: tuple[int, int, int, int] | None = None, runs_down: bool = False, zoom: int = _ZOOMS[0]
+    ) -> list[Word]:
         """Reads the screen, or a part of it.
 
         Args:
             area: x, y, width and height in pixels from the top left; None for the sidebar.
             runs_down: whether the words run downwards, as those on the sidebar's tabs do.
+            zoom: how much to enlarge it first.
         """
         x, y, width, height = area or self.sidebar()
         script = (
             f"import -window root -crop {width}x{height}+{x}+{y} +repage png:- | "
-            f"convert - -colorspace Gray -rotate {-90 if runs_down else 0} -resize {_ZOOM}00% "
+            f"convert - -colorspace Gray -rotate {-90 if runs_down else 0} -resize {zoom}00% "
             f"-negate -level 15%,85% png:- | "
             f"tesseract - - --psm 11 tsv 2>/dev/null"
         )
         found = []
         for row in csv.DictReader(io.StringIO(self._tool("bash", "-c", script).decode()), delimiter="\t", quoting=3):
             if row["text"] and row["text"].strip():
-                across = (int(row["left"]) + int(row["width"]) // 2) // _ZOOM
-                down = (int(row["top"]) + int(row["height"]) // 2) // _ZOOM
+                across = (int(row["left"]) + int(row["width"]) // 2) // zoom
+                down = (int(row["top"]) + int(row["height"]) // 2) // zoom
                 if runs_down:
                     across, down = width - down, across
                 found.append(Word(row["text"].strip(), x + across, y + down))
         return found
 
-    def find(self, text: str, area: tuple[int, int, int, int] | None = None) -> Word:
+    def find(self, text: str, area: tuple[int, int, int, int] | None = None, zoom: int = _ZOOMS[0]) -> Word:
         """Finds neighbouring words on the screen; returns them with their common centre."""
-        parts, words = text.split(), self.words(area)
+        parts, words = text.split(), self.words(area, zoom=zoom)
         for i in range(len(words) - len(parts) + 1):
             run = words[i : i + len(parts)]
             if [w.text for w in run] == parts and max(w.y for w in run) - min(w.y for w in run) < 8:
@@ -185,13 +193,14 @@ class Window:
     def wait_for(self, text: str, area: tuple[int, int, int, int] | None = None, seconds: float = 30.0) -> Word:
         """Waits until words are on the screen, and returns them as ``find`` does."""
         deadline = time.monotonic() + seconds
-        while True:
+        for zoom in itertools.cycle(_ZOOMS):
             try:
-                return self.find(text, area)
+                return self.find(text, area, zoom)
             except AssertionError:
                 if time.monotonic() > deadline:
                     self.picture("not found")
                     raise
+        raise AssertionError("not reached")
 
     def click(self, text: str, area: tuple[int, int, int, int] | None = None) -> None:
         """Waits for words on the screen, and clicks on them."""
