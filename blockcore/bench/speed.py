@@ -34,6 +34,7 @@ def run(data: Path) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "frame": {"village": frames(village), "hills": frames(hills)},
+        "tiles": {"village": tiles(village), "hills": tiles(hills)},
         "exposed_faces_ms": exposed_faces(hills),
         "step": steps(village),
         "help_ms": help_text(),
@@ -75,6 +76,28 @@ def frames(scene: BlockScene) -> dict[str, Any]:
         "ratio": statistics.median(t["blockcore"] / t["draw and read back"] for t in times),
         "worst_ratio": max(t["blockcore"] / t["draw and read back"] for t in times),
     }
+
+
+def tiles(scene: BlockScene) -> float:
+    """Times a frame with a tile of 16 × 16 on every face against the flat frame; returns the middle view's ratio."""
+    faces = scene.grid.exposed_faces
+    rng = np.random.default_rng(0)
+    every = [(material, direction) for material in range(1, len(scene.palette)) for direction in range(6)]
+    tiled = scene.palette.with_tiles({key: rng.integers(0, 256, (16, 16, 4), np.uint8) for key in every})
+    colors = {
+        name: frame_colors(faces, scene.materials, palette, scene.lighting)
+        for name, palette in (("flat", scene.palette.with_tiles({})), ("tiled", tiled))
+    }
+    ratios = []
+    for view in scene.views:
+        times = median_milliseconds(
+            {
+                name: lambda c=view.camera, of=of: draw(rasterize(faces, [c], "cpu")[0], c, of)  # type: ignore[misc]
+                for name, of in colors.items()
+            }
+        )
+        ratios.append(times["tiled"] / times["flat"])
+    return statistics.median(ratios)
 
 
 def exposed_faces(scene: BlockScene) -> float:
@@ -122,6 +145,7 @@ def lines(figures: dict[str, Any]) -> list[str]:
         rows.append(text)
     return [
         *rows,
+        *(f"frame with tiles, {name}: {ratio:.2f} of the flat one" for name, ratio in figures["tiles"].items()),
         f"exposed faces of the hills: {figures['exposed_faces_ms']:.2f} ms",
         f"one step, 8 views of 512 × 512: {figures['step']['pixels_ms']:.2f} ms by pixels, "
         f"{figures['step']['statistics_ms']:.2f} ms by statistics",

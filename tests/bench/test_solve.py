@@ -13,6 +13,7 @@ LARGE = """
 import json, resource, time, torch
 from blockcore.solve import cheapest_materials
 from blockcore.statistics import FaceStatistics, cost_table
+from blockcore.texels import WHOLE_FACES
 from blockcore.visible import VisibleFaces
 
 draw = torch.Generator().manual_seed(0)
@@ -24,7 +25,7 @@ total = torch.rand(len(block), 3, generator=draw).double() * count[:, None]
 statistics = FaceStatistics(count, total, total.square() / count[:, None], 0.0, int(count.sum()))
 radiance = torch.rand(257, 6, 3, generator=draw).double()
 began = time.perf_counter()
-cheapest_materials(cost_table(VisibleFaces(torch.arange(blocks), block, direction, ()), statistics, radiance))
+cheapest_materials(cost_table(VisibleFaces(torch.arange(blocks), block, direction, WHOLE_FACES, ()), statistics, radiance))
 seconds = time.perf_counter() - began
 print(json.dumps({"seconds": seconds, "bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 """
