@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import math
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +26,7 @@ from blockcore.overlays import (
     gradient_css,
     plan,
 )
-from blockcore.pictures import encode_png
+from blockcore.page import data_uri, fill
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
 
@@ -75,8 +73,8 @@ def write_report(
         views: pictures, in the order of ``summary["views"]``.
         summary: the contents of ``result.json``.
     """
-    template = Template(resources.files("blockcore").joinpath("report.html").read_text(encoding="utf-8"))
-    page = template.substitute(
+    page = fill(
+        "report.html",
         title="Block materials found from pictures",
         lead=html.escape(_lead(summary)),
         tiles=_tiles(summary),
@@ -124,7 +122,7 @@ def _view_card(view: ReportView, row: dict[str, Any]) -> str:
         "confidence": ("Confidence", "per block"),
     }
     pictures = "".join(
-        f'<figure><img alt="{label} of {name}" src="{_data_uri(getattr(view, kind))}">'
+        f'<figure><img alt="{label} of {name}" src="{data_uri(getattr(view, kind))}">'
         f"<figcaption><b>{label}</b> {note}</figcaption></figure>"
         for kind, (label, note) in notes.items()
     )
@@ -201,7 +199,7 @@ def _unseen(scene: BlockScene, result: OptimizeResult, summary: dict[str, Any]) 
         "further camera could show them.</p>"
         f'<p class="soft">The world from above, +X to the right, +Z down. A column whose highest block is unseen is '
         f'<span style="color:{color};font-weight:600">coloured like this</span>.</p></div>'
-        f'<figure class="plan"><img alt="The world from above" src="{_data_uri(picture)}"></figure></div>'
+        f'<figure class="plan"><img alt="The world from above" src="{data_uri(picture)}"></figure></div>'
     )
 
 
@@ -232,7 +230,3 @@ def _rows(pairs: Iterable[tuple[str, str]]) -> str:
 
 def _decibel(value: float | None) -> str:
     return "∞ dB" if value is None or math.isinf(value) else f"{value:.2f} dB"
-
-
-def _data_uri(picture: npt.NDArray[np.uint8]) -> str:
-    return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()

@@ -87,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
     _add_out(command, "DIR")
     command.set_defaults(run=_demo)
+
+    command = commands.add_parser("quality-scenes", help="make the scenes that measure quality, with Cycles")
+    _add_out(command, "DIR")
+    command.set_defaults(run=_quality_scenes)
     return parser
 
 
@@ -155,6 +159,13 @@ def _demo(args: argparse.Namespace) -> None:
         raise SettingsError("--map and --dataset go together; give both, or neither for the village")
     map_path, dataset = (args.map, args.dataset) if args.map else (VILLAGE / "map.json", VILLAGE / "dataset")
     print(summary(demonstrate(args.out, map_path, dataset, args.scramble, args.engine)))
+
+
+def _quality_scenes(args: argparse.Namespace) -> None:
+    from bridge.quality_scenes import write_quality_scenes
+
+    for name in write_quality_scenes(args.out):
+        print(f"{name}: done", flush=True)
 
 
 def _extract(args: argparse.Namespace) -> BlockScene:

@@ -1,0 +1,29 @@
+"""Pages that stand alone: one HTML file with its style, script and pictures inside."""
+
+from __future__ import annotations
+
+import base64
+from importlib import resources
+from string import Template
+
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.pictures import encode_png
+
+
+def fill(template: str, **values: str) -> str:
+    """Returns a page.
+
+    Args:
+        template: name of an HTML file in this package, with ``$name`` where values go.
+        values: HTML by name; ``style`` and ``script`` are added.
+    """
+    files = resources.files("blockcore")
+    style, script, text = (files.joinpath(n).read_text(encoding="utf-8") for n in ("page.css", "page.js", template))
+    return Template(text).substitute(values, style=style, script=script)
+
+
+def data_uri(picture: npt.NDArray[np.uint8]) -> str:
+    """Returns a picture, (H, W, 3 or 4) uint8, as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()

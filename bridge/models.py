@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three models made by script, to see how well blocks can look like something that is not made of blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import bpy
+import numpy as np
+
+Rgb = tuple[float, float, float]
+
+
+def cottage() -> Any:
+    """A house with a gable roof, chimney, door and windows on a lawn with a path; returns its collection."""
+    model = _collection("Cottage")
+    _disk(model, "lawn", 5.0, 0.25, (0.13, 0.33, 0.06))
+    _box(model, "path", (0.0, -3.4, 0.27), (0.9, 3.0, 0.1), (0.42, 0.33, 0.2))
+    _box(model, "walls", (0.0, 0.0, 1.5), (4.4, 3.4, 2.6), (0.75, 0.66, 0.48))
+    _prism(model, "roof", (0.0, 0.0, 2.8), (5.2, 4.2, 2.0), (0.5, 0.08, 0.04))
+    _box(model, "chimney", (1.3, 0.8, 4.2), (0.7, 0.7, 1.9), (0.18, 0.1, 0.08))
+    _box(model, "door", (0.0, -1.75, 1.05), (0.95, 0.4, 1.8), (0.09, 0.16, 0.35))
+    for x in (-1.45, 1.45):
+        _box(model, "window", (x, -1.75, 1.75), (0.85, 0.4, 0.8), (0.35, 0.62, 0.75))
+        _box(model, "window", (x, 1.75, 1.75), (0.85, 0.4, 0.8), (0.35, 0.62, 0.75))
+    _ball(model, "bush", (-3.3, -1.9, 0.6), (0.9, 0.9, 0.75), (0.05, 0.17, 0.04))
+    _ball(model, "bush", (3.4, 1.2, 0.6), (0.9, 1.2, 0.75), (0.32, 0.1, 0.25))
+    return model
+
+
+def island() -> Any:
+    """A hill in water with sand, meadow, rock and trees; returns its collection."""
+    model = _collection("Island")
+    _disk(model, "sea", 5.2, 0.5, (0.03, 0.16, 0.33))
+    _ball(model, "beach", (0.0, 0.0, 0.3), (4.1, 3.6, 0.9), (0.72, 0.55, 0.28))
+    _ball(model, "meadow", (0.2, 0.1, 0.6), (3.1, 2.7, 1.2), (0.16, 0.38, 0.05))
+    _ball(model, "rock", (1.1, 0.9, 1.3), (1.4, 1.1, 1.9), (0.24, 0.23, 0.25))
+    _ball(model, "snow", (1.1, 0.9, 2.75), (0.85, 0.7, 0.75), (0.86, 0.88, 0.92))
+    for x, y, height, leaves in ((-1.5, -0.4, 1.9, (0.06, 0.24, 0.04)), (-0.4, -1.5, 1.6, (0.6, 0.24, 0.03))):
+        _box(model, "trunk", (x, y, 1.2 + height / 2), (0.45, 0.45, height), (0.16, 0.08, 0.03))
+        _ball(model, "leaves", (x, y, 1.5 + height), (1.0, 1.0, 0.9), leaves)
+    return model
+
+
+def bust() -> Any:
+    """A monkey's head, painted smoothly from cold to warm, on a plinth; returns its collection."""
+    model = _collection("Bust")
+    _box(model, "plinth", (0.0, 0.0, 0.5), (3.2, 3.2, 1.0), (0.3, 0.3, 0.32))
+    _box(model, "plinth", (0.0, 0.0, 1.2), (2.4, 2.4, 0.5), (0.5, 0.46, 0.4))
+    bpy.ops.mesh.primitive_monkey_add(size=4.6, location=(0.0, -0.1, 3.4))
+    head = _adopt(model, "head", None)
+    points = np.array([vertex.co for vertex in head.data.vertices])
+    height = (points[:, 2] - points[:, 2].min()) / np.ptp(points[:, 2])
+    side = (points[:, 0] - points[:, 0].min()) / np.ptp(points[:, 0])
+    paint = np.stack([0.1 + 0.75 * side, 0.15 + 0.35 * height, 0.75 - 0.6 * side, np.ones(len(points))], axis=1)
+    head.data.color_attributes.new("paint", "FLOAT_COLOR", "POINT").data.foreach_set("color", paint.ravel())
+    head.data.materials.append(_matt("paint", None))
+    return model
+
+
+MODELS: Mapping[str, Callable[[], Any]] = {"cottage": cottage, "island": island, "bust": bust}
+
+
+def _collection(name: str) -> Any:
+    made = bpy.data.collections.new(name)
+    bpy.context.scene.collection.children.link(made)
+    return made
+
+
+def _box(model: Any, name: str, center: Rgb, size: Rgb, color: Rgb) -> None:
+    bpy.ops.mesh.primitive_cube_add(size=1.0, location=center, scale=size)
+    _adopt(model, name, color)
+
+
+def _ball(model: Any, name: str, center: Rgb, radii: Rgb, color: Rgb) -> None:
+    bpy.ops.mesh.primitive_uv_sphere_add(segments=32, ring_count=16, radius=1.0, location=center, scale=radii)
+    _adopt(model, name, color)
+
+
+def _disk(model: Any, name: str, radius: float, height: float, color: Rgb) -> None:
+    bpy.ops.mesh.primitive_cylinder_add(vertices=48, radius=radius, depth=height, location=(0.0, 0.0, height / 2))
+    _adopt(model, name, color)
+
+
+def _prism(model: Any, name: str, base: Rgb, size: Rgb, color: Rgb) -> None:
+    (x, y, z), (w, d, h) = base, size
+    ends = [(x + s * w / 2, y + t * d / 2, z) for s in (-1, 1) for t in (-1, 1)]
+    ridge = [(x - w / 2, y, z + h), (x + w / 2, y, z + h)]
+    faces = [(0, 1, 3, 2), (0, 2, 5, 4), (3, 1, 4, 5), (1, 0, 4), (2, 3, 5)]
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata([*ends, *ridge], [], faces)
+    mesh.materials.append(_matt(name, color))
+    model.objects.link(bpy.data.objects.new(name, mesh))
+
+
+def _adopt(model: Any, name: str, color: Rgb | None) -> Any:
+    """Moves the object just added to the model."""
+    made = bpy.context.object
+    made.name = name
+    for collection in made.users_collection:
+        collection.objects.unlink(made)
+    model.objects.link(made)
+    if color is not None:
+        made.data.materials.append(_matt(name, color))
+    return made
+
+
+def _matt(name: str, color: Rgb | None) -> Any:
+    """A matt material of a linear colour, or of the colour attribute "paint"."""
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    surface, out = nodes.new("ShaderNodeBsdfDiffuse"), nodes.new("ShaderNodeOutputMaterial")
+    links.new(surface.outputs["BSDF"], out.inputs["Surface"])
+    if color is not None:
+        surface.inputs["Color"].default_value = (*color, 1.0)
+    else:
+        paint = nodes.new("ShaderNodeVertexColor")
+        paint.layer_name = "paint"
+        links.new(paint.outputs["Color"], surface.inputs["Color"])
+    return material
+
+
+def look_from(name: str, azimuth: float, elevation: float, distance: float, center: Rgb) -> Any:
+    """Adds a camera that looks at ``center``; angles in degrees."""
+    data = bpy.data.cameras.new(name)
+    data.lens, data.clip_start, data.clip_end = 42.0, 0.1, 100.0
+    camera = bpy.data.objects.new(name, data)
+    bpy.context.scene.collection.objects.link(camera)
+    turn, lift = math.radians(azimuth), math.radians(elevation)
+    offset = (math.sin(turn) * math.cos(lift), -math.cos(turn) * math.cos(lift), math.sin(lift))
+    camera.location = [c + distance * o for c, o in zip(center, offset, strict=True)]
+    camera.rotation_euler = (math.pi / 2 - lift, 0.0, turn)
+    return camera
