@@ -102,7 +102,7 @@ def comparison(scene: BlockScene) -> dict[str, Any]:
 def coarse_ids(scene: BlockScene, camera: Any) -> torch.Tensor:
     """Returns what nvdiffrast alone shows, (H, W) int32."""
     device = torch.device("cuda", torch.cuda.current_device())
-    corners, views = cuda._upload(scene.grid.exposed_faces, device), exact.Views.of([camera], device)
+    corners, views = cuda._upload(scene.grid.exposed_faces, device), exact.Views.of([camera]).to(device)
     picture = cuda._context(device.index).draw(cuda._kernels().Drawing(corners, views).positions(), views)
     return exact.decode_ids(picture[0, ..., 3])
 
@@ -161,13 +161,13 @@ def visibility(scene: BlockScene) -> dict[str, float]:
     def middle(task: Callable[[Any, Any, Any], Any]) -> float:
         times = []
         for view in scene.views:
-            views = exact.Views.of([view.camera], device)
+            views = exact.Views.of([view.camera]).to(device)
             positions = kernels.Drawing(corners, views).positions()
             times.append(milliseconds(lambda v=views, p=positions, c=view.camera: task(v, p, c), rounds=30))  # type: ignore[misc]
         return statistics.median(times)
 
     cameras = [view.camera for view in scene.views]
-    together = exact.Views.of(cameras, device)
+    together = exact.Views.of(cameras).to(device)
     positions = kernels.Drawing(corners, together).positions()
     return {
         "whole_ms": middle(lambda v, p, c: rasterize(faces, [c], "nvdiffrast")),

@@ -94,8 +94,8 @@ def _rasterize(
         at_once = _affordable(len(faces), width * height, len(indices), device)
         for start in range(0, len(indices), at_once):
             chosen = indices[start : start + at_once]
-            views = Views.of([cameras[i] for i in chosen], device)
-            ids = _draw_again(corners, views, subpixel_bits)
+            views = Views.of([cameras[i] for i in chosen])
+            ids = _draw_again(corners, views, subpixel_bits, device)
             drawn.update((i, Visibility(view)) for i, view in zip(chosen, ids, strict=True))
     return [drawn[i] for i in range(len(cameras))]
 
@@ -137,7 +137,7 @@ class _Replay:
     """A drawing as two CUDA graphs, before and after nvdiffrast: to launch its kernels takes longer than they do."""
 
     def __init__(self, faces: FaceCorners, views: Views, subpixel_bits: int) -> None:
-        self.views = Views(views.cameras.clone(), views.width, views.height)
+        self.views = views
         self.context = _context(views.device.index)
         self.drawing = _kernels().Drawing(faces, self.views, subpixel_bits)
         self.encoded = torch.zeros((len(views), views.height, views.width), device=views.device)
@@ -156,19 +156,19 @@ class _Replay:
         return self.ids.clone()
 
 
-def _draw_again(faces: FaceCorners, views: Views, subpixel_bits: int) -> torch.Tensor:
-    """Draws; from the second time on that the same faces are drawn at the same size, by replaying graphs."""
+def _draw_again(faces: FaceCorners, views: Views, subpixel_bits: int, device: torch.device) -> torch.Tensor:
+    """Draws on ``device``; from the second time on that the same faces are drawn at one size, by replaying graphs."""
     key = (len(views), views.width, views.height, subpixel_bits)
     small = memory.drawing(len(faces), views.width * views.height, len(views)) < _SMALL
-    if views.device.type != "cuda" or not small or len(faces) == 0:
-        return _draw(faces, views, subpixel_bits)
-    last, replay = _repeated.get(views.device, (None, None))
+    if device.type != "cuda" or not small or len(faces) == 0:
+        return _draw(faces, views.to(device), subpixel_bits)
+    last, replay = _repeated.get(device, (None, None))
     if last is None or last[0] is not faces or last[1] != key:
-        _repeated[views.device] = ((faces, key), None)
-        return _draw(faces, views, subpixel_bits)
+        _repeated[device] = ((faces, key), None)
+        return _draw(faces, views.to(device), subpixel_bits)
     if replay is None:
-        replay = _Replay(faces, views, subpixel_bits)
-        _repeated[views.device] = (last, replay)
+        replay = _Replay(faces, views.to(device), subpixel_bits)
+        _repeated[device] = (last, replay)
     return replay.draw(views)
 
 

@@ -13,7 +13,7 @@ than 1/256 pixel.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -93,11 +93,15 @@ class Views:
     height: int
 
     @staticmethod
-    def of(cameras: Sequence[Camera], device: torch.device) -> Views:
-        """Uploads cameras of one picture size."""
+    def of(cameras: Sequence[Camera]) -> Views:
+        """Collects cameras of one picture size, on the CPU."""
         matrices = [camera.view_proj for camera in cameras]
         rows = [np.concatenate([matrix.reshape(16), facing_point(matrix)]) for matrix in matrices]
-        return Views(torch.from_numpy(np.stack(rows)).to(device), cameras[0].width, cameras[0].height)
+        return Views(torch.from_numpy(np.stack(rows)), cameras[0].width, cameras[0].height)
+
+    def to(self, device: torch.device) -> Views:
+        """Returns the same views on ``device``."""
+        return replace(self, cameras=self.cameras.to(device))
 
     @property
     def matrices(self) -> torch.Tensor:

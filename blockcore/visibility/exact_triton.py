@@ -15,16 +15,17 @@ import triton.language as tl
 from blockcore.visibility import exact
 from blockcore.visibility.exact import FaceCorners, Views
 
-_TILE = tl.constexpr(8)  # pixels: a face's bounding box is drawn in squares of this edge
-_STRETCH = tl.constexpr(8)  # tiles of one face that a program draws before it takes the next face
 _CLEARED = tl.constexpr(1 << 62)  # depth 1 and no triangle: 2^(62 − ID_BITS), shifted by ID_BITS
 _LIMIT = tl.constexpr(float(exact.LARGEST_WINDOW))
 _ROUND = tl.constexpr(6755399441055744.0)  # 1.5 · 2⁵²: adding and subtracting it rounds a float64, half to even
 _LARGEST_WHOLE_ID = tl.constexpr(exact.LARGEST_WHOLE_ID)
 _ID_OFFSET = tl.constexpr(exact.ID_OFFSET)
+_TILE = (8, 8)  # pixels across and down: a face's bounding box is drawn in such tiles
+_STRETCH = 8  # tiles of one face that a program draws before it takes the next face
 _LANES = 128
 _PIXELS = 512
 _PROGRAMS = 4096
+_REGISTERS = 128  # fewer than the compiler would like, for twice as many programs at a time
 
 
 class Drawing:
@@ -50,6 +51,9 @@ class Drawing:
             views.width,
             views.height,
             BITS=self.subpixel_bits,
+            ACROSS=_TILE[0],
+            DOWN=_TILE[1],
+            STRETCH=_STRETCH,
             LANES=_LANES,
             enable_fp_fusion=False,
         )
@@ -75,7 +79,11 @@ class Drawing:
             views.height,
             BITS=self.subpixel_bits,
             ID_BITS=id_bits,
+            ACROSS=_TILE[0],
+            DOWN=_TILE[1],
+            STRETCH=_STRETCH,
             num_warps=1,
+            maxnreg=_REGISTERS,
             enable_fp_fusion=False,
         )
         ids = torch.empty(encoded.shape, dtype=torch.int32, device=views.device)
@@ -108,7 +116,7 @@ def _is_front(corners, direction, eye, face, use):
 
 @triton.jit
 def _snap(p, width, height, ONE: tl.constexpr):
-    """Maps a clip position to x, y in int64 subpixels from the first pixel's centre, and float64 depth."""
+    """Maps a clip position to x, y in int32 subpixels from the first pixel's centre, and float64 depth."""
     inverse = tl.div_rn(tl.cast(1.0, tl.float32), p[3])
     half_width, half_height = width.to(tl.float32) * 0.5, height.to(tl.float32) * 0.5
     x = ((p[0] * inverse * half_width + half_width) - 0.5) * ONE
@@ -119,7 +127,7 @@ def _snap(p, width, height, ONE: tl.constexpr):
 @triton.jit
 def _whole(value):
     bounded = tl.minimum(tl.maximum(value, -_LIMIT), _LIMIT).to(tl.float64)
-    return ((bounded + _ROUND) - _ROUND).to(tl.int64)
+    return ((bounded + _ROUND) - _ROUND).to(tl.int32)
 
 
 @triton.jit
@@ -145,8 +153,9 @@ def _pick(condition, p, q):
 
 @triton.jit(do_not_specialize=["faces", "items", "width", "height"])
 def _project(
-    corners, direction, cameras, positions, boxes, faces, items, width, height, BITS: tl.constexpr, LANES: tl.constexpr
-):
+    corners, direction, cameras, positions, boxes, faces, items, width, height,
+    BITS: tl.constexpr, ACROSS: tl.constexpr, DOWN: tl.constexpr, STRETCH: tl.constexpr, LANES: tl.constexpr,
+):  # fmt: skip
     """Writes what nvdiffrast draws and, per face, stretches of its box, its first pixel, and tiles across and down."""
     view = tl.program_id(1)
     face = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
@@ -154,7 +163,7 @@ def _project(
     matrix, first = cameras + view * 20, corners + face * 12
     front = _is_front(corners, direction, matrix + 16, face, use)
     place = view.to(tl.int64) * faces + face
-    left = tl.full([LANES], 1 << 40, tl.int64)
+    left = tl.full([LANES], 1 << 30, tl.int32)
     right, top, bottom = -left, left, -left
     for corner in tl.static_range(4):
         here = _clip(first + corner * 3, matrix, use)
@@ -174,10 +183,10 @@ def _project(
         bottom = tl.maximum(bottom, tl.maximum(tl.where(inside, y, bottom), tl.where(crosses, cut_y + 1, bottom)))
     left = tl.maximum((left + ((1 << BITS) - 1)) >> BITS, 0)
     top = tl.maximum((top + ((1 << BITS) - 1)) >> BITS, 0)
-    columns = (tl.minimum(right >> BITS, width - 1) - left + _TILE) // _TILE
-    rows = (tl.minimum(bottom >> BITS, height - 1) - top + _TILE) // _TILE
+    columns = (tl.minimum(right >> BITS, width - 1) - left + ACROSS) // ACROSS
+    rows = (tl.minimum(bottom >> BITS, height - 1) - top + DOWN) // DOWN
     some = front & (columns > 0) & (rows > 0)
-    tl.store(boxes + place, tl.where(some, (columns * rows + _STRETCH - 1) // _STRETCH, 0).to(tl.int32), use)
+    tl.store(boxes + place, tl.where(some, (columns * rows + STRETCH - 1) // STRETCH, 0).to(tl.int32), use)
     tl.store(boxes + items + place, (left | (top << 16)).to(tl.int32), some)
     tl.store(boxes + items.to(tl.int64) * 2 + place, (columns | (rows << 16)).to(tl.int32), some)
 
@@ -209,9 +218,12 @@ def _close(keys, ids, pixels, ID_BITS: tl.constexpr, LANES: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["items", "faces", "width", "height"])
-def _draw(corners, cameras, boxes, ends, keys, items, faces, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr):
+def _draw(
+    corners, cameras, boxes, ends, keys, items, faces, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr,
+    ACROSS: tl.constexpr, DOWN: tl.constexpr, STRETCH: tl.constexpr,
+):  # fmt: skip
     """Draws stretch after stretch of tiles; programs take turns, so that all have as much to do."""
-    lane = tl.arange(0, _TILE * _TILE)
+    lane = tl.arange(0, ACROSS * DOWN)
     for stretch in range(tl.program_id(0), tl.load(ends + items - 1), tl.num_programs(0)):
         low, high = stretch * 0, stretch * 0 + items - 1
         while low < high:
@@ -220,7 +232,7 @@ def _draw(corners, cameras, boxes, ends, keys, items, faces, width, height, BITS
             high = tl.where(beyond, middle, high)
             low = tl.where(beyond, low, middle + 1)
         view, face = (low // faces).to(tl.int64), (low % faces).to(tl.int64)
-        begin = (stretch - tl.load(ends + low) + tl.load(boxes + low)) * _STRETCH
+        begin = (stretch - tl.load(ends + low) + tl.load(boxes + low)) * STRETCH
         first, across = tl.load(boxes + items + low), tl.load(boxes + items.to(tl.int64) * 2 + low)
         columns = across & 0xFFFF
         corner, matrix = corners + face * 12, cameras + view * 20
@@ -228,14 +240,14 @@ def _draw(corners, cameras, boxes, ends, keys, items, faces, width, height, BITS
         c, d = _clip(corner + 6, matrix, True), _clip(corner + 9, matrix, True)
         inside_b, p, q, r, s = _polygon(a, b, c, width, height, BITS)
         inside_d, t, u, v, w = _polygon(a, c, d, width, height, BITS)
-        for tile in range(begin, tl.minimum(begin + _STRETCH, columns * (across >> 16))):
-            x = (first & 0xFFFF) + tile % columns * _TILE + lane % _TILE
-            y = (first >> 16) + tile // columns * _TILE + lane // _TILE
+        for tile in range(begin, tl.minimum(begin + STRETCH, columns * (across >> 16))):
+            x = (first & 0xFFFF) + tile % columns * ACROSS + lane % ACROSS
+            y = (first >> 16) + tile // columns * DOWN + lane // ACROSS
             use = (x < width) & (y < height)
             place = keys + (view * height + y) * width + x
             held = tl.load(place, use, -1)
             if tl.max(held, 0) >= 0:  # else no pixel here is open
-                px, py = x.to(tl.int64) << BITS, y.to(tl.int64) << BITS
+                px, py = x << BITS, y << BITS
                 key = tl.minimum(
                     _nearest(inside_b, p, q, r, s, px, py, 1 + 2 * face, ID_BITS),
                     _nearest(inside_d, t, u, v, w, px, py, 2 + 2 * face, ID_BITS),
@@ -283,7 +295,7 @@ def _key(p, q, r, px, py, number, ID_BITS: tl.constexpr):
 
     Seen from behind or edge-on a triangle covers nothing: its edge functions add up to its area, which is not positive.
     """
-    area = ((r[0] - p[0]) * (q[1] - p[1]) - (q[0] - p[0]) * (r[1] - p[1])).to(tl.float64)
+    area = (_times(r[0] - p[0], q[1] - p[1]) - _times(q[0] - p[0], r[1] - p[1])).to(tl.float64)
     per_x = ((r[2] - p[2]) * (q[1] - p[1]) - (q[2] - p[2]) * (r[1] - p[1])) / area
     per_y = ((q[2] - p[2]) * (r[0] - p[0]) - (r[2] - p[2]) * (q[0] - p[0])) / area
     z = (p[2] + per_y * (py - p[1])) + per_x * (px - p[0])
@@ -294,5 +306,11 @@ def _key(p, q, r, px, py, number, ID_BITS: tl.constexpr):
 
 @triton.jit
 def _inside(px, py, a, b):
-    edge = (px - a[0]) * (b[1] - a[1]) - (py - a[1]) * (b[0] - a[0])
+    edge = _times(px - a[0], b[1] - a[1]) - _times(py - a[1], b[0] - a[0])
     return edge >= tl.where((b[1] > a[1]) | ((b[1] == a[1]) & (b[0] < a[0])), 0, 1)  # top-left rule
+
+
+@triton.jit
+def _times(a, b):
+    """Multiplies int32 to int64."""
+    return a.to(tl.int64) * b.to(tl.int64)

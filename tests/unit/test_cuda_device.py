@@ -46,7 +46,11 @@ def test_kernels_redraw_as_torch_does(seed: int) -> None:
     exact_triton = pytest.importorskip("blockcore.visibility.exact_triton")
     faces, cameras = random_world(seed)
     device = torch.device("cuda", 0)
-    corners, views, raw = exact.FaceCorners.of(faces, device), exact.Views.of(cameras, device), coarse(faces, cameras)
+    corners, views, raw = (
+        exact.FaceCorners.of(faces, device),
+        exact.Views.of(cameras).to(device),
+        coarse(faces, cameras),
+    )
     raw = raw.to(device)
     plain, kernels = exact.Drawing(corners, views), exact_triton.Drawing(corners, views)
     assert torch.equal(plain.positions(), kernels.positions())

@@ -60,7 +60,7 @@ def test_captures_are_repaired_to_within_three_pixels(number: int) -> None:
     scene = read_scene(DATA / f"maps/{number}/map.json", DATA / f"datasets/{number}")
     faces, cameras = scene.grid.exposed_faces, [view.camera for view in scene.views]
     raw, expected = coarse(faces, cameras), fine(faces, cameras)
-    repaired = exact.Drawing(exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU)).redraw(raw).numpy()
+    repaired = exact.Drawing(exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras)).redraw(raw).numpy()
     wrong_before = (exact.decode_ids(raw).numpy() != expected).sum(axis=(1, 2))
     wrong_after = (repaired != expected).sum(axis=(1, 2))
     assert wrong_before.min() > 30, "the stand-in for nvdiffrast should err"
@@ -71,7 +71,7 @@ def test_captures_are_repaired_to_within_three_pixels(number: int) -> None:
 def test_random_worlds_are_repaired(seed: int) -> None:
     faces, cameras = random_world(seed)
     raw, expected = coarse(faces, cameras), fine(faces, cameras)
-    repaired = exact.Drawing(exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU)).redraw(raw).numpy()
+    repaired = exact.Drawing(exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras)).redraw(raw).numpy()
     wrong = (repaired != expected).sum(axis=(1, 2))
     assert wrong.max() <= 3, wrong
 
@@ -79,7 +79,7 @@ def test_random_worlds_are_repaired(seed: int) -> None:
 def test_untouched_where_the_picture_does_not_change() -> None:
     faces, cameras = random_world(1)
     raw = exact.encode_ids(torch.full((len(cameras), 64, 96), 12345, dtype=torch.int32))
-    repaired = exact.Drawing(exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU)).redraw(raw)
+    repaired = exact.Drawing(exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras)).redraw(raw)
     assert (repaired == 12345).all()
 
 
@@ -91,7 +91,7 @@ def test_corners_are_those_of_the_faces_bit_for_bit() -> None:
 
 def test_positions_flip_rows_remap_depth_and_drop_faces_turned_away() -> None:
     faces, cameras = random_world(3)
-    corners, views = exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU)
+    corners, views = exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras)
     quads = exact.Drawing(corners, views).positions().reshape(len(cameras), len(faces), 4, 4).double().numpy()
     world = np.concatenate([faces.corners(), np.ones((len(faces), 4, 1))], axis=2)
     for camera, drawn in zip(cameras, quads, strict=True):
@@ -232,7 +232,7 @@ faces, lens = BlockGrid((5, 5, 5), 2.0, cells).exposed_faces, perspective(1.2, 1
 cameras = [Camera(look_at(eye, (0.0, 5.0, 0.0)), lens, 24, 16) for eye in ((0.3, 5.1, -0.4), (9.0, 12.0, 15.0))]
 orthographic = random_world(0)[1][3]
 cameras.append(Camera(orthographic.view, orthographic.proj, 24, 16))
-corners, views, raw = exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras, CPU), coarse(faces, cameras)
+corners, views, raw = exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras), coarse(faces, cameras)
 plain, kernels = exact.Drawing(corners, views), exact_triton.Drawing(corners, views)
 assert torch.equal(plain.positions(), kernels.positions()), "positions"
 assert torch.equal(plain.redraw(raw), kernels.redraw(raw)), "ids"
