@@ -33,6 +33,7 @@ def test_values_and_all_derivatives(few_looks: bool) -> None:
     assert torch.autograd.gradgradcheck(lambda s, t: blend(s, t, block, look), inputs)
 
 
+@pytest.mark.cuda
 def test_gpu_agrees_with_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     need("cuda")
     monkeypatch.setattr(module, "_AT_A_TIME", 128)  # several slices

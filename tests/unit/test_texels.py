@@ -11,10 +11,13 @@ from blockcore.camera import Camera, look_at, orthographic, perspective
 from blockcore.geometry import surface_points
 from blockcore.grid import FACE_CORNERS, FACE_SLOTS, FACE_UVS, BlockGrid
 from blockcore.lighting import WEBGPU_LIGHTING
+from blockcore.optimize import optimize_materials
 from blockcore.palette import WEBGPU_PALETTE, Palette
+from blockcore.settings import OptimizeSettings
 from blockcore.texels import TileCuts, looks_radiance, texture_coordinates
 from blockcore.visibility import rasterize
 from tests.captures import captured
+from tests.parts import need
 
 CAMERAS = [
     Camera(look_at((9.0, 12.0, 14.0), (0.0, 4.0, 0.0)), perspective(1.0, 1.4, 0.1, 500.0), 70, 50),
@@ -130,6 +133,43 @@ def test_pictures_and_gradients_match_the_reference(camera: Camera, dtype: torch
     (ours_grad,) = torch.autograd.grad(ours, ours_in, cotangent.to(dtype))
     assert (ours.double() - theirs).abs().max() < 1e-6
     assert torch.linalg.norm(ours_grad.double() - theirs_grad) / torch.linalg.norm(theirs_grad) <= 1e-5
+
+
+@pytest.mark.cuda
+def test_a_gpu_gives_the_same_pictures_and_gradients() -> None:
+    need("cuda")
+    grid, tiles, camera = world(), palette(), CAMERAS[0]
+    generator = torch.Generator().manual_seed(9)
+    logits = torch.randn(len(grid), len(tiles), generator=generator)
+    cotangent = torch.randn(4, camera.height, camera.width, generator=generator)
+    view, proj = (torch.tensor(matrix) for matrix in (camera.view, camera.proj))
+    results = []
+    for device in ("cpu", "cuda"):
+        renderer = DifferentiableBlockRenderer(
+            grid.size, grid.world_scale, device=device, palette=tiles, rasterizer="cpu"
+        )
+        leaf = logits.to(device).requires_grad_()
+        picture = renderer.render(grid.positions, leaf, view, proj, camera.height, camera.width)[0]
+        (gradient,) = torch.autograd.grad(picture, leaf, cotangent.to(device))
+        results.append((picture.detach().cpu(), gradient.cpu()))
+    (ours, ours_grad), (theirs, theirs_grad) = results
+    assert (ours - theirs).abs().max() < 1e-6
+    assert torch.linalg.norm(ours_grad - theirs_grad) / torch.linalg.norm(theirs_grad) <= 1e-5
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+@pytest.mark.parametrize(
+    "changes", [{}, {"method": "gradient"}, {"method": "gradient", "objective": "pixels"}], ids=str
+)
+def test_materials_with_tiles_are_found(device: str, changes: dict[str, str]) -> None:
+    if device == "cuda":
+        need("cuda")
+    scene = captured(3)
+    settings = OptimizeSettings(init="random", device=device, rasterizer="cpu", **changes)
+    result = optimize_materials(scene, settings)
+    seen = result.visible_blocks
+    assert (result.initial[seen] != scene.materials[seen]).mean() > 0.5
+    np.testing.assert_array_equal(result.materials[seen], scene.materials[seen])
 
 
 def test_hard_materials_are_the_textured_capture() -> None:
