@@ -34,3 +34,10 @@ def test_every_public_name_is_there():
         assert getattr(blockcore, name) is not None
     with pytest.raises(AttributeError):
         blockcore.nothing_of_the_kind  # noqa: B018
+
+
+def test_the_example_of_tiles_runs():
+    names: dict[str, object] = {}
+    for example in examples("docs/webgpu.md", "python"):
+        exec(compile(example, "docs/webgpu.md", "exec"), names)
+    assert len(names["palette"].tiles) == 6
