@@ -51,8 +51,8 @@ def viewer_page(scene: BlockScene, title: str, before: npt.NDArray[np.int32] | N
         "title": html.escape(title),
         "style": _text("page.css"),
         "script": "\n".join(_text(name) for name in _SCRIPTS),
-        # "</" would end the script element that the JSON stands in
-        "world": json.dumps(_world(scene, before), allow_nan=False, separators=(",", ":")).replace("</", "<\\/"),
+        # a tag in a name would end the script element that the JSON stands in
+        "world": json.dumps(_world(scene, before), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
     }
     first, *pieces = _text("page.html").split("{{")
     filled = [parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces)]

@@ -11,9 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from blockcore.camera import Camera, look_at, orthographic
 from blockcore.cli import main
 from blockcore.frames import draw, frame_colors
+from blockcore.grid import BlockGrid
 from blockcore.png import decode
+from blockcore.scene import BlockScene, View
+from blockcore.viewer import write_viewer
 from blockcore.visibility import rasterize
 from tests.captures import captured, dataset_path, map_path
 from tests.parity.browser import browser, call, open_page, read_picture, settle
@@ -214,6 +218,18 @@ def test_the_slider_lays_the_target_over_the_render(driver: Any, pages: Callable
         "Render",
     )
     screenshot(driver, tmp_path / "slider.png")
+
+
+def test_an_empty_world_and_odd_names_open(driver: Any, tmp_path: Path) -> None:
+    camera = Camera(look_at((5.0, 5.0, 5.0), (0.0, 0.0, 0.0)), orthographic(4.0, 3.0, 0.0, 20.0), 40, 30, "</script>")
+    scene = BlockScene(BlockGrid((2, 2, 2), 2.0, np.zeros((0, 3), int)), np.zeros(0, int), views=(View(camera),))
+    write_viewer(tmp_path / "empty.html", scene, "<b>nothing</b> & {{world}}")
+    open_page(driver, tmp_path / "empty.html")
+    settle(driver)
+    assert driver.find_element("id", "counts").text == "0 blocks, 0 exposed faces"
+    assert driver.find_element("tag name", "h1").text == "<b>nothing</b> & {{world}}"
+    assert "</script>" in driver.find_element("id", "camera").text
+    assert (read_picture(driver)[..., :3] == (135, 207, 235)).all()
 
 
 def test_an_optimisation_leaves_a_viewer_that_compares_before_and_after(driver: Any, tmp_path: Path) -> None:
