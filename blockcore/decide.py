@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,6 @@ from blockcore.solve import assignment_cost, cheapest_materials, least_cost
 
 Costs = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
-
-_PREFERENCE = 1e-6  # of the dearest choice: what it costs that an unseen block does not get the material it would have
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +93,27 @@ def _constrained(
             labels = smooth(model, settings.smoother, labels)
             bound = max(bound, lower_bound(model)) if not settings.max_kinds else bound
         return labels, model.energy(labels), bound, constraints
-    unseen = _unseen_groups(scene, settings, blocks, constraints)
-    labels, bound = _within_limits(model.costs, unseen, constraints)
-    if settings.smoothness:
-        candidates = [labels]
-        for start in (labels, _cheapest(model.costs)):
-            smoothed = smooth(model, settings.smoother, start)
-            candidates.append(
-                _within_limits(model.conditional(smoothed, np.arange(len(blocks))), unseen, constraints)[0]
-            )
-        labels = min(candidates, key=model.energy)
+    labels, bound = _limited(settings, model, _unseen_groups(blocks, constraints), constraints)
     return labels, model.energy(labels), free_bound if settings.max_kinds else bound, constraints
+
+
+def _limited(
+    settings: OptimizeSettings, model: Neighbourhood, unseen: _Groups, constraints: Constraints
+) -> tuple[Labels, float]:
+    """Returns labels of the visible blocks that leave enough for the unseen ones, and the bound of their energy."""
+    labels, bound, prices = _within_limits(model.costs, unseen, constraints)
+    if not settings.smoothness:
+        return labels, bound
+    # At these prices hardly any material is asked for more than there is; what still is, is put right at least cost.
+    priced = replace(model, costs=model.costs + prices)
+    candidates = [labels]
+    for some in (priced, model):
+        smoothed = smooth(some, settings.smoother, _cheapest(some.costs))
+        candidates.append(_within_limits(model.conditional(smoothed, np.arange(len(smoothed))), unseen, constraints)[0])
+    # Lagrangian relaxation: limits that cost their price instead of holding can only allow a lower energy.
+    hidden = (np.where(unseen.allowed, prices, np.inf).min(axis=1) * unseen.count).sum()
+    relaxed = lower_bound(priced) + float(hidden - (prices * constraints.limits).sum())
+    return min(candidates, key=model.energy), max(bound, relaxed)
 
 
 def _cheapest(costs: Costs) -> Labels:
@@ -133,10 +141,9 @@ def seams_between(
 
 @dataclass(frozen=True, eq=False)
 class _Groups:
-    """Unseen blocks that may have the same materials and would have the same one."""
+    """Unseen blocks that may have the same materials: (G, M) which, and (G,) how many there are."""
 
     allowed: npt.NDArray[np.bool_]
-    wish: npt.NDArray[np.int64]
     count: npt.NDArray[np.int64]
 
 
@@ -149,15 +156,11 @@ def _wishes(
     return np.where(fits, filled, allowed.argmax(axis=1)).astype(np.int32)
 
 
-def _unseen_groups(
-    scene: BlockScene, settings: OptimizeSettings, blocks: npt.NDArray[np.int64], constraints: Constraints
-) -> _Groups:
-    unseen = np.ones(len(scene.grid), dtype=np.bool_)
+def _unseen_groups(blocks: npt.NDArray[np.int64], constraints: Constraints) -> _Groups:
+    unseen = np.ones(len(constraints.allowed), dtype=np.bool_)
     unseen[blocks] = False
-    wish = np.where(_keeps(scene, constraints), scene.materials, constraints.allowed.argmax(axis=1))[unseen]
-    rows = np.concatenate([constraints.allowed[unseen], wish[:, None]], axis=1).astype(np.int64)
-    groups, count = np.unique(rows, axis=0, return_counts=True)
-    return _Groups(groups[:, :-1].astype(np.bool_), groups[:, -1], count)
+    allowed, count = np.unique(constraints.allowed[unseen], axis=0, return_counts=True)
+    return _Groups(allowed, count)
 
 
 def _keeps(scene: BlockScene, constraints: Constraints) -> npt.NDArray[np.bool_]:
@@ -165,15 +168,14 @@ def _keeps(scene: BlockScene, constraints: Constraints) -> npt.NDArray[np.bool_]
     return np.asarray(np.take_along_axis(constraints.allowed, own, axis=1)[:, 0])
 
 
-def _within_limits(costs: Costs, unseen: _Groups, constraints: Constraints) -> tuple[Labels, float]:
-    """Returns the best labels of the visible blocks that leave enough for the unseen ones, and the bound."""
-    finite = costs[np.isfinite(costs)]
-    wish_cost = _PREFERENCE * float(finite.max(initial=0.0) - finite.min(initial=0.0))
-    groups = np.where(unseen.allowed, wish_cost, np.inf)
-    groups[np.arange(len(groups)), unseen.wish] = 0.0
+def _within_limits(
+    costs: Costs, unseen: _Groups, constraints: Constraints
+) -> tuple[Labels, float, npt.NDArray[np.float64]]:
+    """Returns the visible blocks' best labels that leave enough for the unseen ones, the bound, and the prices."""
+    groups = np.where(unseen.allowed, 0.0, np.inf)
     supply = np.concatenate([np.ones(len(costs), dtype=np.int64), unseen.count])
-    amounts, bound = assign_within(np.concatenate([costs, groups]), supply, constraints.limits)
-    return amounts[: len(costs)].argmax(axis=1), bound - wish_cost * int(unseen.count.sum())
+    amounts, bound, prices = assign_within(np.concatenate([costs, groups]), supply, constraints.limits)
+    return amounts[: len(costs)].argmax(axis=1), bound, prices
 
 
 def _everywhere(
@@ -211,7 +213,7 @@ def _ration(
     groups, group, count = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
     costs = np.where(groups[:, :-1] > 0, 1.0, np.inf)
     costs[np.arange(len(groups)), groups[:, -1]] = 0.0
-    amounts, _ = assign_within(costs, count, left)
+    amounts, _, _ = assign_within(costs, count, left)
     rationed = materials.copy()
     for index, row in enumerate(amounts.astype(np.int64)):
         # What the group would have comes first, so that most of its blocks keep it.

@@ -16,7 +16,9 @@ Costs = npt.NDArray[np.float64]
 _ENUMERABLE = 5000  # sets of kinds that are all tried; beyond, a greedy choice is improved by swaps
 
 
-def assign_within(costs: Costs, supply: npt.NDArray[np.int64], limits: npt.NDArray[np.int64]) -> tuple[Costs, float]:
+def assign_within(
+    costs: Costs, supply: npt.NDArray[np.int64], limits: npt.NDArray[np.int64]
+) -> tuple[Costs, float, npt.NDArray[np.float64]]:
     """Finds the cheapest assignment that no limit forbids: a transportation problem, whose LP has whole solutions.
 
     Args:
@@ -25,8 +27,9 @@ def assign_within(costs: Costs, supply: npt.NDArray[np.int64], limits: npt.NDArr
         limits: (M,) the most blocks of each material.
 
     Returns:
-        ``(amounts, bound)``: (R, M) float64 whole numbers, how many of each row's blocks get each material; and the
-        least cost that any assignment can have, which this one reaches.
+        ``(amounts, bound, prices)``: (R, M) float64 whole numbers, how many of each row's blocks get each material; the
+        least cost that any assignment can have, which this one reaches; and (M,) what one block more of each material
+        would save.
 
     Raises:
         SettingsError: the limits are too small for the blocks.
@@ -35,7 +38,7 @@ def assign_within(costs: Costs, supply: npt.NDArray[np.int64], limits: npt.NDArr
     from scipy.sparse import csr_array
 
     if not len(costs):
-        return np.zeros(costs.shape), 0.0
+        return np.zeros(costs.shape), 0.0, np.zeros(len(limits))
     rows, materials = np.nonzero(np.isfinite(costs))
     # Only materials that can run out need a row; those with room for everything bind nothing.
     short = np.flatnonzero(limits < supply.sum())
@@ -59,7 +62,9 @@ def assign_within(costs: Costs, supply: npt.NDArray[np.int64], limits: npt.NDArr
         raise SettingsError(f"limits: no assignment was found ({solution.message}); loosen the limits")
     amounts = np.zeros(costs.shape)
     amounts[rows, materials] = np.rint(solution.x)
-    return amounts, float(solution.fun * scale + (base * supply).sum())
+    prices = np.zeros(len(limits))
+    prices[short] = np.maximum(-scale * solution.ineqlin.marginals, 0.0)
+    return amounts, float(solution.fun * scale + (base * supply).sum()), prices
 
 
 def choose_kinds(

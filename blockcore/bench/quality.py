@@ -204,7 +204,7 @@ def _spoilt(change: Callable[[Picture, np.random.Generator], Picture]) -> Callab
 
 
 def _noisy(picture: Picture, draws: np.random.Generator) -> Picture:
-    return picture + draws.normal(0.0, _NOISE, picture.shape)
+    return np.asarray(picture + draws.normal(0.0, _NOISE, picture.shape))
 
 
 def _exposed(picture: Picture, draws: np.random.Generator) -> Picture:

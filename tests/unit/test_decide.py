@@ -173,13 +173,26 @@ def test_bad_values_are_refused():
 
 def test_transport_gives_whole_numbers_for_like_blocks():
     costs = np.array([[np.inf, 0.0, 1.0], [np.inf, 2.0, 2.5]])
-    amounts, bound = assign_within(costs, np.array([5, 5]), np.array([0, 4, 9]))
+    amounts, bound, prices = assign_within(costs, np.array([5, 5]), np.array([0, 4, 9]))
     assert amounts.tolist() == [[0, 4, 1], [0, 0, 5]] and bound == pytest.approx(1 + 12.5)
+    assert prices.tolist() == pytest.approx([0.0, 1.0, 0.0])
 
 
 def test_constraints_of_plain_settings_allow_all_but_air():
     allowed = Constraints.of(OptimizeSettings(), wall()).allowed
     assert allowed[:, 1:].all() and not allowed[:, 0].any()
+
+
+def test_limits_of_the_hills_cost_no_more_than_the_bound():
+    scene = captured(2)
+    change = np.array([0, -2000, 600, 10_000, 0, -65, 0, 0])
+    limits = np.bincount(scene.materials, minlength=M) + change
+    text = ", ".join(f"{name} = {most}" for name, most in zip(scene.palette.names[1:], limits[1:], strict=True))
+    found = optimize_materials(scene, OptimizeSettings(device="cpu", limits=text))
+    assert (np.bincount(found.materials, minlength=M) <= limits).all()
+    assert found.optimality_gap <= 0.01
+    smoothed = optimize_materials(scene, OptimizeSettings(device="cpu", limits=text, smoothness=0.02))
+    assert (np.bincount(smoothed.materials, minlength=M) <= limits).all()
 
 
 @pytest.mark.parametrize("method", ["solve", "gradient"])

@@ -1,10 +1,13 @@
 import dataclasses
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from blockcore.cli import main
 from blockcore.errors import SceneError
 from blockcore.optimize import OptimizeResult, optimize_materials
 from blockcore.scene import BlockScene, View
@@ -13,7 +16,7 @@ from blockcore.solve import assignment_cost, cheapest_materials, confidence_marg
 from blockcore.statistics import FaceStatistics, cost_table
 from blockcore.texels import WHOLE_FACES
 from blockcore.visible import VisibleFaces
-from tests.captures import captured
+from tests.captures import captured, dataset_path, map_path
 
 
 def found(number: int, **settings: object) -> OptimizeResult:
@@ -103,6 +106,49 @@ def test_same_seed_same_result():
         a, b = (found(4, method=method, steps=40) for _ in range(2))
         assert a.materials.tobytes() == b.materials.tobytes()
         assert a.losses == b.losses
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--seed", "3"], ["--method", "gradient", "--steps", "40", "--relaxation", "gumbel", "--seed", "3"]],
+    ids=["solve", "gradient"],
+)
+def test_two_runs_write_the_same_bytes(options, tmp_path):
+    """All but how long it took, which result.json and the report tell."""
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        where = ["--map", str(map_path(4)), "--dataset", str(dataset_path(4)), "--device", "cpu", "--out", str(folder)]
+        assert main(["optimize", *where, "--progress", "none", *options]) == 0
+    first, second = ({p.relative_to(f): p.read_bytes() for p in sorted(f.rglob("*")) if p.is_file()} for f in folders)
+    assert first.keys() == second.keys()
+    figures = [json.loads(files.pop(Path("result.json"))) for files in (first, second)]
+    for found, files in zip(figures, (first, second), strict=True):
+        del found["seconds"], found["timings"], files[Path("report.html")]
+    assert first == second and figures[0] == figures[1]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--limits", "Stone = 1", "--allowed", "Stone"],
+        ["--allowed", "Bedrock"],
+        ["--method", "solve", "--loss", "ssim"],
+        ["--loss", "math:nan"],
+        ["--loss", "tests.unit.test_solve:broken_loss", "--steps", "2"],
+        ["--samples", "9"],
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_done_is_one_line_and_writes_nothing(options, tmp_path, capsys):
+    where = ["--map", str(map_path(4)), "--dataset", str(dataset_path(4)), "--out", str(tmp_path / "out")]
+    assert main(["optimize", *where, "--progress", "none", *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("blockcore: ") and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def broken_loss(rendered: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return (rendered - target).mean() / 0.0
 
 
 def _masked(number: int, rows: slice) -> BlockScene:
