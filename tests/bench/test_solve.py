@@ -25,7 +25,8 @@ total = torch.rand(len(block), 3, generator=draw).double() * count[:, None]
 statistics = FaceStatistics(count, total, total.square() / count[:, None], 0.0, int(count.sum()))
 radiance = torch.rand(257, 6, 3, generator=draw).double()
 began = time.perf_counter()
-cheapest_materials(cost_table(VisibleFaces(torch.arange(blocks), block, direction, WHOLE_FACES, ()), statistics, radiance))
+visible = VisibleFaces(torch.arange(blocks), block, direction, WHOLE_FACES, ())
+cheapest_materials(cost_table(visible, statistics, radiance))
 seconds = time.perf_counter() - began
 print(json.dumps({"seconds": seconds, "bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 """
