@@ -131,7 +131,8 @@ def look(
             raise Cancelled("optimisation cancelled")
         (visibility,) = rasterize(faces, [cameras[index]], rasterizer)
         found[index] = _unmasked(visibility, views[index], samples).triangle_id
-    seen = [Visibility(ids) for ids in team.exchange(found, [(camera.width, camera.height) for camera in cameras])]
+    sizes = [(camera.width, camera.height) for camera in cameras]
+    seen = [Visibility(ids) for ids in team.exchange(found, sizes, device)]
     return visible_faces(faces, cameras, seen, scene.palette, device)
 
 

@@ -41,20 +41,22 @@ class Workers:
             dist.all_reduce(sums)
         return sums
 
-    def exchange(self, pictures: Mapping[int, Any], sizes: Sequence[tuple[int, int]]) -> list[Any]:
+    def exchange(
+        self, pictures: Mapping[int, Any], sizes: Sequence[tuple[int, int]], device: torch.device
+    ) -> list[Any]:
         """Gives every process the pictures of all.
 
         Args:
-            pictures: this process's share, by number: (H, W) int32 arrays or tensors of one device.
+            pictures: this process's share, by number: (H, W) int32 arrays or tensors.
             sizes: width and height of all pictures.
+            device: where all of them end up; one process alone leaves them where they are.
 
         Returns:
             All pictures in order.
         """
         if self.count == 1:
             return [pictures[number] for number in range(len(sizes))]
-        shared = {number: torch.as_tensor(picture) for number, picture in pictures.items()}
-        device = next((picture.device for picture in shared.values()), _default_device())
+        shared = {number: torch.as_tensor(picture, device=device) for number, picture in pictures.items()}
         every = []
         for number, (width, height) in enumerate(sizes):
             picture = shared.get(number)
@@ -108,7 +110,3 @@ def joined(device_name: str = "auto") -> Iterator[Workers]:
         yield current()
     finally:
         dist.destroy_process_group()
-
-
-def _default_device() -> torch.device:
-    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() != "gloo" else torch.device("cpu")
