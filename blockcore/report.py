@@ -84,6 +84,7 @@ def write_report(
         materials=_material_rows(scene, summary),
         unseen=_unseen(scene, result, summary),
         settings=_settings_rows(settings),
+        light=_rows(_light(result)),
         timings=_rows((name, f"{seconds:.2f} s") for name, seconds in summary["timings"].items()),
         versions=_rows(_versions(summary)),
     )
@@ -150,8 +151,8 @@ def _legends() -> str:
 def _course(result: OptimizeResult, summary: dict[str, Any]) -> str:
     if summary["method"] == "solve":
         return (
-            '<div class="card"><p>Each block took the material that costs it least, in one sweep: there is no curve to '
-            f"show. Its mean per pixel and channel, of values from 0 to 1: <b>{summary['loss']:.3g}</b>.</p>"
+            '<div class="card"><p>The assignment was solved for outright, so there is no curve to show. Its loss, a '
+            f"mean per pixel and channel, of values from 0 to 1: <b>{summary['loss']:.3g}</b>.</p>"
             "</div>"
         )
     return (
@@ -210,6 +211,20 @@ def _settings_rows(settings: OptimizeSettings) -> str:
         f"<td{' class=set' * (value != usual[name])}>{html.escape(str(value)) or '–'}</td></tr>"
         for name, value in settings.to_dict().items()
     )
+
+
+def _light(result: OptimizeResult) -> list[tuple[str, str]]:
+    light = result.lighting
+
+    def triple(values: Iterable[float]) -> str:
+        return " ".join(f"{value:.2f}" for value in values)
+
+    return [
+        ("towards the sun", triple(light.sun_direction)),
+        ("sun", triple(light.sun_color)),
+        ("sky above", triple(light.ambient_strength * value for value in light.sky_color)),
+        ("ground below", triple(light.ambient_strength * value for value in light.ground_color)),
+    ]
 
 
 def _versions(summary: dict[str, Any]) -> list[tuple[str, str]]:
