@@ -43,6 +43,10 @@ def test_captures_keep_every_limit(tmp_path: Path) -> None:
     assert all(view["missed"] == [] and view["equal"] == 1.0 for view in told["views"])
 
 
+def test_the_textured_capture_keeps_its_limit() -> None:
+    assert main([*capture(3), "--min-equal", "0.999", "--min-geometry-match", "0.9999"]) == 0
+
+
 @pytest.mark.parametrize("limit", [EXACT[i : i + 2] for i in range(0, len(EXACT), 2) if "geometry" not in EXACT[i]])
 def test_a_missed_limit_is_named_and_exits_with_1(tmp_path: Path, limit: list[str], capsys) -> None:
     assert main([*spoilt(tmp_path), "--view", "2"]) == 0  # no limit, nothing to miss
