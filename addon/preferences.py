@@ -68,14 +68,10 @@ class BLOCKS_OT_check_engine(Operator):
     bl_label = "Check Engine"
     bl_description = "Show the engine's version and what it computes with, or how to install it"
 
-    @classmethod
-    def poll(cls, context):
-        """Whether no check is under way."""
-        cls.poll_message_set("The engine is being checked")
-        return not check.is_running
-
     def execute(self, context):
         """Checks: with a window beside the user's work, without one to the end."""
+        if check.is_running:
+            return {"CANCELLED"}
         python = engine_python(context)
         check.info, check.problem, check.command, check.is_running = None, "", "", True
         worker = threading.Thread(target=_ask, args=(python,), daemon=True)

@@ -60,8 +60,10 @@ class Session:
     is_problem: bool = False
 
     def say(self, message: str, is_problem: bool = True) -> None:
-        """Sets the message, as a sentence."""
-        self.message, self.is_problem = message[:1].upper() + message[1:], is_problem
+        """Sets the message, as a sentence; one that begins with a file's name keeps it as it is."""
+        begins_with_a_word = message.split(" ", 1)[0].isalpha()
+        self.message = message[:1].upper() + message[1:] if begins_with_a_word else message
+        self.is_problem = is_problem
 
 
 session = Session()

@@ -56,8 +56,11 @@ def test_the_whole_way_with_the_mouse(window: Window):
     scrambled = materials(window, "Village")
     assert visible_blocks(window) == ["Village"]
 
+    window.ask("bpy.context.scene.optimize_materials.settings.quality = 'THOROUGH'")
     press_the_button(window)
-    window.wait_for("Cancel")
+    window.wait_until(
+        lambda: window.ask(SESSION + "answer = not session.run or session.run.factor > 0.05"), 60.0, "a step"
+    )
     window.picture("3 the run")
     window.wait_until(lambda: has_ended(window), 120.0, "the end of the run")
     window.wait_for("Result")
@@ -91,7 +94,7 @@ def import_map(window: Window, number: int) -> None:
     )
 
 
-# There is no graphics card here: of an empty scene, this window's grid and antialiasing alone take 100 ms to draw.
+# There is no graphics card here: drawing an empty scene with grid and antialiasing alone takes longer than 100 ms.
 DRAW_LITTLE = """
 bpy.context.preferences.system.viewport_aa = 'OFF'
 for area in bpy.context.window_manager.windows[0].screen.areas:
@@ -109,18 +112,25 @@ def test_the_window_stays_alive_during_a_run_of_the_hills(window: Window):
     x, y, width, height = window.view()
     window.key("Home", x + width // 2, y + height // 2)
     window.ask(MEASURE + "bpy.context.scene.optimize_materials.settings.quality = 'THOROUGH'")
+    frames = window.ask("world.hide_set(True)\nanswer = frames()\nworld.hide_set(False)")
     window.scroll_down()
     press_the_button(window)
     window.wait_until(lambda: window.ask(SESSION + "answer = bool(session.run and session.run.factor)"), 60.0, "a step")
     window.picture("the run")
     window.wait_until(lambda: has_ended(window), 300.0, "the end of the run")
     window.picture("the result")
-    ticks, sizes = np.array(window.ask("answer = ticks")), np.array(window.ask("answer = sizes"))
+    ticks, ours, sizes = (np.array(window.ask(f"answer = {what}")) for what in ("ticks", "ours", "sizes"))
     gaps, added = np.diff(ticks[:-1]) * 1e3, sizes.max() - sizes[0]
-    print(f"\n{len(gaps)} gaps: median {np.median(gaps):.0f} ms, longest {np.round(np.sort(gaps)[-5:])} ms")
-    np.savetxt(window.pictures / "gaps.txt", gaps, "%.0f")
-    print(f"apply {ticks[-1] - ticks[-2]:.2f} s; memory {sizes[0]:.0f} MB, at most {added:.0f} MB more")
-    assert gaps.max() < 100.0
+    figures = (
+        f"{len(gaps)} gaps between ticks: median {np.median(gaps):.0f} ms, 99 % up to {np.quantile(gaps, 0.99):.0f} ms, "
+        f"longest {gaps.max():.0f} ms; the add-on itself at most {ours.max():.1f} ms\n"
+        f"drawing this window empty: median {np.median(frames):.0f} ms, longest {max(frames):.0f} ms\n"
+        f"apply {ticks[-1] - ticks[-2]:.2f} s\nmemory {sizes[0]:.0f} MB, at most {added:.0f} MB more\n"
+    )
+    (window.pictures / "figures.txt").write_text(figures)
+    print("\n" + figures)
+    assert ours.max() < 100.0
+    assert gaps.max() < 100.0 + max(frames)  # the time that drawing takes in software; a graphics card needs none
     assert added < 200.0
 
 
@@ -226,8 +236,8 @@ def test_the_preferences_check_the_engine(window: Window):
         f"bpy.ops.preferences.addon_expand(module='{ADDON}')\n"
     )
     preferences = (170, 280, window.size[0] - 460, 500)
-    button = (window.size[0] // 2 - 200, 320, 400, 80)
-    window.click("Check Engine", button)
+    button = window.wait_for("Check Engine", (window.size[0] // 2 - 200, 320, 400, 80))
+    window.click_at(button.x, button.y)
     window.wait_for("Version", preferences, 60.0)
     window.wait_for("Rasterizer", preferences)
     window.picture("the preferences")
@@ -235,6 +245,6 @@ def test_the_preferences_check_the_engine(window: Window):
         f"import importlib\nanswer = importlib.import_module('{ADDON}.preferences').check.info is not None"
     )
     window.ask(f"bpy.context.preferences.addons['{ADDON}'].preferences.engine_python = '/usr/bin/python3'")
-    window.click("Check Engine", button)
+    window.click_at(button.x, button.y)
     window.wait_for("Copy Install Command", preferences, 60.0)
     window.picture("the preferences, without an engine")

@@ -168,7 +168,7 @@ class Window:
         script = (
             f"import -window root -crop {width}x{height}+{x}+{y} +repage png:- | "
             f"convert - -colorspace Gray -rotate {-90 if runs_down else 0} -resize {zoom}00% "
-            f"-negate -level 15%,85% png:- | "
+            f"-level 45%,75% -negate png:- | "
             f"tesseract - - --psm 11 tsv 2>/dev/null"
         )
         found = []
