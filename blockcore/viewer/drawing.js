@@ -91,6 +91,10 @@ class Drawing {
 
   buffer(data, usage) {
     const size = Math.max(32, Math.ceil(data.byteLength / 4) * 4);
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+    if (size > (usage === GPUBufferUsage.STORAGE ? maxStorageBufferBindingSize : maxBufferSize)) {
+      throw new Error("This world is too large for the graphics device of this browser.");
+    }
     const buffer = this.device.createBuffer({ size, usage: usage | GPUBufferUsage.COPY_DST });
     this.device.queue.writeBuffer(buffer, 0, data);
     return buffer;

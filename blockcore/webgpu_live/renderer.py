@@ -68,8 +68,6 @@ class WebGpuRenderer:
         self._lighting = scene.lighting
         mesh = build_mesh(scene.grid, scene.materials)
         self._index_count = len(mesh.index)
-        if mesh.position.nbytes > self._device.limits["max-buffer-size"]:
-            raise BackendError(f"WebGPU: {len(mesh.surface)} faces are more than this adapter's buffers hold")
         surfaces, texels = surface_table(scene.palette)
         self._frame = self._buffer(np.zeros(32, np.float32), "UNIFORM")
         self._position = self._buffer(mesh.position, "VERTEX")
@@ -197,6 +195,9 @@ class WebGpuRenderer:
         """Uploads an array; WebGPU binds no empty buffer, so that an empty one becomes a little of nothing."""
         import wgpu
 
+        limit = "max-storage-buffer-binding-size" if usage == "STORAGE" else "max-buffer-size"
+        if array.nbytes > self._device.limits[limit]:
+            raise BackendError(f"WebGPU: the scene needs a buffer of {array.nbytes} bytes, more than this adapter has")
         data = array.tobytes() or bytes(32)
         return self._device.create_buffer_with_data(
             data=data, usage=getattr(wgpu.BufferUsage, usage) | wgpu.BufferUsage.COPY_DST
