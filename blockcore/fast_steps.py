@@ -141,7 +141,7 @@ class FastSteps:
         return self.losses[before : self.taken] + self.offset
 
     def _run(self, burst: int) -> None:
-        if self.logits.device.type != "cuda" or self.workers.count > 1:
+        if self.logits.device.type != "cuda" or (self.mode == _PIXELS and self.workers.count > 1):
             for _ in range(burst):
                 self._step()
             return

@@ -90,13 +90,13 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
             np.testing.assert_array_equal(together[name].argmax(axis=1), alone[name].argmax(axis=1))
 
 
-@pytest.mark.parametrize("options", [("--method", "solve"), ("--method", "gradient", "--objective", "pixels")])
-def test_the_command_shares_its_views(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_the_command_shares_its_views(tmp_path: Path) -> None:
     results = []
-    for processes in (1, 3):
+    for processes in (1, 2):
         out = tmp_path / str(processes)
         files = ("--map", str(map_path(4)), "--dataset", str(dataset_path(4)), "--out", str(out))
-        torchrun(processes, "-m", "blockcore", "optimize", *files, "--device", "cpu", "--progress", "jsonl", *options)
+        way = ("--method", "gradient", "--objective", "pixels", "--device", "cpu", "--progress", "jsonl")
+        torchrun(processes, "-m", "blockcore", "optimize", *files, *way)
         result = json.loads((out / "result.json").read_text())
         results.append((read_map(out / "map.json").materials, result["visible_blocks"]))
     np.testing.assert_array_equal(results[0][0], results[1][0])

@@ -1,0 +1,53 @@
+"""GPU memory: what is estimated, what is refused, and where views are kept."""
+
+import pytest
+import torch
+
+from blockcore import memory
+from blockcore.errors import BackendError, SettingsError
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+PICTURES = [(1024, 1024)] * 64
+
+
+def test_estimates_are_what_an_h100_used_to_within_a_fifth() -> None:
+    """A million blocks in 64 views, as ``bench --device cuda`` measured them."""
+    solved = memory.estimate(3_035_436, 1 << 20, 8, PICTURES, compared=False)
+    compared = memory.estimate(3_035_436, 1 << 20, 8, PICTURES, compared=True)
+    assert abs(solved / 1.378e9 - 1.0) <= 0.2
+    assert abs(compared / 4.800e9 - 1.0) <= 0.2
+
+
+def test_more_of_anything_needs_no_less() -> None:
+    least = memory.estimate(1_000_000, 500_000, 8, PICTURES, compared=False, kept=False)
+    assert memory.estimate(1_000_000, 500_000, 8, PICTURES, compared=False) >= least
+    assert memory.estimate(2_000_000, 500_000, 8, PICTURES, compared=False, kept=False) > least
+    assert memory.estimate(1_000_000, 500_000, 80, PICTURES, compared=False, kept=False) > least
+    assert memory.estimate(1_000_000, 500_000, 8, [], compared=False) < least
+
+
+def test_the_cpus_memory_is_not_watched() -> None:
+    assert memory.available(CPU) == float("inf")
+    memory.check(CPU, 1 << 60, "anything")
+    assert memory.where_to_keep(CPU, 1 << 60) == CPU
+
+
+def test_too_small_a_gpu_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available", lambda device: 2e9)
+    memory.check(GPU, 1_900_000_000, "this")
+    with pytest.raises(
+        BackendError, match=r"^this needs about 2\.1 GB of GPU memory, and 2\.0 GB may be used; use few"
+    ):
+        memory.check(GPU, 2_100_000_000, "this")
+
+
+def test_views_are_kept_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available", lambda device: 2e9)
+    assert memory.where_to_keep(GPU, 900_000_000) == GPU
+    assert memory.where_to_keep(GPU, 1_100_000_000) == CPU
+
+
+@pytest.mark.parametrize("gigabytes", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_limit_is_a_positive_number(gigabytes: float) -> None:
+    with pytest.raises(SettingsError, match="must be a positive number of gigabytes"):
+        memory.limit(CPU, gigabytes)
