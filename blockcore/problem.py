@@ -131,6 +131,10 @@ def look(
             raise Cancelled("optimisation cancelled")
         (visibility,) = rasterize(faces, [cameras[index]], rasterizer)
         found[index] = _unmasked(visibility, views[index], samples).triangle_id
+    if rasterizer == "nvdiffrast":
+        from blockcore.visibility import cuda
+
+        cuda.release_large()
     sizes = [(camera.width, camera.height) for camera in cameras]
     seen = [Visibility(ids) for ids in team.exchange(found, sizes, device)]
     return visible_faces(faces, cameras, seen, scene.palette, device)

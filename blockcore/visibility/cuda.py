@@ -82,6 +82,13 @@ def release() -> None:
     _uploaded.clear()
 
 
+def release_large() -> None:
+    """Gives back what a large world left behind; the buffers of small ones stay for the next drawing."""
+    if any(memory.drawing(len(corners), 0, 1) > _SMALL // 4 for _, corners in _uploaded.values()):
+        release()
+        torch.cuda.empty_cache()
+
+
 def _rasterize(
     faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int, device: torch.device
 ) -> list[Visibility]:

@@ -162,6 +162,15 @@ def test_views_of_all_sizes_come_back_in_order(monkeypatch: pytest.MonkeyPatch) 
         assert (visibility.triangle_id.numpy() != fine(faces, [camera])[0]).sum() <= 3
 
 
+@pytest.mark.parametrize(("faces", "stays"), [(10_000, True), (2_000_000, False)])
+def test_what_a_large_world_took_is_given_back(monkeypatch: pytest.MonkeyPatch, faces: int, stays: bool) -> None:
+    nothing = torch.empty(1, dtype=torch.float32).expand(faces, 4, 3)
+    corners = exact.FaceCorners(nothing, torch.empty(1, dtype=torch.int32).expand(faces))
+    monkeypatch.setattr(cuda, "_uploaded", {CPU: (lambda: None, corners)})
+    cuda.release_large()
+    assert bool(cuda._uploaded) == stays
+
+
 def test_no_faces_no_picture() -> None:
     faces = BlockGrid((2, 2, 2), 1.0, np.zeros((0, 3))).exposed_faces
     camera = random_world(0)[1][0]
