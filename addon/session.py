@@ -61,7 +61,7 @@ class Session:
 
     def say(self, message: str, is_problem: bool = True) -> None:
         """Sets the message, as a sentence; one that begins with a file's name keeps it as it is."""
-        begins_with_a_word = message.split(" ", 1)[0].isalpha()
+        begins_with_a_word = message.split(" ", 1)[0].rstrip(";,").isalpha()
         self.message = message[:1].upper() + message[1:] if begins_with_a_word else message
         self.is_problem = is_problem
 
