@@ -57,7 +57,7 @@ def test_expansion_finds_the_least_energy_of_small_potts_models(seed):
 
 @pytest.mark.parametrize("method", ["icm", "relaxed", "expansion", "auto"])
 def test_no_method_raises_the_energy(method):
-    for seed in range(6):
+    for seed in range(3):
         some = model(seed, metric=seed % 2 == 0, barred=seed % 3 == 0)
         assert some.energy(smooth(some, method, cheapest(some))) <= some.energy(cheapest(some)) + 1e-12
 
