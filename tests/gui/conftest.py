@@ -36,4 +36,5 @@ def tree(extension: Path) -> Tree:
 def window(tree: Tree, request: pytest.FixtureRequest) -> Iterator[Window]:
     with Window(tree, PICTURES / request.node.name, *getattr(request, "param", ())) as window:
         yield window
+        assert "Traceback" not in window.log.read_text(), window.log.read_text()
     assert_no_engine(tree.folder)
