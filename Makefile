@@ -3,15 +3,47 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+# One thread for torch: the tests run on all cores by themselves.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal
 OUT ?= out/demo
 
-.PHONY: demo test test-numpy2 extension bench clean
+.PHONY: demo test test-numpy2 gui extension bench clean
+
+demo: $(VENV)/.libraries
+	$(PY) -m bridge demo --out $(OUT)
+
+test: $(VENV)/.test-libraries
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PYTEST)
+	@echo "Left out: the add-on in a real Blender window (make gui)"
+
+# bpy keeps numpy below 2; the library runs on both.
+test-numpy2: $(VENV)/.numpy2
+	PYTHONPATH=$(VENV)/numpy2 $(PYTEST) $(addprefix tests/unit/test_,\
+	  grid.py scene.py webgpu.py tiles.py texels.py shading.py world.py visibility.py solve.py)
+
+# Not part of `make test`: needs root once, to install a Debian tree with Blender (1.4 GB).
+gui: $(VENV)/.test-libraries
+	tests/gui/setup.sh
+	BLOCKCORE_REQUIRE=bpy,blender $(PY) -m pytest tests/gui
+
+extension: $(VENV)/.libraries
+	$(PY) tools/build_extension.py
+
+bench: $(VENV)/.test-libraries
+	$(PY) -m blockcore bench
+
+clean:
+	rm -rf $(VENV) out build dist
 
 $(VENV)/.ready: constraints.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	  { echo "make: Python 3.11 is needed, $(PYTHON) is another; run make PYTHON=python3.11" >&2; exit 2; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[blender,test]'
+	$(PIP) -c constraints.txt -e '.[blender,test]'
 	touch $@
 
 # bpy is a whole Blender and links to the window system's libraries, even without a window.
@@ -23,29 +55,6 @@ $(VENV)/.test-libraries: $(VENV)/.libraries
 	$(PY) tools/system_libraries.py blender webgpu browser
 	touch $@
 
-demo: $(VENV)/.libraries
-	$(PY) -m bridge demo --out $(OUT)
-
-test: $(VENV)/.test-libraries
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-	$(PY) -m mypy
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal
-
-# bpy keeps numpy below 2; the library runs on both.
 $(VENV)/.numpy2: $(VENV)/.ready
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/numpy2 'numpy>=2,<3'
+	$(PIP) --no-deps --target $(VENV)/numpy2 'numpy>=2,<3'
 	touch $@
-
-test-numpy2: $(VENV)/.numpy2
-	PYTHONPATH=$(VENV)/numpy2 OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal $(addprefix tests/unit/test_,\
-	  grid.py scene.py webgpu.py tiles.py texels.py shading.py world.py visibility.py solve.py)
-
-extension: $(VENV)/.ready
-	$(PY) tools/build_extension.py
-
-bench: $(VENV)/.test-libraries
-	$(PY) -m blockcore bench
-
-clean:
-	rm -rf $(VENV) out build dist

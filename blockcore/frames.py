@@ -12,8 +12,8 @@ from blockcore.camera import Camera
 from blockcore.grid import FACE_SLOTS, ExposedFaces
 from blockcore.lighting import Lighting
 from blockcore.palette import Palette
-from blockcore.texels import lay_over, triangle_array
-from blockcore.tiles import tile_table
+from blockcore.tiles.texels import lay_over, triangle_array
+from blockcore.tiles.tiles import tile_table
 
 if TYPE_CHECKING:
     from blockcore.visibility import Visibility
@@ -80,7 +80,8 @@ def draw(
     Returns:
         (H, W, 4) uint8 RGBA, opaque, row 0 on top.
     """
-    from blockcore import kernels, tile_kernels
+    from blockcore import kernels
+    from blockcore.tiles import tile_kernels
 
     shown = triangle_array(visibility)
     if len(colors.tile):

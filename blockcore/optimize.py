@@ -14,20 +14,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.constraints import Constraints
-from blockcore.decide import Decision, decide, seams_between
-from blockcore.descent import BARRED, Descent, Progress, lean_towards, starting_logits
+from blockcore.assignment.constraints import Constraints
+from blockcore.assignment.decide import Decision, decide, seams_between
+from blockcore.assignment.problem import Problem, look, pose
+from blockcore.assignment.solve import optimality_gap
+from blockcore.descent.descent import BARRED, Descent, Progress, lean_towards, starting_logits
+from blockcore.descent.losses import Objective, PixelObjective, SeamsObjective, StatisticsObjective
+from blockcore.descent.picture_losses import PictureLoss, picture_loss, picture_objective
 from blockcore.device import choose_device
 from blockcore.errors import SceneError, SettingsError
 from blockcore.lighting import Lighting
-from blockcore.losses import Objective, PixelObjective, SeamsObjective, StatisticsObjective
 from blockcore.palette import AIR
-from blockcore.picture_losses import PictureLoss, picture_loss, picture_objective
-from blockcore.problem import Problem, look, pose
 from blockcore.scene import BlockScene, View
 from blockcore.settings import SEPARABLE_LOSSES, OptimizeSettings
 from blockcore.shading import best_materials
-from blockcore.solve import optimality_gap
 from blockcore.visibility import choose_rasterizer
 from blockcore.visible import VisibleFaces
 

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.blend import blend
 from blockcore.grid import FACE_SLOTS, ExposedFaces
 from blockcore.lighting import WEBGPU_LIGHTING, Lighting
 from blockcore.palette import AIR, Palette
 from blockcore.pixels import gather_faces
-from blockcore.texels import WHOLE_FACES, looks_radiance
+from blockcore.tiles.blend import blend
+from blockcore.tiles.texels import WHOLE_FACES, looks_radiance
 
 
 def material_probabilities(

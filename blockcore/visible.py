@@ -15,7 +15,7 @@ from blockcore.grid import ExposedFaces
 from blockcore.memory import where_to_keep
 from blockcore.palette import Palette
 from blockcore.shading import face_index_tensors
-from blockcore.texels import WHOLE_FACES, TileCuts, texture_coordinates, triangle_array
+from blockcore.tiles.texels import WHOLE_FACES, TileCuts, texture_coordinates, triangle_array
 
 if TYPE_CHECKING:
     from blockcore.visibility import Visibility

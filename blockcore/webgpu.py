@@ -22,7 +22,7 @@ from blockcore.grid import BlockGrid
 from blockcore.palette import AIR, WEBGPU_PALETTE, Palette
 from blockcore.pictures import decode_picture, encode_png, read_picture
 from blockcore.scene import BlockScene, View
-from blockcore.tiles import read_tiles, write_tiles
+from blockcore.tiles.tiles import read_tiles, write_tiles
 
 _MAP_REMEDY = "export the map from the editor again"
 _DATA_REMEDY = "capture the dataset again"

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from blockcore.grid import FACE_NAMES, FACE_SLOTS
 from blockcore.palette import SLOT_NAMES, WEBGPU_PALETTE, Palette
 from blockcore.pictures import encode_png
-from blockcore.texels import lay_over
+from blockcore.tiles.texels import lay_over
 from bridge import marks
 from bridge.convert import linear_to_srgb, srgb_to_linear
 from bridge.targets import packed_image

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.problem import look
+from blockcore.assignment.problem import look
+from blockcore.assignment.statistics import face_statistics
 from blockcore.scene import BlockScene
-from blockcore.statistics import face_statistics
 
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.119192, 0.9503041]]

@@ -19,14 +19,15 @@ import numpy as np
 import torch
 
 from blockcore import memory
+from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.textbook import Textbook
 from blockcore.camera import Camera, look_at, perspective
-from blockcore.descent import Descent, temperature_schedule
+from blockcore.descent.descent import Descent, temperature_schedule
+from blockcore.descent.fast_steps import FastSteps, Segments
+from blockcore.descent.losses import PixelObjective, StatisticsObjective, choose_objective
 from blockcore.device import choose_device
-from blockcore.fast_steps import FastSteps, Segments
 from blockcore.frames import draw, frame_colors
 from blockcore.grid import BlockGrid
-from blockcore.losses import PixelObjective, StatisticsObjective, choose_objective
 from blockcore.metrics import compare_pictures
 from blockcore.optimize import optimize_materials
 from blockcore.palette import WEBGPU_PALETTE
@@ -34,7 +35,6 @@ from blockcore.pixels import squared_error
 from blockcore.scene import BlockScene, View
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import material_probabilities, radiance_of
-from blockcore.statistics import face_statistics
 from blockcore.visibility import choose_rasterizer, cuda, exact, rasterize
 from blockcore.visible import visible_faces
 from blockcore.webgpu import read_scene

@@ -13,19 +13,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from blockcore.assignment.decide import seams_between
+from blockcore.assignment.problem import look, pose
+from blockcore.assignment.smoothing import lower_bound, smooth
+from blockcore.assignment.solve import cheapest_materials
+from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.baselines import nearest_color, random_materials
 from blockcore.bench.quality_page import Gallery, write_page
-from blockcore.decide import seams_between
 from blockcore.errors import SettingsError
 from blockcore.frames import draw, frame_colors
 from blockcore.metrics import psnr, squared_error, ssim
 from blockcore.optimize import optimize_materials
-from blockcore.problem import look, pose
 from blockcore.scene import BlockScene, View
 from blockcore.settings import SMOOTHERS, OptimizeSettings
-from blockcore.smoothing import lower_bound, smooth
-from blockcore.solve import cheapest_materials
-from blockcore.statistics import face_statistics
 from blockcore.visibility import rasterize
 from blockcore.webgpu import read_scene
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.files import write_file
-from blockcore.page import data_uri, fill
+from blockcore.report.page import data_uri, fill
 
 Gallery = list[tuple[str, Mapping[str, npt.NDArray[np.uint8]]]]
 """Scene and pictures by method, of views held out."""

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.timing import median_milliseconds
+from blockcore.descent.losses import choose_objective
 from blockcore.errors import BackendError
 from blockcore.frames import draw, frame_colors
 from blockcore.grid import BlockGrid
-from blockcore.losses import choose_objective
 from blockcore.optimize import Descent
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import radiance_of
-from blockcore.statistics import face_statistics
 from blockcore.visibility import rasterize
 from blockcore.visible import visible_faces
 from blockcore.webgpu import read_scene

@@ -118,7 +118,7 @@ def _side_by_side(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8])
     """Lays a picture, its target and their difference side by side."""
     import numpy as np
 
-    from blockcore.overlays import difference
+    from blockcore.report.overlays import difference
 
     gap = np.full((len(picture), _GAP, 3), 255, np.uint8)
     parts = [picture[..., :3], gap, target[..., :3], gap, difference(picture, target)[..., :3]]

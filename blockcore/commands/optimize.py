@@ -71,7 +71,7 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
     from blockcore import memory
     from blockcore.device import choose_device
     from blockcore.optimize import optimize_materials, planned_steps, views_with_target
-    from blockcore.results import write_results
+    from blockcore.report.results import write_results
     from blockcore.visibility import choose_rasterizer
 
     views = views_with_target(scene)

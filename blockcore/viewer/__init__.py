@@ -18,7 +18,7 @@ from blockcore.grid import FACE_NAMES, FACE_SLOTS
 from blockcore.palette import Palette
 from blockcore.pictures import encode_png
 from blockcore.scene import BlockScene, View
-from blockcore.texels import lay_over
+from blockcore.tiles.texels import lay_over
 from blockcore.webgpu_live.mesh import build_mesh, surface_table
 from blockcore.webgpu_live.renderer import frame_uniform, terrain_shader
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from blockcore.frozen import ByValue, frozen_array
 from blockcore.grid import FACE_SLOTS, TRIANGLE_CORNERS, BlockGrid
 from blockcore.palette import Palette
-from blockcore.tiles import tile_table
+from blockcore.tiles.tiles import tile_table
 
 SURFACES_PER_MATERIAL = 6
 

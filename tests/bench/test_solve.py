@@ -11,9 +11,9 @@ from tests.captures import captured
 
 LARGE = """
 import json, resource, time, torch
-from blockcore.solve import cheapest_materials
-from blockcore.statistics import FaceStatistics, cost_table
-from blockcore.texels import WHOLE_FACES
+from blockcore.assignment.solve import cheapest_materials
+from blockcore.assignment.statistics import FaceStatistics, cost_table
+from blockcore.tiles.texels import WHOLE_FACES
 from blockcore.visible import VisibleFaces
 
 draw = torch.Generator().manual_seed(0)

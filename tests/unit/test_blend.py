@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from blockcore import blend as module
-from blockcore.blend import blend
+from blockcore.tiles import blend as module
+from blockcore.tiles.blend import blend
 from tests.parts import need
 
 

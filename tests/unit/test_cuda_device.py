@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from blockcore.descent.fast_steps import FastSteps
 from blockcore.errors import BackendError
-from blockcore.fast_steps import FastSteps
 from blockcore.grid import BlockGrid
 from blockcore.optimize import optimize_materials
 from blockcore.settings import OptimizeSettings

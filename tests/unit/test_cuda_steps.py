@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from blockcore.assignment.statistics import face_statistics
 from blockcore.camera import Camera, look_at, perspective
-from blockcore.descent import Descent, temperature_schedule
-from blockcore.fast_steps import FastSteps, Segments, fits
+from blockcore.descent.descent import Descent, temperature_schedule
+from blockcore.descent.fast_steps import FastSteps, Segments, fits
+from blockcore.descent.losses import Objective, choose_objective
 from blockcore.grid import BlockGrid
-from blockcore.losses import Objective, choose_objective
 from blockcore.palette import WEBGPU_PALETTE
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import radiance_of
-from blockcore.statistics import face_statistics
 from blockcore.visibility import rasterize
 from blockcore.visible import visible_faces
 
@@ -107,7 +107,7 @@ INTERPRETED_STEPS = """
 import sys, torch
 sys.path.insert(0, sys.argv[1])
 from test_cuda_steps import WAYS, fast_and_slow
-from blockcore.fast_steps import _TritonStages
+from blockcore.descent.fast_steps import _TritonStages
 for way in WAYS:
     kernels, descent, _, _ = fast_and_slow(way)
     plain = fast_and_slow(way)[0]

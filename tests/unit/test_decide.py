@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from blockcore.constraints import Constraints, seam_factors
-from blockcore.decide import decide
+from blockcore.assignment.constraints import Constraints, seam_factors
+from blockcore.assignment.decide import decide
+from blockcore.assignment.inventory import assign_within, choose_kinds
 from blockcore.errors import SettingsError
 from blockcore.grid import BlockGrid
-from blockcore.inventory import assign_within, choose_kinds
 from blockcore.optimize import optimize_materials
 from blockcore.palette import WEBGPU_PALETTE
 from blockcore.scene import BlockScene

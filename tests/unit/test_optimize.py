@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from blockcore.assignment.statistics import cost_table, face_statistics
+from blockcore.descent.losses import choose_objective
 from blockcore.errors import Cancelled, SceneError, SettingsError
-from blockcore.losses import choose_objective
 from blockcore.optimize import optimize_materials
 from blockcore.scene import View
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import material_probabilities, radiance_of
-from blockcore.statistics import cost_table, face_statistics
 from blockcore.visibility import rasterize
 from blockcore.visible import visible_faces
 from tests.captures import captured

@@ -9,6 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from blockcore.assignment.problem import look, pose
+from blockcore.assignment.statistics import face_statistics
+from blockcore.descent.picture_losses import huber, lowpass_loss, ssim_loss
 from blockcore.errors import BackendError, SettingsError
 from blockcore.frames import draw, frame_colors
 from blockcore.grid import BlockGrid
@@ -16,12 +19,9 @@ from blockcore.lighting import UNLIT, WEBGPU_LIGHTING, Lighting
 from blockcore.metrics import ssim
 from blockcore.optimize import optimize_materials
 from blockcore.palette import Palette
-from blockcore.picture_losses import huber, lowpass_loss, ssim_loss
-from blockcore.problem import look, pose
 from blockcore.scene import BlockScene, View
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import radiance_of
-from blockcore.statistics import face_statistics
 from blockcore.visibility import rasterize
 from tests.captures import captured
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from blockcore.assignment.solve import assignment_cost, cheapest_materials, confidence_margins, least_cost
+from blockcore.assignment.statistics import FaceStatistics, cost_table
 from blockcore.cli import main
 from blockcore.errors import SceneError
 from blockcore.optimize import OptimizeResult, optimize_materials
 from blockcore.scene import BlockScene, View
 from blockcore.settings import OptimizeSettings
-from blockcore.solve import assignment_cost, cheapest_materials, confidence_margins, least_cost
-from blockcore.statistics import FaceStatistics, cost_table
-from blockcore.texels import WHOLE_FACES
+from blockcore.tiles.texels import WHOLE_FACES
 from blockcore.visible import VisibleFaces
 from tests.captures import captured, dataset_path, map_path
 

@@ -14,7 +14,7 @@ from blockcore.lighting import WEBGPU_LIGHTING
 from blockcore.optimize import optimize_materials
 from blockcore.palette import WEBGPU_PALETTE, Palette
 from blockcore.settings import OptimizeSettings
-from blockcore.texels import TileCuts, looks_radiance, texture_coordinates
+from blockcore.tiles.texels import TileCuts, looks_radiance, texture_coordinates
 from blockcore.visibility import rasterize
 from tests.captures import captured
 from tests.parts import need

@@ -19,7 +19,7 @@ from blockcore.grid import BlockGrid
 from blockcore.palette import MAX_TILE_SIDE, WEBGPU_PALETTE, Palette
 from blockcore.png import SIGNATURE
 from blockcore.scene import BlockScene
-from blockcore.tiles import tile_table
+from blockcore.tiles.tiles import tile_table
 from blockcore.webgpu import read_map, write_map
 
 STONE = WEBGPU_PALETTE.index("Stone")

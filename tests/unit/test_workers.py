@@ -18,10 +18,10 @@ from tests.captures import dataset_path, map_path
 DESCEND = """
 import sys, numpy, torch
 from dataclasses import replace
-from blockcore.descent import Descent, temperature_schedule
-from blockcore.losses import PixelObjective, StatisticsObjective
-from blockcore.fast_steps import FastSteps
-from blockcore.problem import look, pose
+from blockcore.descent.descent import Descent, temperature_schedule
+from blockcore.descent.losses import PixelObjective, StatisticsObjective
+from blockcore.descent.fast_steps import FastSteps
+from blockcore.assignment.problem import look, pose
 from blockcore.settings import OptimizeSettings
 from blockcore.workers import joined
 from tests.captures import captured

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.neighbours import NONE, touching_pairs
+from blockcore.assignment.neighbours import NONE, touching_pairs
 
 Costs = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]

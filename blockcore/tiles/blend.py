@@ -62,7 +62,7 @@ class _Blend(torch.autograd.Function):
                 torch.einsum("fm,mfc->fc", shares[block[s]], table[:, look[s]]) for s in _slices(len(block), table)
             ]
             return torch.cat(parts)
-        from blockcore import blend_kernels
+        from blockcore.tiles import blend_kernels
 
         return torch.from_numpy(blend_kernels.blend(*_arrays(shares, table, block, look)))
 
@@ -90,7 +90,7 @@ class _ToShares(torch.autograd.Function):
             for s in _slices(len(block), table):
                 sums.index_add_(0, block[s], torch.einsum("mfc,fc->fm", table[:, look[s]], grad[s]))
             return sums
-        from blockcore import blend_kernels
+        from blockcore.tiles import blend_kernels
 
         return torch.from_numpy(blend_kernels.blend_to_shares(count, *_arrays(table, grad, block, look)))
 
@@ -118,7 +118,7 @@ class _ToTable(torch.autograd.Function):
             for s in _slices(len(block), shares.T):
                 sums.index_add_(0, look[s], torch.einsum("fm,fc->fmc", shares[block[s]], grad[s]))
             return sums.transpose(0, 1).contiguous()
-        from blockcore import blend_kernels
+        from blockcore.tiles import blend_kernels
 
         return torch.from_numpy(blend_kernels.blend_to_table(count, *_arrays(shares, grad, block, look)))
 

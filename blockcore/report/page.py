@@ -16,11 +16,11 @@ def fill(template: str, **values: str) -> str:
     """Returns a page.
 
     Args:
-        template: name of an HTML file in this package, with ``$name`` where values go.
+        template: path of an HTML file inside blockcore, with ``$name`` where values go.
         values: HTML by name; ``style`` and ``script`` are added.
     """
-    files = resources.files("blockcore")
-    style, script, text = (files.joinpath(n).read_text(encoding="utf-8") for n in ("page.css", "page.js", template))
+    names = ("report/page.css", "report/page.js", template)
+    style, script, text = (resources.files("blockcore").joinpath(n).read_text(encoding="utf-8") for n in names)
     return Template(text).substitute(values, style=style, script=script)
 
 

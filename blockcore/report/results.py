@@ -13,12 +13,12 @@ from blockcore.files import finite, new_folder, write_array, write_file, write_j
 from blockcore.frames import draw, frame_colors
 from blockcore.metrics import psnr, squared_error
 from blockcore.optimize import OptimizeResult, views_with_target
-from blockcore.overlays import UNSURE, confidence, difference, exposed_blocks
 from blockcore.pictures import encode_png
-from blockcore.report import ReportView, write_report
+from blockcore.report.overlays import UNSURE, confidence, difference, exposed_blocks
+from blockcore.report.report import ReportView, write_report
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
-from blockcore.texels import triangle_array
+from blockcore.tiles.texels import triangle_array
 from blockcore.viewer import write_viewer
 from blockcore.visibility import rasterize
 from blockcore.webgpu import write_map

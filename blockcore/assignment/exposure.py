@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.statistics import FaceStatistics, cost_table, face_statistics
+from blockcore.assignment.statistics import FaceStatistics, cost_table, face_statistics
 from blockcore.visible import VisibleFaces
 
 Gains = npt.NDArray[np.float64]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from blockcore import workers
-from blockcore.blend import sum_over_blocks
+from blockcore.tiles.blend import sum_over_blocks
 from blockcore.triton_here import triton_is_here
 from blockcore.visible import VisibleFaces
 

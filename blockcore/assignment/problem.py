@@ -10,18 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore import cost_kernels, workers
-from blockcore.constraints import Constraints
-from blockcore.edges import MixedPixels, split_mixed
+from blockcore import workers
+from blockcore.assignment import cost_kernels
+from blockcore.assignment.constraints import Constraints
+from blockcore.assignment.edges import MixedPixels, split_mixed
+from blockcore.assignment.exposure import first_gains, refined_gains
+from blockcore.assignment.light_fit import brightened, fit_lighting
+from blockcore.assignment.solve import assignment_cost, cheapest_materials, confidence_margins, least_cost
+from blockcore.assignment.statistics import FaceStatistics, cost_table, face_statistics
 from blockcore.errors import Cancelled, SceneError
-from blockcore.exposure import first_gains, refined_gains
-from blockcore.light_fit import brightened, fit_lighting
 from blockcore.lighting import UNLIT, WEBGPU_LIGHTING, Lighting
 from blockcore.scene import BlockScene, View
 from blockcore.settings import SEPARABLE_LOSSES, OptimizeSettings
 from blockcore.shading import radiance_of
-from blockcore.solve import assignment_cost, cheapest_materials, confidence_margins, least_cost
-from blockcore.statistics import FaceStatistics, cost_table, face_statistics
 from blockcore.visibility import Visibility, rasterize
 from blockcore.visible import VisibleFaces, visible_faces
 

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.constraints import Constraints, seam_factors
-from blockcore.inventory import assign_within, choose_kinds
-from blockcore.neighbours import among, fill_from_neighbours, neighbour_table
+from blockcore.assignment.constraints import Constraints, seam_factors
+from blockcore.assignment.inventory import assign_within, choose_kinds
+from blockcore.assignment.neighbours import among, fill_from_neighbours, neighbour_table
+from blockcore.assignment.smoothing import Neighbourhood, lower_bound, smooth
+from blockcore.assignment.solve import assignment_cost, cheapest_materials, least_cost
 from blockcore.palette import AIR
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
-from blockcore.smoothing import Neighbourhood, lower_bound, smooth
-from blockcore.solve import assignment_cost, cheapest_materials, least_cost
 
 Costs = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore import __version__
-from blockcore.charts import log_curve
 from blockcore.files import write_file
-from blockcore.overlays import (
+from blockcore.report.charts import log_curve
+from blockcore.report.overlays import (
     CONFIDENCE_FULL,
     CONFIDENCE_STOPS,
     DIFFERENCE_FULL,
@@ -26,7 +26,7 @@ from blockcore.overlays import (
     gradient_css,
     plan,
 )
-from blockcore.page import data_uri, fill
+from blockcore.report.page import data_uri, fill
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
 
@@ -74,7 +74,7 @@ def write_report(
         summary: the contents of ``result.json``.
     """
     page = fill(
-        "report.html",
+        "report/report.html",
         title="Block materials found from pictures",
         lead=html.escape(_lead(summary)),
         tiles=_tiles(summary),

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from blockcore.descent.fast_steps import BETAS, EPSILON, FastSteps, fits
+from blockcore.descent.losses import Objective
 from blockcore.errors import Cancelled
-from blockcore.fast_steps import BETAS, EPSILON, FastSteps, fits
-from blockcore.losses import Objective
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import best_materials, gumbel_noise, material_probabilities

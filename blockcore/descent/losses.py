@@ -10,13 +10,13 @@ import numpy.typing as npt
 import torch
 
 from blockcore import workers
-from blockcore.blend import blend
-from blockcore.neighbours import touching_pairs
+from blockcore.assignment.neighbours import touching_pairs
+from blockcore.assignment.smoothing import Neighbourhood
+from blockcore.assignment.statistics import FaceStatistics, cost_table
 from blockcore.pixels import squared_error
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import face_colors
-from blockcore.smoothing import Neighbourhood
-from blockcore.statistics import FaceStatistics, cost_table
+from blockcore.tiles.blend import blend
 from blockcore.visible import VisibleFaces
 
 

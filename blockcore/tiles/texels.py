@@ -44,7 +44,7 @@ def texture_coordinates(
     Returns:
         (H, W, 2) float32: u and v, 0…1 up to rounding, v = 0 at the tile's first row; 0 where there is no block.
     """
-    from blockcore import tile_kernels
+    from blockcore.tiles import tile_kernels
 
     uv = tile_kernels.texture_coordinates(faces, camera.view_proj, triangle_array(visibility), snapped_bits)
     return np.moveaxis(uv, 0, -1)

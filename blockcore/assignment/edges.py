@@ -55,7 +55,7 @@ class MixedPixels:
         Returns:
             (V,) the labels, of no greater squared error.
         """
-        from blockcore.cost_kernels import settle
+        from blockcore.assignment.cost_kernels import settle
 
         shown = np.ascontiguousarray(np.clip(radiance, 0.0, 1.0).transpose(1, 2, 0))
         settled, drawn = labels.astype(np.int64), self._drawn(shown, labels)

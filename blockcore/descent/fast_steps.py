@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 import torch
 
 from blockcore import workers
-from blockcore.losses import Objective, PixelObjective, StatisticsObjective
+from blockcore.descent.losses import Objective, PixelObjective, StatisticsObjective
 from blockcore.palette import AIR
 from blockcore.settings import OptimizeSettings
 from blockcore.triton_here import triton_is_here
@@ -183,17 +183,17 @@ class _TritonStages:
         self.state: FastSteps = weakref.proxy(state)
 
     def colors(self) -> None:
-        from blockcore import step_triton
+        from blockcore.descent import step_triton
 
         step_triton.colors(self.state, self.state.hard)
 
     def compare(self) -> None:
-        from blockcore import step_triton
+        from blockcore.descent import step_triton
 
         step_triton.compare(self.state)
 
     def update(self) -> None:
-        from blockcore import step_triton
+        from blockcore.descent import step_triton
 
         step_triton.update(self.state, self.state.hard, self.state.mode)
 

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from blockcore.assignment.statistics import FaceStatistics
 from blockcore.grid import FACE_NORMALS
 from blockcore.lighting import Lighting
 from blockcore.palette import Palette
-from blockcore.statistics import FaceStatistics
-from blockcore.texels import looks_radiance
+from blockcore.tiles.texels import looks_radiance
 from blockcore.visible import VisibleFaces
 
 _DIRECTIONS = 400

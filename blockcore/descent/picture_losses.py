@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.blend import blend
+from blockcore.assignment.problem import Problem
+from blockcore.assignment.statistics import FaceStatistics
 from blockcore.errors import BackendError, SettingsError
 from blockcore.pixels import gather_faces
-from blockcore.problem import Problem
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import face_colors
-from blockcore.statistics import FaceStatistics
+from blockcore.tiles.blend import blend
 from blockcore.visible import VisibleFaces
 
 _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5

@@ -1,0 +1,1 @@
+"""Gradient descent on material logits: its objectives, and its steps, fast ones on a GPU."""

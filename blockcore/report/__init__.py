@@ -1,0 +1,1 @@
+"""What an optimisation leaves behind: the result folder and its page."""
