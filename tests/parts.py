@@ -1,7 +1,7 @@
 """Parts that a machine may lack: what a test needs, it asks for here.
 
 A missing part skips the test with a reason, or fails it where the environment variable BLOCKCORE_REQUIRE names the part
-(a comma list of bpy, wgpu, chromium, blender, cuda).
+(a comma list of bpy, wgpu, chromium, blender, cuda, triton).
 """
 
 from __future__ import annotations
@@ -71,5 +71,6 @@ _CHECKS: dict[str, Callable[[], bool]] = {
     "blender": _blender,
     "chromium": lambda: chromium() is not None,
     "cuda": _cuda,
+    "triton": lambda: _module("triton"),
     "wgpu": _wgpu,
 }

@@ -43,7 +43,8 @@ def test_random_worlds_show_the_triangles_of_the_cpu(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_kernels_redraw_as_torch_does(seed: int) -> None:
-    exact_triton = pytest.importorskip("blockcore.visibility.exact_triton")
+    from blockcore.visibility import exact_triton
+
     faces, cameras = random_world(seed)
     device = torch.device("cuda", 0)
     corners, views, raw = (

@@ -22,6 +22,7 @@ from blockcore.memory import cuda_errors
 from blockcore.visibility import cpu, cuda, exact
 from blockcore.visibility.reference import facing_point
 from blockcore.webgpu import read_scene
+from tests.parts import need
 
 DATA = Path(__file__).parents[1] / "data"
 CPU = torch.device("cpu")
@@ -249,8 +250,7 @@ assert torch.equal(plain.redraw(raw), kernels.redraw(raw)), "ids"
 
 
 def test_kernels_compute_the_same_as_torch_under_tritons_interpreter() -> None:
-    if importlib.util.find_spec("triton") is None:
-        pytest.skip("triton is not to be had here")
+    need("triton")
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     command = [sys.executable, "-W", "ignore", "-c", INTERPRETED, str(Path(__file__).parent)]
     subprocess.run(command, check=True, env=environment)

@@ -1,6 +1,5 @@
 """Fast steps and pixel kernels against autograd and the CPU's loops; all of it runs without a GPU."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from blockcore.settings import OptimizeSettings
 from blockcore.shading import radiance_of
 from blockcore.visibility import rasterize
 from blockcore.visible import visible_faces
+from tests.parts import need
 
 CPU = torch.device("cpu")
 WAYS = [
@@ -143,8 +143,7 @@ for channels in (3, 4):
 
 @pytest.mark.parametrize("program", [INTERPRETED_STEPS, INTERPRETED_PIXELS], ids=["steps", "pixels"])
 def test_kernels_compute_the_same_under_tritons_interpreter(program: str) -> None:
-    if importlib.util.find_spec("triton") is None:
-        pytest.skip("triton is not to be had here")
+    need("triton")
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     command = [sys.executable, "-W", "ignore", "-c", program, str(Path(__file__).parent)]
     subprocess.run(command, check=True, env=environment)
