@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 # One thread for torch: the tests run on all cores by themselves.
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal -m 'not alone'
 OUT ?= out/demo
 
 .PHONY: demo test test-numpy2 gui extension bench clean
@@ -18,6 +18,7 @@ test: $(VENV)/.test-libraries
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PYTEST)
+	$(PY) -m pytest -m alone
 	@echo "Left out: the add-on in a real Blender window (make gui)"
 
 # bpy keeps numpy below 2; the library runs on both.

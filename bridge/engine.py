@@ -32,7 +32,7 @@ from blockcore.errors import BackendError, BlockcoreError, Cancelled
 from blockcore.scene import BlockScene
 from blockcore.settings import OptimizeSettings
 
-GRACE = 0.6  # seconds a cancelled engine has to stop by itself
+GRACE = 0.4  # seconds a cancelled engine has to stop by itself
 _CHECK_SECONDS = 120.0  # the first import of torch from a cold disk takes its time
 _LOG_LINES = 8
 _PROBE = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ('torch', 'blockcore'))))"

@@ -119,6 +119,7 @@ def test_a_saved_job_gives_the_same_without_the_panel(blender: Blender, tmp_path
     assert (tmp_path / "report" / "report.html").is_file()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["cancel", "kill"])
 def test_a_run_that_is_stopped_leaves_everything_as_it_was(blender: Blender, how: str):
     moments = np.random.default_rng(0 if how == "cancel" else 1).uniform(0.0, 6.0, 3).round(2).tolist()

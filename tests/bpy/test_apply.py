@@ -203,6 +203,7 @@ def test_a_scene_from_elsewhere_is_refused() -> None:
     assert everything() == things
 
 
+@pytest.mark.alone
 def test_the_hills_apply_fast_and_stay_small(tmp_path: Path) -> None:
     hills = captured(2)
     build(BlockScene(hills.grid, hills.materials))
@@ -219,6 +220,7 @@ def test_the_hills_apply_fast_and_stay_small(tmp_path: Path) -> None:
     assert os.path.getsize(tmp_path / "hills.blend") < 10e6  # measured: 0.4 MB  # noqa: PTH202
 
 
+@pytest.mark.alone
 def test_thousands_of_cube_objects_stay_usable() -> None:
     cells = [(x, y, 0) for x in range(40) for y in range(40)]
     source = scenes.linked_cubes(cells)

@@ -361,6 +361,7 @@ def test_two_worlds_must_be_told_apart() -> None:
         extract()
 
 
+@pytest.mark.alone
 def test_a_large_lattice_is_found_in_no_time() -> None:
     from bridge.lattice import find_lattice
 

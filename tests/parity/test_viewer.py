@@ -86,6 +86,7 @@ def test_pixels_match_at_four_subpixel_bits(
     assert tally.equal >= least, str(tally)
 
 
+@pytest.mark.alone
 def test_the_hills_open_fast_and_are_small(
     driver: Any, pages: Callable[[int], Path], record_property: Callable[[str, object], None]
 ) -> None:

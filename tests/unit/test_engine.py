@@ -100,6 +100,7 @@ def test_a_killed_engine_is_noticed(runs: list[EngineRun]) -> None:
     assert "signal 9" in failed.message
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("manners", ["stops when asked", "ignores everything"])
 def test_cancelling_takes_less_than_a_second(runs: list[EngineRun], manners: str) -> None:
     deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + STAY
@@ -174,6 +175,7 @@ def test_the_real_engine_runs_and_previews(tmp_path: Path, runs: list[EngineRun]
     assert np.mean(found[seen] == scene.materials[seen]) > 0.9
 
 
+@pytest.mark.alone
 def test_the_real_engine_can_be_cancelled_and_ends_when_its_input_closes(tmp_path: Path, runs: list[EngineRun]) -> None:
     captured(4).write(tmp_path / "scene")
     settings = OptimizeSettings(method="gradient", steps=100_000, patience=0, objective="pixels")

@@ -83,6 +83,7 @@ def test_state_of_another_world_is_refused():
         DifferentiableBlockWorld(grid_size=(8, 8, 8)).load_state_dict_blocks(three_blocks().state_dict_blocks())
 
 
+@pytest.mark.alone
 def test_large_worlds_come_from_arrays_at_once():
     scene = captured(2)
     began = time.perf_counter()
