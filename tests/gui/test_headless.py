@@ -64,3 +64,22 @@ def test_a_job_that_cannot_be_done_is_one_line_and_exit_code_2(tree: Tree):
     assert done.returncode == 2
     assert "Nowhere" in done.stdout and "Traceback" not in done.stdout
     assert not (tree.folder / "never.blend").exists()
+
+
+TOGGLE = """
+import bpy
+name = 'bl_ext.user_default.optimize_materials'
+print('BEGIN', flush=True)
+for _ in range(2):
+    bpy.ops.preferences.addon_disable(module=name)
+    assert not hasattr(bpy.types.Scene, 'optimize_materials')
+    bpy.ops.preferences.addon_enable(module=name)
+    assert hasattr(bpy.types.Scene, 'optimize_materials')
+print('END', flush=True)
+"""
+
+
+def test_it_can_be_disabled_and_enabled_again_without_a_word(tree: Tree):
+    done = tree.run("blender", "-b", "--python-exit-code", "1", "--python-expr", TOGGLE)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.partition("BEGIN\n")[2].partition("END\n")[0] == ""
