@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from blockcore import __version__
 from blockcore.files import write_file
+from blockcore.metrics import decibel
 from blockcore.report.charts import log_curve
 from blockcore.report.overlays import (
     CONFIDENCE_FULL,
@@ -103,8 +103,8 @@ def _lead(summary: dict[str, Any]) -> str:
 def _tiles(summary: dict[str, Any]) -> str:
     gap = summary["optimality_gap"]
     figures = {
-        "PSNR before": _decibel(summary["psnr_before"]),
-        "PSNR after": _decibel(summary["psnr_after"]),
+        "PSNR before": decibel(summary["psnr_before"]),
+        "PSNR after": decibel(summary["psnr_after"]),
         "above the least possible loss": "unknown" if gap is None else f"{100 * gap:.3g} %",
         "blocks changed": f"{summary['changed_blocks']:,}",
         "blocks unsure": f"{summary['unsure_blocks']:,}",
@@ -117,8 +117,8 @@ def _view_card(view: ReportView, row: dict[str, Any]) -> str:
     name = html.escape(view.name, quote=True)
     notes = {
         "target": ("Target", ""),
-        "before": ("Before", _decibel(row["psnr_before"])),
-        "after": ("After", _decibel(row["psnr_after"]) + _exposed(row["gain"])),
+        "before": ("Before", decibel(row["psnr_before"])),
+        "after": ("After", decibel(row["psnr_after"]) + _exposed(row["gain"])),
         "difference": ("Difference", "after to target"),
         "confidence": ("Confidence", "per block"),
     }
@@ -241,7 +241,3 @@ def _versions(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _rows(pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"<tr><td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>" for a, b in pairs)
-
-
-def _decibel(value: float | None) -> str:
-    return "∞ dB" if value is None or math.isinf(value) else f"{value:.2f} dB"
