@@ -17,7 +17,7 @@ GIGABYTE = 1e9
 _FACE = 52  # bytes: a face's corners and direction
 _NATIVE_FACE = 85  # of a face in each view drawn at once: nvdiffrast's own buffers, which stay
 _NATIVE_PIXEL = 8  # of a pixel in each such view: likewise
-_DRAWN_FACE = 80  # of a face in each such view: clip positions, boxes
+_DRAWN_FACE = 88  # of a face in each such view: clip positions, lists of what to draw
 _DRAWN_PIXEL = 52  # of a pixel in each such view: nvdiffrast's output, keys, ids
 _NUMBERED_FACE = 64  # of a face, while the visible ones are numbered
 _KEPT_PIXEL = 4  # of a pixel of any view: its face; twice that while the visible ones are numbered
@@ -93,8 +93,8 @@ def check(device: torch.device, needed: int, what: str) -> None:
 
 
 def where_to_keep(device: torch.device, needed: int) -> torch.device:
-    """Returns the device if it has room for so many bytes twice over, else the CPU."""
-    return device if 2 * needed <= available(device) else torch.device("cpu")
+    """Returns the device if it has room for so many bytes, else the CPU."""
+    return device if needed <= available(device) else torch.device("cpu")
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import torch
 
 from blockcore.camera import Camera
 from blockcore.grid import ExposedFaces
-from blockcore.memory import where_to_keep
 from blockcore.palette import Palette
 from blockcore.shading import face_index_tensors
 from blockcore.tiles.texels import WHOLE_FACES, TileCuts, texture_coordinates, triangle_array
@@ -32,8 +31,8 @@ class VisibleFaces:
         block: (F,) int64, ascending: the block of each face, as an index into ``blocks``.
         look: (F,) int64: the look of each face, as an index into ``looks``.
         looks: (L, 3) int64: face direction, and column and row of the part; ``texels.WHOLE_FACES`` without tiles.
-        views: per view (H, W) int32: the face each pixel shows, in 0…F-1, or -1. On the CPU where the GPU's memory is
-            too small for all of them.
+        views: per view (H, W) int32: the face each pixel shows, in 0…F-1, or -1. They may be on the CPU where the
+            GPU's memory is too small for all of them.
     """
 
     blocks: torch.Tensor
@@ -54,6 +53,7 @@ def visible_faces(
     visibilities: Sequence[Visibility],
     palette: Palette,
     device: torch.device,
+    keep: torch.device | None = None,
 ) -> VisibleFaces:
     """Numbers the faces and blocks that the views show.
 
@@ -63,12 +63,13 @@ def visible_faces(
         visibilities: what each view shows.
         palette: whose tiles cut the faces.
         device: where the result shall live.
+        keep: where its views shall, if not there, too.
 
     Returns:
         The visible faces; views in the order given.
     """
     if palette.tiles:
-        return _visible_parts(exposed, cameras, visibilities, TileCuts.of(palette), device)
+        return _visible_parts(exposed, cameras, visibilities, TileCuts.of(palette), device, keep or device)
     seen = torch.zeros(len(exposed) + 1, dtype=torch.bool, device=device)
     for visibility in visibilities:
         seen[torch.as_tensor(visibility.face, device=device).reshape(-1) + 1] = True
@@ -77,8 +78,7 @@ def visible_faces(
     number[0] = -1
     block, direction = (t[seen[1:]] for t in face_index_tensors(exposed, device))
     blocks, block = torch.unique(block, return_inverse=True)
-    keep = where_to_keep(device, sum(4 * camera.width * camera.height for camera in cameras))
-    views = tuple(number[torch.as_tensor(v.face, device=device) + 1].to(keep) for v in visibilities)
+    views = tuple(number[torch.as_tensor(v.face, device=device) + 1].to(keep or device) for v in visibilities)
     return VisibleFaces(blocks, block, direction, WHOLE_FACES, views)
 
 
@@ -88,6 +88,7 @@ def _visible_parts(
     visibilities: Sequence[Visibility],
     cuts: TileCuts,
     device: torch.device,
+    keep: torch.device,
 ) -> VisibleFaces:
     """Numbers parts of faces: by face, and within a face by row and column."""
     per_view = [_parts(exposed, camera, seen, cuts) for camera, seen in zip(cameras, visibilities, strict=True)]
@@ -99,7 +100,7 @@ def _visible_parts(
     views = []
     for found, number in per_view:
         renumbered = np.append(np.searchsorted(parts, found), -1).astype(np.int32)  # -1, none, takes the last
-        views.append(torch.from_numpy(renumbered[number]).to(device))
+        views.append(torch.from_numpy(renumbered[number]).to(keep))
     return VisibleFaces(
         blocks=torch.from_numpy(blocks).to(device),
         block=torch.from_numpy(block).to(device),

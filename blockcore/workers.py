@@ -42,29 +42,28 @@ class Workers:
         return sums
 
     def exchange(
-        self, pictures: Mapping[int, Any], sizes: Sequence[tuple[int, int]], device: torch.device
+        self, pictures: Mapping[int, Any], sizes: Sequence[tuple[int, int]], device: torch.device, keep: torch.device
     ) -> list[Any]:
         """Gives every process the pictures of all.
 
         Args:
             pictures: this process's share, by number: (H, W) int32 arrays or tensors.
             sizes: width and height of all pictures.
-            device: where all of them end up; one process alone leaves them where they are.
+            device: by way of which they travel.
+            keep: where all of them end up; one process alone leaves them where they are.
 
         Returns:
             All pictures in order.
         """
         if self.count == 1:
             return [pictures[number] for number in range(len(sizes))]
-        shared = {number: torch.as_tensor(picture, device=device) for number, picture in pictures.items()}
         every = []
         for number, (width, height) in enumerate(sizes):
-            picture = shared.get(number)
-            if picture is None:
-                picture = torch.empty((height, width), dtype=torch.int32, device=device)
-            picture = picture.contiguous()
+            picture = torch.empty((height, width), dtype=torch.int32, device=device)
+            if number in pictures:
+                picture.copy_(torch.as_tensor(pictures[number]))
             dist.broadcast(picture, src=number % self.count)
-            every.append(picture)
+            every.append(picture.to(keep))
         return every
 
 

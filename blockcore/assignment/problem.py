@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore import workers
+from blockcore import memory, workers
 from blockcore.assignment import cost_kernels
 from blockcore.assignment.constraints import Constraints
 from blockcore.assignment.edges import MixedPixels, split_mixed
@@ -126,19 +126,22 @@ def look(
     cameras = [
         replace(view.camera, width=samples * view.camera.width, height=samples * view.camera.height) for view in views
     ]
+    sizes = [(camera.width, camera.height) for camera in cameras]
+    needed = memory.estimate(len(faces), len(scene.grid), len(scene.palette), sizes, compared=False)
+    keep = memory.where_to_keep(device, needed)
     team, found = workers.current(), {}
     for index in team.mine(len(views)):
         if cancelled is not None and cancelled():
             raise Cancelled("optimisation cancelled")
         (visibility,) = rasterize(faces, [cameras[index]], rasterizer)
-        found[index] = _unmasked(visibility, views[index], samples).triangle_id
+        shown = _unmasked(visibility, views[index], samples).triangle_id
+        found[index] = torch.as_tensor(shown, device=keep)
     if rasterizer == "nvdiffrast":
         from blockcore.visibility import cuda
 
         cuda.release_large()
-    sizes = [(camera.width, camera.height) for camera in cameras]
-    seen = [Visibility(ids) for ids in team.exchange(found, sizes, device)]
-    return visible_faces(faces, cameras, seen, scene.palette, device)
+    seen = [Visibility(ids) for ids in team.exchange(found, sizes, device, keep)]
+    return visible_faces(faces, cameras, seen, scene.palette, device, keep)
 
 
 def pose(scene: BlockScene, settings: OptimizeSettings, views: Sequence[View], visible: VisibleFaces) -> Problem:

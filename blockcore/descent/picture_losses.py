@@ -213,7 +213,7 @@ class PictureObjective:
         return value
 
     def _picture(self, colors: torch.Tensor, index: int) -> torch.Tensor:
-        view, target = self.visible.views[index], self.targets[index]
+        view, target = self.visible.views[index].to(self.visible.device), self.targets[index]
         face = view.reshape(-1)
         flat = gather_faces(colors, face) + self.background * (face < 0)
         picture = (flat * self.gains[index]).clamp_max(1.0).reshape(1, 3, *view.shape)

@@ -124,6 +124,52 @@ def test_without_nvdiffrast_the_cpu_rasterises_and_it_is_said(monkeypatch: pytes
     assert optimize_materials(captured(1), OptimizeSettings(device="cuda")).rasterizer == "cpu"
 
 
+SETTINGS = [
+    {"exposure": "exposure"},
+    {"exposure": "white_balance", "lighting": "fitted"},
+    {"samples": 2},
+    {"loss": "l1"},
+    {"loss": "huber", "smoothness": 0.01},
+    {"limits": "Grass = 40", "max_kinds": 5},
+    {"method": "gradient", "objective": "pixels", "commitment": 0.5, "steps": 30},
+    {"method": "gradient", "smoothness": 0.01, "steps": 30},
+    {"method": "gradient", "relaxation": "gumbel", "steps": 30},
+    {"loss": "ssim", "steps": 5},
+    {"loss": "lowpass", "steps": 5},
+]
+
+
+@pytest.mark.parametrize("way", SETTINGS, ids=lambda way: "-".join(map(str, way.values())))
+def test_whatever_is_asked_for_the_gpu_finds_what_the_cpu_finds(way: dict) -> None:
+    scene = captured(4)
+    on_cpu, on_gpu = (optimize_materials(scene, OptimizeSettings(device=device, **way)) for device in ("cpu", "cuda"))
+    np.testing.assert_array_equal(on_gpu.visible_blocks, on_cpu.visible_blocks)
+    assert np.mean(on_gpu.materials == on_cpu.materials) > 0.995
+    np.testing.assert_allclose(on_gpu.gains, on_cpu.gains, rtol=1e-3)
+    assert on_gpu.loss == pytest.approx(on_cpu.loss, rel=0.02, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [{}, {"method": "gradient", "objective": "pixels"}, {"samples": 2}, {"exposure": "exposure"}, {"loss": "ssim"}],
+)
+def test_views_that_do_not_fit_are_kept_on_the_host(way: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = captured(4)
+    settings = OptimizeSettings(device="cuda", steps=10, **way)
+    expected = optimize_materials(scene, settings)
+    kept = []
+
+    def to_the_cpu(device: torch.device, needed: int) -> torch.device:
+        kept.append(needed)
+        return torch.device("cpu")
+
+    monkeypatch.setattr("blockcore.memory.where_to_keep", to_the_cpu)
+    result = optimize_materials(scene, settings)
+    assert kept
+    np.testing.assert_array_equal(result.materials, expected.materials)
+    assert result.loss == pytest.approx(expected.loss, rel=1e-5, abs=1e-9)
+
+
 def test_gradients_of_a_picture_are_those_of_the_cpu() -> None:
     scene = captured(1)
     camera = scene.views[0].camera

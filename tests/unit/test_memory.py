@@ -43,8 +43,8 @@ def test_too_small_a_gpu_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyP
 
 def test_views_are_kept_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda device: 2e9)
-    assert memory.where_to_keep(GPU, 900_000_000) == GPU
-    assert memory.where_to_keep(GPU, 1_100_000_000) == CPU
+    assert memory.where_to_keep(GPU, 1_900_000_000) == GPU
+    assert memory.where_to_keep(GPU, 2_100_000_000) == CPU
 
 
 @pytest.mark.parametrize("gigabytes", [0.0, -1.0, float("nan"), float("inf")])

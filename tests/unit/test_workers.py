@@ -109,7 +109,8 @@ def test_one_process_is_alone() -> None:
         assert workers == ALONE
     sums = torch.ones(3)
     assert ALONE.add_up(sums) is sums
-    assert ALONE.exchange({0: "a", 1: "b"}, [(1, 1)] * 2, torch.device("cpu")) == ["a", "b"]
+    cpu = torch.device("cpu")
+    assert ALONE.exchange({0: "a", 1: "b"}, [(1, 1)] * 2, cpu, cpu) == ["a", "b"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
