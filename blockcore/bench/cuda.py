@@ -10,7 +10,7 @@ import gc
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,16 +68,21 @@ def run(data: Path) -> dict[str, Any]:
 
 def milliseconds(task: Callable[[], Any], rounds: int = 100, warm_up: int = 10, each: int = 1) -> float:
     """Returns the median time of ``task`` between CUDA events, divided by ``each``, the units in one task."""
-    times = []
-    for round_number in range(warm_up + rounds):
-        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-        before.record()
-        task()
-        after.record()
-        after.synchronize()
-        if round_number >= warm_up:
-            times.append(before.elapsed_time(after))
-    return float(statistics.median(times)) / each
+    return in_turn({"": task}, rounds, warm_up)[""] / each
+
+
+def in_turn(tasks: Mapping[str, Callable[[], Any]], rounds: int = 100, warm_up: int = 10) -> dict[str, float]:
+    """Returns the median milliseconds of tasks between CUDA events; taken in turn, what disturbs one disturbs all."""
+    times: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(warm_up + rounds):
+        for name, task in tasks.items():
+            before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+            before.record()
+            task()
+            after.record()
+            after.synchronize()
+            times[name].append(before.elapsed_time(after))
+    return {name: float(statistics.median(each[warm_up:])) for name, each in times.items()}
 
 
 def comparison(scene: BlockScene) -> dict[str, Any]:
@@ -152,31 +157,31 @@ def gradients(scene: BlockScene) -> dict[str, float]:
 
 
 def visibility(scene: BlockScene) -> dict[str, float]:
-    """Times finding one view's visibility, and the bare rasterisation inside it; medians of the views."""
-    device = torch.device("cuda", torch.cuda.current_device())
-    faces = scene.grid.exposed_faces
-    corners = cuda._upload(faces, device)
-    context, kernels = cuda._context(device.index), cuda._kernels()
+    """Times finding visibility, of one view and of all together, and the bare rasterisation inside it.
 
-    def middle(task: Callable[[Any, Any, Any], Any]) -> float:
-        times = []
-        for view in scene.views:
-            views = exact.Views.of([view.camera]).to(device)
-            positions = kernels.Drawing(corners, views).positions()
-            times.append(milliseconds(lambda v=views, p=positions, c=view.camera: task(v, p, c), rounds=30))  # type: ignore[misc]
-        return statistics.median(times)
-
+    Of single views the medians are given, of the time and of its ratio to that of the bare rasterisation.
+    """
+    faces, device = scene.grid.exposed_faces, torch.device("cuda", torch.cuda.current_device())
+    corners, context = cuda._upload(faces, device), cuda._context(device.index)
     cameras = [view.camera for view in scene.views]
-    together = exact.Views.of(cameras).to(device)
-    positions = kernels.Drawing(corners, together).positions()
+
+    def tasks(cameras: list[Camera]) -> dict[str, Callable[[], Any]]:
+        views = exact.Views.of(cameras).to(device)
+        positions = cuda._kernels().Drawing(corners, views).positions()
+        return {
+            "whole": lambda: rasterize(faces, cameras, "nvdiffrast"),
+            "bare": lambda: context.draw(positions, views),
+        }
+
+    single = [in_turn(tasks([camera])) for camera in cameras]
+    together = in_turn(tasks(cameras))
     return {
-        "whole_ms": middle(lambda v, p, c: rasterize(faces, [c], "nvdiffrast")),
-        "drawing_and_repair_ms": middle(lambda v, p, c: cuda._draw(corners, v, 8)),
-        "rasterize_ms": middle(lambda v, p, c: context.draw(p, v)),
-        "all_views_ms_each": milliseconds(lambda: cuda._draw(corners, together, 8), rounds=30, each=len(cameras)),
-        "all_views_rasterize_ms_each": milliseconds(
-            lambda: context.draw(positions, together), rounds=30, each=len(cameras)
-        ),
+        "whole_ms": statistics.median(times["whole"] for times in single),
+        "rasterize_ms": statistics.median(times["bare"] for times in single),
+        "ratio": statistics.median(times["whole"] / times["bare"] for times in single),
+        "all_views_ms_each": together["whole"] / len(cameras),
+        "all_views_rasterize_ms_each": together["bare"] / len(cameras),
+        "all_views_ratio": together["whole"] / together["bare"],
     }
 
 
@@ -243,30 +248,44 @@ def optimizing(scene: BlockScene) -> dict[str, Any]:
 
 
 def million(side: int = 1024, views: int = 64, size: int = 1024) -> dict[str, Any]:
-    """Optimises a landscape of a million exposed blocks in many views, and compares memory used with the estimate."""
+    """Optimises a landscape of a million exposed blocks in many views, and compares memory used with the estimate.
+
+    Once with so little memory that what the views show has to stay on the host.
+    """
     scene = landscape(side, views, size)
     faces = len(scene.grid.exposed_faces)
-    ways = {
-        "solve": OptimizeSettings(device="cuda"),
-        "gradient, pixels": OptimizeSettings(method="gradient", objective="pixels", device="cuda"),
+    pixels = OptimizeSettings(method="gradient", objective="pixels", device="cuda")
+    figures = {
+        "solve": _large(scene, OptimizeSettings(device="cuda"), [(size, size)] * views),
+        "gradient, pixels": _large(scene, pixels, [(size, size)] * views),
+        "solve, views on the host": _large(scene, OptimizeSettings(device="cuda"), [(size, size)] * views, kept=False),
     }
-    figures = {name: _large(scene, settings, [(size, size)] * views) for name, settings in ways.items()}
-    return {"blocks": len(scene.grid), "faces": faces, "views": views} | figures
+    return {"blocks": len(scene.grid), "faces": faces, "views": views, "ways": figures}
 
 
-def _large(scene: BlockScene, settings: OptimizeSettings, pictures: list[tuple[int, int]]) -> dict[str, Any]:
+def _large(
+    scene: BlockScene, settings: OptimizeSettings, pictures: list[tuple[int, int]], kept: bool = True
+) -> dict[str, Any]:
     faces, compared = len(scene.grid.exposed_faces), settings.objective == "pixels"
+    device = torch.device("cuda", torch.cuda.current_device())
+    needed, unkept = (
+        memory.estimate(faces, len(scene.grid), len(scene.palette), pictures, compared, on_gpu)
+        for on_gpu in (True, False)
+    )
     cuda.release()
     torch.cuda.empty_cache()
+    if not kept:
+        memory.limit(device, (needed + unkept) / 2 / memory.GIGABYTE)
+        needed = unkept
     with _Watch() as watch:
         began = time.perf_counter()
         result = optimize_materials(scene, settings)
         seconds = time.perf_counter() - began
+    torch.cuda.set_per_process_memory_fraction(1.0, device)
     cuda.release()
     gc.collect()
     torch.cuda.empty_cache()
     seen = result.visible_blocks
-    needed = memory.estimate(faces, len(scene.grid), len(scene.palette), pictures, compared)
     return {
         "visible_blocks": len(seen),
         "seconds": seconds,
@@ -333,7 +352,13 @@ def lines(figures: dict[str, Any]) -> list[str]:
         )
     for name, f in figures["gradient"].items():
         rows.append(f"gradient error, {name}: " + ", ".join(f"{k} {v:.1e}" for k, v in f.items()))
-    for kind in ("visibility", "step", "reduction"):
+    for name, f in figures["visibility"].items():
+        rows.append(
+            f"visibility, {name}: a view {f['whole_ms']:.3f} ms, rasterised {f['rasterize_ms']:.3f} ms, ratio "
+            f"{f['ratio']:.2f}; of all views together, each: {f['all_views_ms_each']:.3f} ms, "
+            f"{f['all_views_rasterize_ms_each']:.3f} ms, {f['all_views_ratio']:.2f}"
+        )
+    for kind in ("step", "reduction"):
         for name, f in figures[kind].items():
             rows.append(f"{kind}, {name}: " + ", ".join(f"{k.removesuffix('_ms')} {v:.4f} ms" for k, v in f.items()))
     for name, f in figures["step"].items():
@@ -346,8 +371,7 @@ def lines(figures: dict[str, Any]) -> list[str]:
                 f"({r['rasterizer']})"
             )
     world = figures["million"]
-    for how in ("solve", "gradient, pixels"):
-        m = world[how]
+    for how, m in world["ways"].items():
         timings = ", ".join(f"{k} {v:.2f} s" for k, v in m["timings"].items())
         rows.append(
             f"{world['blocks']} blocks, {world['faces']} faces, {world['views']} views, {how}: {m['seconds']:.1f} s "

@@ -103,7 +103,7 @@ def _rasterize(
             chosen = indices[start : start + at_once]
             views = Views.of([cameras[i] for i in chosen])
             ids = _draw_again(corners, views, subpixel_bits, device)
-            drawn.update((i, Visibility(view)) for i, view in zip(chosen, ids, strict=True))
+            drawn.update((i, Visibility(view)) for i, view in zip(chosen, ids.unbind(), strict=True))
     return [drawn[i] for i in range(len(cameras))]
 
 
@@ -141,22 +141,28 @@ def _draw(faces: FaceCorners, views: Views, subpixel_bits: int) -> torch.Tensor:
 
 
 class _Replay:
-    """A drawing as two CUDA graphs, before and after nvdiffrast: to launch its kernels takes longer than they do."""
+    """A drawing as two CUDA graphs, before and after nvdiffrast: to launch its kernels takes longer than they do.
 
-    def __init__(self, faces: FaceCorners, views: Views, subpixel_bits: int) -> None:
-        self.views = views
-        self.context = _context(views.device.index)
+    Only the host's work after nvdiffrast's end delays the picture, since nvdiffrast waits for the GPU. So all that can
+    be done before is, and that it waits also makes it safe to write the next cameras where the last ones were.
+    """
+
+    def __init__(self, faces: FaceCorners, views: Views, subpixel_bits: int, device: torch.device) -> None:
+        self.cameras = views.cameras.pin_memory()
+        self.views = views.to(device)
+        self.context = _context(device.index)
         self.drawing = _kernels().Drawing(faces, self.views, subpixel_bits)
-        self.encoded = torch.zeros((len(views), views.height, views.width), device=views.device)
+        self.encoded = torch.zeros((len(views), views.height, views.width), device=device)
         self.before, self.after = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.before):
+            self.views.cameras.copy_(self.cameras, non_blocking=True)
             self.positions = self.drawing.positions()
         with torch.cuda.graph(self.after):
             self.ids: torch.Tensor = self.drawing.redraw(self.encoded)
 
     def draw(self, views: Views) -> torch.Tensor:
         """Draws from other cameras of the same number and picture size."""
-        self.views.cameras.copy_(views.cameras)
+        self.cameras.copy_(views.cameras)
         self.before.replay()
         self.encoded.copy_(self.context.draw(self.positions, self.views)[..., 3])
         self.after.replay()
@@ -165,7 +171,8 @@ class _Replay:
 
 def _draw_again(faces: FaceCorners, views: Views, subpixel_bits: int, device: torch.device) -> torch.Tensor:
     """Draws on ``device``; from the second time on that the same faces are drawn at one size, by replaying graphs."""
-    key = (len(views), views.width, views.height, subpixel_bits)
+    stream = torch.cuda.current_stream().cuda_stream if device.type == "cuda" else 0
+    key = (len(views), views.width, views.height, subpixel_bits, stream)
     small = memory.drawing(len(faces), views.width * views.height, len(views)) < _SMALL
     if device.type != "cuda" or not small or len(faces) == 0:
         return _draw(faces, views.to(device), subpixel_bits)
@@ -174,7 +181,7 @@ def _draw_again(faces: FaceCorners, views: Views, subpixel_bits: int, device: to
         _repeated[device] = ((faces, key), None)
         return _draw(faces, views.to(device), subpixel_bits)
     if replay is None:
-        replay = _Replay(faces, views.to(device), subpixel_bits)
+        replay = _Replay(faces, views, subpixel_bits, device)
         _repeated[device] = (last, replay)
     return replay.draw(views)
 

@@ -95,9 +95,11 @@ class Views:
     @staticmethod
     def of(cameras: Sequence[Camera]) -> Views:
         """Collects cameras of one picture size, on the CPU."""
-        matrices = [camera.view_proj for camera in cameras]
-        rows = [np.concatenate([matrix.reshape(16), facing_point(matrix)]) for matrix in matrices]
-        return Views(torch.from_numpy(np.stack(rows)), cameras[0].width, cameras[0].height)
+        rows = np.empty((len(cameras), 20))
+        for row, camera in zip(rows, cameras, strict=True):
+            matrix = camera.view_proj
+            row[:16], row[16:] = matrix.reshape(16), facing_point(matrix)
+        return Views(torch.from_numpy(rows), cameras[0].width, cameras[0].height)
 
     def to(self, device: torch.device) -> Views:
         """Returns the same views on ``device``."""

@@ -1,8 +1,9 @@
 """``exact`` as Triton kernels: the same arithmetic, operation by operation, in a few launches for all views together.
 
-``_project`` transforms and culls every face and counts the tiles of its bounding box, ``_open`` finds suspect pixels,
-``_draw`` shares the tiles out evenly, however large a face is, and keeps the nearest triangle of each suspect pixel by
-an atomic minimum over 64-bit keys (depth above, triangle id below), ``_close`` reads the ids back.
+``_project`` transforms and culls every face and parts those that can cover pixels into small and large ones, ``_open``
+finds suspect pixels, ``_draw_small`` draws a face a program, ``_draw_large`` shares the tiles of faces out evenly,
+however large they are, ``_close`` reads the ids back. Drawing keeps the nearest triangle of each suspect pixel by an
+atomic minimum over 64-bit keys: depth above, triangle id below.
 """
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 
@@ -20,6 +21,8 @@ _LIMIT = tl.constexpr(float(exact.LARGEST_WINDOW))
 _ROUND = tl.constexpr(6755399441055744.0)  # 1.5 · 2⁵²: adding and subtracting it rounds a float64, half to even
 _LARGEST_WHOLE_ID = tl.constexpr(exact.LARGEST_WHOLE_ID)
 _ID_OFFSET = tl.constexpr(exact.ID_OFFSET)
+_SMALL = tl.constexpr(1 << 14)  # subpixels: across less than these, edge functions stay inside 32 bits
+_FACE = tl.constexpr(1 << 35)  # one large face, as a counter holds it above the number of stretches
 _TILE = (16, 8)  # pixels across and down: a face's bounding box is drawn in such tiles
 _STRETCH = 4  # tiles of one face that a program draws before it takes the next face
 _LANES = 128
@@ -39,13 +42,19 @@ class Drawing:
         """See ``exact.Drawing.positions``."""
         faces, views = self.faces, self.views
         positions = torch.empty((len(views), 4 * len(faces), 4), dtype=torch.float32, device=views.device)
-        self.boxes = torch.empty((3, self.items), dtype=torch.int32, device=views.device)
+        self.counts = torch.zeros(2, dtype=torch.int64, device=views.device)
+        self.small = torch.empty(self.items, dtype=torch.int32, device=views.device)
+        self.large = torch.empty((3, self.items), dtype=torch.int32, device=views.device)
+        self.ends = torch.empty(self.items, dtype=torch.int64, device=views.device)
         _project[(triton.cdiv(len(faces), _LANES), len(views))](
             faces.corners,
             faces.direction,
             views.cameras,
             positions,
-            self.boxes,
+            self.counts,
+            self.small,
+            self.large,
+            self.ends,
             len(faces),
             self.items,
             views.width,
@@ -63,29 +72,21 @@ class Drawing:
         """See ``exact.Drawing.redraw``."""
         faces, views = self.faces, self.views
         id_bits = (2 * len(faces) + 1).bit_length()
-        ends = torch.cumsum(self.boxes[0], 0, dtype=torch.int32)
         keys = torch.empty(encoded.shape, dtype=torch.int64, device=views.device)
         pixels = (triton.cdiv(keys.numel(), _PIXELS),)
         _open[pixels](encoded, *encoded.stride(), keys, keys.numel(), views.width, views.height, LANES=_PIXELS)
-        _draw[(_PROGRAMS,)](
-            faces.corners,
-            views.cameras,
-            self.boxes,
-            ends,
-            keys,
-            self.items,
-            len(faces),
-            views.width,
-            views.height,
-            BITS=self.subpixel_bits,
-            ID_BITS=id_bits,
-            ACROSS=_TILE[0],
-            DOWN=_TILE[1],
-            STRETCH=_STRETCH,
-            num_warps=1,
-            maxnreg=_REGISTERS,
-            enable_fp_fusion=False,
-        )
+        scene = faces.corners, views.cameras, self.counts
+        size = keys, self.items, len(faces), views.width, views.height
+        how = {
+            "BITS": self.subpixel_bits,
+            "ID_BITS": id_bits,
+            "ACROSS": _TILE[0],
+            "DOWN": _TILE[1],
+            "num_warps": 1,
+            "enable_fp_fusion": False,
+        }
+        _draw_small[(_PROGRAMS,)](*scene, self.small, *size, **how)
+        _draw_large[(_PROGRAMS,)](*scene, self.large, self.ends, *size, STRETCH=_STRETCH, maxnreg=_REGISTERS, **how)
         ids = torch.empty(encoded.shape, dtype=torch.int32, device=views.device)
         _close[pixels](keys, ids, keys.numel(), ID_BITS=id_bits, LANES=_PIXELS)
         return ids
@@ -153,10 +154,10 @@ def _pick(condition, p, q):
 
 @triton.jit(do_not_specialize=["faces", "items", "width", "height"])
 def _project(
-    corners, direction, cameras, positions, boxes, faces, items, width, height,
+    corners, direction, cameras, positions, counts, small, large, ends, faces, items, width, height,
     BITS: tl.constexpr, ACROSS: tl.constexpr, DOWN: tl.constexpr, STRETCH: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """Writes what nvdiffrast draws and, per face, stretches of its box, its first pixel, and tiles across and down."""
+    """Writes what nvdiffrast draws, and lists the faces that can cover pixels: which, and of large ones their boxes."""
     view = tl.program_id(1)
     face = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
     use = face < faces
@@ -165,6 +166,7 @@ def _project(
     place = view.to(tl.int64) * faces + face
     left = tl.full([LANES], 1 << 30, tl.int32)
     right, top, bottom = -left, left, -left
+    whole = front
     for corner in tl.static_range(4):
         here = _clip(first + corner * 3, matrix, use)
         onward = _clip(first + (corner + 1) % 4 * 3, matrix, use)
@@ -177,18 +179,39 @@ def _project(
         # Clipping also cuts the diagonal, whose cut lies between those of the sides, give or take a subpixel.
         cut_x, cut_y, _ = _meet(here, onward, width, height, 1 << BITS)
         inside, crosses = here[2] >= 0, (here[2] >= 0) != (onward[2] >= 0)
+        whole &= inside
         left = tl.minimum(left, tl.minimum(tl.where(inside, x, left), tl.where(crosses, cut_x - 1, left)))
         right = tl.maximum(right, tl.maximum(tl.where(inside, x, right), tl.where(crosses, cut_x + 1, right)))
         top = tl.minimum(top, tl.minimum(tl.where(inside, y, top), tl.where(crosses, cut_y - 1, top)))
         bottom = tl.maximum(bottom, tl.maximum(tl.where(inside, y, bottom), tl.where(crosses, cut_y + 1, bottom)))
-    left = tl.maximum((left + ((1 << BITS) - 1)) >> BITS, 0)
-    top = tl.maximum((top + ((1 << BITS) - 1)) >> BITS, 0)
-    columns = (tl.minimum(right >> BITS, width - 1) - left + ACROSS) // ACROSS
-    rows = (tl.minimum(bottom >> BITS, height - 1) - top + DOWN) // DOWN
+    whole &= (right - left < _SMALL) & (bottom - top < _SMALL)
+    left, columns = _tiles(left, right, width, BITS, ACROSS)
+    top, rows = _tiles(top, bottom, height, BITS, DOWN)
     some = front & (columns > 0) & (rows > 0)
-    tl.store(boxes + place, tl.where(some, (columns * rows + STRETCH - 1) // STRETCH, 0).to(tl.int32), use)
-    tl.store(boxes + items + place, (left | (top << 16)).to(tl.int32), some)
-    tl.store(boxes + items.to(tl.int64) * 2 + place, (columns | (rows << 16)).to(tl.int32), some)
+    stretches = (columns * rows + STRETCH - 1) // STRETCH
+    is_small = some & whole & (stretches == 1)
+    tl.store(small + _append(counts, is_small.to(tl.int64))[0], place.to(tl.int32), is_small)
+    is_large = some & (is_small == 0)
+    before, after = _append(counts + 1, tl.where(is_large, _FACE | stretches.to(tl.int64), 0))
+    entry = large + (before // _FACE)
+    tl.store(entry, place.to(tl.int32), is_large)
+    tl.store(entry + items, (left | (top << 16)).to(tl.int32), is_large)
+    tl.store(entry + items.to(tl.int64) * 2, (columns | (rows << 16)).to(tl.int32), is_large)
+    tl.store(ends + (before // _FACE), after % _FACE, is_large)
+
+
+@triton.jit
+def _tiles(low, high, size, BITS: tl.constexpr, TILE: tl.constexpr):
+    """Returns the first pixel centre from low to high, in subpixels, and how many tiles cover them all."""
+    first = tl.maximum((low + ((1 << BITS) - 1)) >> BITS, 0)
+    return first, (tl.minimum(high >> BITS, size - 1) - first + TILE) // TILE
+
+
+@triton.jit
+def _append(counter, amount):
+    """Adds up the lanes' amounts on a counter that all programs share; returns its values before and after each."""
+    after = tl.cumsum(amount, 0) + tl.atomic_add(counter, tl.sum(amount, 0), sem="relaxed")
+    return after - amount, after
 
 
 @triton.jit(do_not_specialize=["pixels", "width", "height", "stride_b", "stride_y", "stride_x"])
@@ -218,41 +241,87 @@ def _close(keys, ids, pixels, ID_BITS: tl.constexpr, LANES: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["items", "faces", "width", "height"])
-def _draw(
-    corners, cameras, boxes, ends, keys, items, faces, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr,
-    ACROSS: tl.constexpr, DOWN: tl.constexpr, STRETCH: tl.constexpr,
+def _draw_small(
+    corners, cameras, counts, small, keys, items, faces, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr,
+    ACROSS: tl.constexpr, DOWN: tl.constexpr,
+):  # fmt: skip
+    """Draws face after face of those that lie before the camera and are small enough for one program and 32 bits."""
+    for entry in range(tl.program_id(0), tl.load(counts), tl.num_programs(0)):
+        item = tl.load(small + entry)
+        view, face = (item // faces).to(tl.int64), (item % faces).to(tl.int64)
+        a, b, c, d = _quad(corners + face * 12, cameras + view * 20)
+        p, q = _snap(a, width, height, 1 << BITS), _snap(b, width, height, 1 << BITS)
+        r, s = _snap(c, width, height, 1 << BITS), _snap(d, width, height, 1 << BITS)
+        left, columns = _tiles(_least(p[0], q[0], r[0], s[0]), _most(p[0], q[0], r[0], s[0]), width, BITS, ACROSS)
+        top, rows = _tiles(_least(p[1], q[1], r[1], s[1]), _most(p[1], q[1], r[1], s[1]), height, BITS, DOWN)
+        for tile in range(0, columns * rows):
+            x, y, place, held = _pixels(keys, view, left, top, columns, tile, width, height, ACROSS, DOWN)
+            px, py = x << BITS, y << BITS
+            key = tl.minimum(
+                _key(p, q, r, px, py, 1 + 2 * face, ID_BITS, tl.int32),
+                _key(p, r, s, px, py, 2 + 2 * face, ID_BITS, tl.int32),
+            )
+            tl.atomic_min(place, key, mask=key < held, sem="relaxed")
+
+
+@triton.jit(do_not_specialize=["items", "faces", "width", "height"])
+def _draw_large(
+    corners, cameras, counts, large, ends, keys, items, faces, width, height, BITS: tl.constexpr,
+    ID_BITS: tl.constexpr, ACROSS: tl.constexpr, DOWN: tl.constexpr, STRETCH: tl.constexpr,
 ):  # fmt: skip
     """Draws stretch after stretch of tiles; programs take turns, so that all have as much to do."""
-    lane = tl.arange(0, ACROSS * DOWN)
-    for stretch in range(tl.program_id(0), tl.load(ends + items - 1), tl.num_programs(0)):
-        low, high = stretch * 0, stretch * 0 + items - 1
+    count = tl.load(counts + 1)
+    for stretch in range(tl.program_id(0), count % _FACE, tl.num_programs(0)):
+        low, high = count * 0, (count // _FACE) - 1
         while low < high:
             middle = (low + high) // 2
             beyond = tl.load(ends + middle) > stretch
             high = tl.where(beyond, middle, high)
             low = tl.where(beyond, low, middle + 1)
-        view, face = (low // faces).to(tl.int64), (low % faces).to(tl.int64)
-        begin = (stretch - tl.load(ends + low) + tl.load(boxes + low)) * STRETCH
-        first, across = tl.load(boxes + items + low), tl.load(boxes + items.to(tl.int64) * 2 + low)
-        columns = across & 0xFFFF
-        corner, matrix = corners + face * 12, cameras + view * 20
-        a, b = _clip(corner, matrix, True), _clip(corner + 3, matrix, True)
-        c, d = _clip(corner + 6, matrix, True), _clip(corner + 9, matrix, True)
+        item, first = tl.load(large + low), tl.load(large + items + low)
+        across = tl.load(large + items.to(tl.int64) * 2 + low)
+        columns, tiles = across & 0xFFFF, (across & 0xFFFF) * (across >> 16)
+        begin = tiles - (tl.load(ends + low) - stretch).to(tl.int32) * STRETCH
+        view, face = (item // faces).to(tl.int64), (item % faces).to(tl.int64)
+        a, b, c, d = _quad(corners + face * 12, cameras + view * 20)
         inside_b, p, q, r, s = _polygon(a, b, c, width, height, BITS)
         inside_d, t, u, v, w = _polygon(a, c, d, width, height, BITS)
-        for tile in range(begin, tl.minimum(begin + STRETCH, columns * (across >> 16))):
-            x = (first & 0xFFFF) + tile % columns * ACROSS + lane % ACROSS
-            y = (first >> 16) + tile // columns * DOWN + lane // ACROSS
-            use = (x < width) & (y < height)
-            place = keys + (view * height + y) * width + x
-            held = tl.load(place, use, -1)
+        for tile in range(tl.maximum(begin, 0), begin + STRETCH):
+            x, y, place, held = _pixels(
+                keys, view, first & 0xFFFF, first >> 16, columns, tile, width, height, ACROSS, DOWN
+            )
             if tl.max(held, 0) >= 0:  # else no pixel here is open
                 px, py = x << BITS, y << BITS
                 key = tl.minimum(
                     _nearest(inside_b, p, q, r, s, px, py, 1 + 2 * face, ID_BITS),
                     _nearest(inside_d, t, u, v, w, px, py, 2 + 2 * face, ID_BITS),
                 )
-                tl.atomic_min(place, key, mask=use & (key < held), sem="relaxed")
+                tl.atomic_min(place, key, mask=key < held, sem="relaxed")
+
+
+@triton.jit
+def _quad(corner, matrix):
+    a, b = _clip(corner, matrix, True), _clip(corner + 3, matrix, True)
+    return a, b, _clip(corner + 6, matrix, True), _clip(corner + 9, matrix, True)
+
+
+@triton.jit
+def _least(a, b, c, d):
+    return tl.minimum(tl.minimum(a, b), tl.minimum(c, d))
+
+
+@triton.jit
+def _most(a, b, c, d):
+    return tl.maximum(tl.maximum(a, b), tl.maximum(c, d))
+
+
+@triton.jit
+def _pixels(keys, view, left, top, columns, tile, width, height, ACROSS: tl.constexpr, DOWN: tl.constexpr):
+    """Returns the columns and rows of a tile's pixels, where their keys are, and the keys; −1 outside the picture."""
+    lane = tl.arange(0, ACROSS * DOWN)
+    x, y = left + tile % columns * ACROSS + lane % ACROSS, top + tile // columns * DOWN + lane // ACROSS
+    place = keys + (view * height + y) * width + x
+    return x, y, place, tl.load(place, (x < width) & (y < height), -1)
 
 
 @triton.jit
@@ -283,34 +352,35 @@ def _nearest(inside, p, q, r, s, px, py, number, ID_BITS: tl.constexpr):
     """Returns the least keys that a triangle's pieces have at the points."""
     key = tl.full(px.shape, _CLEARED, tl.int64)
     if inside > 0:
-        key = _key(p, q, r, px, py, number, ID_BITS)
+        key = _key(p, q, r, px, py, number, ID_BITS, tl.int64)
         if inside == 2:
-            key = tl.minimum(key, _key(p, r, s, px, py, number, ID_BITS))
+            key = tl.minimum(key, _key(p, r, s, px, py, number, ID_BITS, tl.int64))
     return key
 
 
 @triton.jit
-def _key(p, q, r, px, py, number, ID_BITS: tl.constexpr):
+def _key(p, q, r, px, py, number, ID_BITS: tl.constexpr, TYPE: tl.constexpr):
     """Returns depth and id of a triangle where it covers the points, and the key of a cleared buffer elsewhere.
 
     Seen from behind or edge-on a triangle covers nothing: its edge functions add up to its area, which is not positive.
+    Edge functions are reckoned in whole numbers of ``TYPE``.
     """
-    area = (_times(r[0] - p[0], q[1] - p[1]) - _times(q[0] - p[0], r[1] - p[1])).to(tl.float64)
+    area = _cross(r[0] - p[0], q[1] - p[1], q[0] - p[0], r[1] - p[1], TYPE).to(tl.float64)
     per_x = ((r[2] - p[2]) * (q[1] - p[1]) - (q[2] - p[2]) * (r[1] - p[1])) / area
     per_y = ((q[2] - p[2]) * (r[0] - p[0]) - (r[2] - p[2]) * (q[0] - p[0])) / area
     z = (p[2] + per_y * (py - p[1])) + per_x * (px - p[0])
-    covers = _inside(px, py, p, q) & _inside(px, py, q, r) & _inside(px, py, r, p) & (z < 1.0)
+    covers = _inside(px, py, p, q, TYPE) & _inside(px, py, q, r, TYPE) & _inside(px, py, r, p, TYPE) & (z < 1.0)
     depth = (tl.maximum(tl.where(covers, z, 1.0), 0.0) * (1 << (62 - ID_BITS))).to(tl.int64)
     return tl.where(covers, (depth << ID_BITS) | number, _CLEARED)
 
 
 @triton.jit
-def _inside(px, py, a, b):
-    edge = _times(px - a[0], b[1] - a[1]) - _times(py - a[1], b[0] - a[0])
+def _inside(px, py, a, b, TYPE: tl.constexpr):
+    edge = _cross(px - a[0], b[1] - a[1], py - a[1], b[0] - a[0], TYPE)
     return edge >= tl.where((b[1] > a[1]) | ((b[1] == a[1]) & (b[0] < a[0])), 0, 1)  # top-left rule
 
 
 @triton.jit
-def _times(a, b):
-    """Multiplies int32 to int64."""
-    return a.to(tl.int64) * b.to(tl.int64)
+def _cross(a, b, c, d, TYPE: tl.constexpr):
+    """Returns a·b − c·d."""
+    return a.to(TYPE) * b.to(TYPE) - c.to(TYPE) * d.to(TYPE)

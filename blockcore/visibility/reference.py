@@ -53,15 +53,21 @@ def rasterize(faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int
 def facing_point(view_proj: Float32) -> npt.NDArray[np.float64]:
     """Returns the eye as a homogeneous point e, (4,): a plane p shows its front to the camera where p · e > 0.
 
-    The eye is the point that every line of sight runs through: where clip x, y and w vanish. It is at infinity for an
-    orthographic camera. Its sign carries the orientation: a mirroring camera takes backs for fronts, as on a GPU.
+    The eye is the point that every line of sight runs through: where clip x, y and w vanish, so the cross product, in
+    four dimensions, of the rows that give them. It is at infinity for an orthographic camera. Its sign carries the
+    orientation: a mirroring camera takes backs for fronts, as on a GPU.
     """
-    matrix = view_proj.astype(np.float64)
-    try:
-        eye = np.linalg.inv(matrix)[:, 2] * np.sign(np.linalg.det(matrix))
-    except np.linalg.LinAlgError:  # float32 can make a camera singular that float64 holds
-        return np.zeros(4)
-    return np.asarray(eye)
+    x, y, _, w = view_proj.tolist()  # as Python's float64: a training loop draws from new cameras in every step
+    xy, xz, xu = (x[0] * y[k] - x[k] * y[0] for k in (1, 2, 3))
+    yz, yu, zu = (x[j] * y[k] - x[k] * y[j] for j, k in ((1, 2), (1, 3), (2, 3)))
+    return np.array(
+        [
+            w[1] * zu - w[2] * yu + w[3] * yz,
+            w[2] * xu - w[0] * zu - w[3] * xz,
+            w[0] * yu - w[1] * xu + w[3] * xy,
+            w[1] * xz - w[0] * yz - w[2] * xy,
+        ]
+    )
 
 
 def _draw(faces: ExposedFaces, camera: Camera, subpixel_bits: int) -> npt.NDArray[np.int32]:

@@ -236,16 +236,18 @@ sys.path.insert(0, sys.argv[1])
 from test_cuda_exact import CPU, BlockGrid, coarse, random_world
 from blockcore.camera import Camera, look_at, perspective
 from blockcore.visibility import exact, exact_triton
-exact_triton._PROGRAMS = 8
-cells = numpy.argwhere(numpy.random.default_rng(0).random((5, 5, 5)) < 0.15)
+exact_triton._PROGRAMS, exact_triton._STRETCH = 8, 1
+cells = numpy.argwhere(numpy.random.default_rng(0).random((5, 5, 5)) < 0.25)
 faces, lens = BlockGrid((5, 5, 5), 2.0, cells).exposed_faces, perspective(1.2, 1.5, 0.1, 500.0)
-cameras = [Camera(look_at(eye, (0.0, 5.0, 0.0)), lens, 24, 16) for eye in ((0.3, 5.1, -0.4), (9.0, 12.0, 15.0))]
+eyes = (0.3, 5.1, -0.4), (1.1, 4.2, 1.9), (9.0, 12.0, 15.0)
+cameras = [Camera(look_at(eye, (0.0, 5.0, 0.0)), lens, 24, 16) for eye in eyes]
 orthographic = random_world(0)[1][3]
 cameras.append(Camera(orthographic.view, orthographic.proj, 24, 16))
 corners, views, raw = exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras), coarse(faces, cameras)
 plain, kernels = exact.Drawing(corners, views), exact_triton.Drawing(corners, views)
 assert torch.equal(plain.positions(), kernels.positions()), "positions"
 assert torch.equal(plain.redraw(raw), kernels.redraw(raw)), "ids"
+assert kernels.counts.min() > 0, "small and large faces"
 """
 
 
