@@ -116,6 +116,7 @@ _CHOICES = {
     ("device", "cuda"): ("Graphics Card", "An NVIDIA graphics card, through CUDA"),
     ("rasterizer", "auto"): ("Automatic", "The fastest one that the engine has"),
     ("rasterizer", "cpu"): ("Processor", "Exact, on all cores"),
+    ("rasterizer", "triton"): ("Graphics Card", "Exact, on an NVIDIA graphics card"),
     ("rasterizer", "nvdiffrast"): ("nvdiffrast", "On an NVIDIA graphics card; has to be installed separately"),
     ("rasterizer", "reference"): ("Reference", "Slow and plain, to check the others with"),
 }

@@ -8,17 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
 from blockcore.errors import BackendError, SettingsError
 
 GIGABYTE = 1e9
-_FACE = 52  # bytes: a face's corners and direction
-_NATIVE_FACE = 85  # of a face in each view drawn at once: nvdiffrast's own buffers, which stay
-_NATIVE_PIXEL = 8  # of a pixel in each such view: likewise
-_DRAWN_FACE = 88  # of a face in each such view: clip positions, lists of what to draw
-_DRAWN_PIXEL = 52  # of a pixel in each such view: nvdiffrast's output, keys, ids
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """Bytes that a rasteriser takes.
+
+    Attributes:
+        face: a face's corners and direction.
+        native_face, native_pixel: of a face or pixel in each view drawn at once: nvdiffrast's own buffers, which stay.
+        drawn_face: of a face in each such view: clip positions, lists of what to draw.
+        drawn_pixel: of a pixel in each such view: nvdiffrast's output, keys, ids.
+    """
+
+    face: int = 0
+    native_face: int = 0
+    native_pixel: int = 0
+    drawn_face: int = 0
+    drawn_pixel: int = 0
+
+
+_DRAWING = {"nvdiffrast": _Drawing(52, 85, 8, 88, 52), "triton": _Drawing(52, 0, 0, 24, 16)}
+_ELSEWHERE = _Drawing()  # not on the GPU
 _NUMBERED_FACE = 64  # of a face, while the visible ones are numbered
 _KEPT_PIXEL = 4  # of a pixel of any view: its face; twice that while the visible ones are numbered
 _COMPARED_PIXEL = 44  # of a pixel of any view that is compared in every step: target, and while they are sorted
@@ -27,7 +45,13 @@ _WORK = 200_000_000  # kernels, libraries, and what allocators round up
 
 
 def estimate(
-    faces: int, blocks: int, materials: int, pictures: Sequence[tuple[int, int]], compared: bool, kept: bool = True
+    faces: int,
+    blocks: int,
+    materials: int,
+    pictures: Sequence[tuple[int, int]],
+    rasterizer: str,
+    compared: bool,
+    kept: bool = True,
 ) -> int:
     """Estimates the most GPU memory that an optimisation uses at one time.
 
@@ -36,6 +60,7 @@ def estimate(
         blocks: blocks that views may show.
         materials: M.
         pictures: width and height of each view.
+        rasterizer: what draws them, one at a time.
         compared: whether pictures are compared pixel by pixel in every step.
         kept: whether what all views show is kept on the GPU, too; it need not be unless pictures are compared.
 
@@ -45,16 +70,19 @@ def estimate(
     pixels = sum(width * height for width, height in pictures)
     largest = max((width * height for width, height in pictures), default=0)
     keeping = _KEPT_PIXEL * pixels if kept else 0
-    stays = (_FACE + _NATIVE_FACE) * faces + _NATIVE_PIXEL * largest
-    draws = _DRAWN_FACE * faces + _DRAWN_PIXEL * largest + keeping
+    of = _DRAWING.get(rasterizer, _ELSEWHERE)
+    stays = (of.face + of.native_face) * faces + of.native_pixel * largest
+    draws = of.drawn_face * faces + of.drawn_pixel * largest + keeping
     numbers = _NUMBERED_FACE * faces + 2 * keeping
     chooses = keeping + (_COMPARED_PIXEL * pixels if compared else 0) + _CHOICE * blocks * materials
     return _WORK + stays + max(draws, numbers, chooses)
 
 
-def drawing(faces: int, pixels: int, views: int) -> int:
+def drawing(faces: int, pixels: int, views: int, rasterizer: str) -> int:
     """Estimates the bytes that drawing ``views`` views of ``pixels`` each takes at one time."""
-    return _FACE * faces + views * ((_NATIVE_FACE + _DRAWN_FACE) * faces + (_NATIVE_PIXEL + _DRAWN_PIXEL) * pixels)
+    of = _DRAWING[rasterizer]
+    of_view = (of.native_face + of.drawn_face) * faces + (of.native_pixel + of.drawn_pixel) * pixels
+    return of.face * faces + views * of_view
 
 
 def limit(device: torch.device, gigabytes: float) -> None:

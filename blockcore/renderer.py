@@ -38,7 +38,7 @@ class DifferentiableBlockRenderer:
         device: where pictures are made; the logits must live there.
         palette: the M materials.
         lighting: the light.
-        rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"nvdiffrast"`` or ``"reference"``.
+        rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"``, ``"nvdiffrast"`` or ``"reference"``.
     """
 
     def __init__(

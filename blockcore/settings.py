@@ -20,7 +20,7 @@ UNSEEN = ("keep", "fill")
 RELAXATIONS = ("softmax", "gumbel")
 OBJECTIVES = ("auto", "statistics", "pixels")
 DEVICES = ("auto", "cpu", "cuda")
-RASTERIZERS = ("auto", "cpu", "nvdiffrast", "reference")
+RASTERIZERS = ("auto", "cpu", "triton", "nvdiffrast", "reference")
 CHOICES = {
     "method": METHODS,
     "relaxation": RELAXATIONS,
@@ -80,7 +80,8 @@ class OptimizeSettings:
         unseen: what blocks that no view shows get: ``"keep"`` (what they have) or ``"fill"`` (what their neighbours
             get).
         device: where tensors live: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"nvdiffrast"`` or ``"reference"``.
+        rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"`` or ``"nvdiffrast"`` (on a GPU), or
+            ``"reference"``.
     """
 
     method: str = "auto"

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
+import subprocess
 from functools import cache
 
 
 @cache
+def triton_problem() -> str:
+    """Returns why Triton cannot be used on this machine's GPU, with the remedy, or an empty text."""
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed; pip install triton"
+    if not (os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")):
+        return "Triton finds no C compiler; install gcc, or name one in the environment variable CC"
+    try:
+        from triton.runtime import driver
+
+        driver.active.get_current_target()  # builds what launches kernels, which takes Python's headers
+    except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        version = importlib.metadata.version("triton")
+        return f"Triton {version} does not work here ({first}); install Python's headers (python3-dev) and a C compiler"
+    return ""
+
+
 def triton_is_here() -> bool:
-    """Returns whether Triton is installed, and the C compiler that it calls the first time a kernel runs."""
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    return importlib.util.find_spec("triton") is not None and bool(compiler)
+    """Returns whether Triton can be used on this machine's GPU."""
+    return not triton_problem()

@@ -61,9 +61,9 @@ def _blender() -> bool:
 def _cuda() -> bool:
     import torch
 
-    from blockcore.visibility.cuda import nvdiffrast_problem
+    from blockcore.visibility import nvdiffrast
 
-    return torch.cuda.is_available() and not nvdiffrast_problem()
+    return torch.cuda.is_available() and not nvdiffrast.problem()
 
 
 _CHECKS: dict[str, Callable[[], bool]] = {

@@ -23,7 +23,7 @@ from blockcore.lighting import UNLIT, WEBGPU_LIGHTING, Lighting
 from blockcore.scene import BlockScene, View
 from blockcore.settings import SEPARABLE_LOSSES, OptimizeSettings
 from blockcore.shading import radiance_of
-from blockcore.visibility import Visibility, rasterize
+from blockcore.visibility import ON_GPU, Visibility, rasterize
 from blockcore.visible import VisibleFaces, visible_faces
 
 Pictures = list[npt.NDArray[np.uint8]]
@@ -127,7 +127,7 @@ def look(
         replace(view.camera, width=samples * view.camera.width, height=samples * view.camera.height) for view in views
     ]
     sizes = [(camera.width, camera.height) for camera in cameras]
-    needed = memory.estimate(len(faces), len(scene.grid), len(scene.palette), sizes, compared=False)
+    needed = memory.estimate(len(faces), len(scene.grid), len(scene.palette), sizes, rasterizer, compared=False)
     keep = memory.where_to_keep(device, needed)
     team, found = workers.current(), {}
     for index in team.mine(len(views)):
@@ -136,7 +136,7 @@ def look(
         (visibility,) = rasterize(faces, [cameras[index]], rasterizer)
         shown = _unmasked(visibility, views[index], samples).triangle_id
         found[index] = torch.as_tensor(shown, device=keep)
-    if rasterizer == "nvdiffrast":
+    if rasterizer in ON_GPU:
         from blockcore.visibility import cuda
 
         cuda.release_large()

@@ -10,7 +10,7 @@ import gc
 import statistics
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from blockcore.pixels import squared_error
 from blockcore.scene import BlockScene, View
 from blockcore.settings import OptimizeSettings
 from blockcore.shading import material_probabilities, radiance_of
-from blockcore.visibility import choose_rasterizer, cuda, exact, rasterize
+from blockcore.visibility import ON_GPU, choose_rasterizer, cuda, exact, nvdiffrast, rasterize
 from blockcore.visible import visible_faces
 from blockcore.webgpu import read_scene
 
@@ -47,15 +47,15 @@ def run(data: Path) -> dict[str, Any]:
     """Measures everything; returns the figures as JSON values.
 
     Raises:
-        BackendError: there is no usable GPU, or no nvdiffrast.
+        BackendError: there is no usable GPU, or Triton or nvdiffrast is missing.
     """
     device, _ = choose_device("cuda")
-    choose_rasterizer("nvdiffrast", "cuda")
+    for name in ON_GPU:
+        choose_rasterizer(name, "cuda")
     scenes = {name: read_scene(data / f"maps/{n}/map.json", data / f"datasets/{n}") for n, name in _NAMES.items()}
     return {
         "device": torch.cuda.get_device_name(device),
         "torch": torch.__version__,
-        "kernels": cuda._kernels().__name__,
         "compare": {name: comparison(scene) for name, scene in scenes.items()},
         "gradient": {name: gradients(scenes[name]) for name in ("village", "hills")},
         "visibility": {name: visibility(scenes[name]) for name in ("village", "hills")},
@@ -85,36 +85,48 @@ def in_turn(tasks: Mapping[str, Callable[[], Any]], rounds: int = 100, warm_up: 
     return {name: float(statistics.median(each[warm_up:])) for name, each in times.items()}
 
 
-def comparison(scene: BlockScene) -> dict[str, Any]:
+def comparison(scene: BlockScene) -> dict[str, dict[str, Any]]:
     """Compares pictures from the GPU with the captures, and visibility with the CPU rasteriser's."""
     faces, cameras = scene.grid.exposed_faces, [view.camera for view in scene.views]
     colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
-    on_cpu = rasterize(faces, cameras, "cpu")
-    metrics, unequal, raw = [], [], []
-    for view, ours, theirs in zip(scene.views, rasterize(faces, cameras, "nvdiffrast"), on_cpu, strict=True):
-        assert view.target is not None
-        metrics.append(compare_pictures(draw(ours, view.camera, colors), view.target, scene.lighting.background))
-        unequal.append(int((ours.triangle_id.cpu().numpy() != theirs.triangle_id).sum()))
-        raw.append(int((coarse_ids(scene, view.camera).cpu().numpy() != theirs.triangle_id).sum()))
-    return {
-        "differing_over_1": [m.differing_over_1 for m in metrics],
-        "geometry_match": min(m.geometry_match for m in metrics),
-        "triangles_unlike_cpu": unequal,
-        "triangles_unlike_cpu_without_repair": raw,
-    }
+    on_cpu = [seen.triangle_id for seen in rasterize(faces, cameras, "cpu")]
+    figures: dict[str, dict[str, Any]] = {}
+    for name in ON_GPU:
+        seen = rasterize(faces, cameras, name)
+        pairs = zip(seen, scene.views, strict=True)
+        metrics = [
+            compare_pictures(draw(v, view.camera, colors), view.target, scene.lighting.background)
+            for v, view in pairs
+            if view.target is not None
+        ]
+        figures[name] = {
+            "differing_over_1": [m.differing_over_1 for m in metrics],
+            "geometry_match": min(m.geometry_match for m in metrics),
+            "triangles_unlike_cpu": _unlike([v.triangle_id for v in seen], on_cpu),
+        }
+    figures["nvdiffrast"]["without_repair"] = _unlike([coarse_ids(scene, camera) for camera in cameras], on_cpu)
+    return figures
 
 
-def coarse_ids(scene: BlockScene, camera: Any) -> torch.Tensor:
+def _unlike(ours: Sequence[torch.Tensor], theirs: Sequence[Any]) -> list[int]:
+    return [int((a.cpu().numpy() != b).sum()) for a, b in zip(ours, theirs, strict=True)]
+
+
+def coarse_ids(scene: BlockScene, camera: Camera) -> torch.Tensor:
     """Returns what nvdiffrast alone shows, (H, W) int32."""
+    positions, views = _coarse_input(scene, [camera])
+    return exact.decode_ids(nvdiffrast.coarse(positions, views)[0])
+
+
+def _coarse_input(scene: BlockScene, cameras: Sequence[Camera]) -> tuple[torch.Tensor, exact.Views]:
     device = torch.device("cuda", torch.cuda.current_device())
-    corners, views = cuda._upload(scene.grid.exposed_faces, device), exact.Views.of([camera]).to(device)
-    picture = cuda._context(device.index).draw(cuda._kernels().Drawing(corners, views).positions(), views)
-    return exact.decode_ids(picture[0, ..., 3])
+    corners, views = cuda._upload(scene.grid.exposed_faces, device), exact.Views.of(cameras).to(device)
+    return exact.Drawing(corners, views).positions(), views
 
 
 def _parts(scene: BlockScene, device: str, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
     cameras, where = [view.camera for view in scene.views], torch.device(device)
-    seen = rasterize(scene.grid.exposed_faces, cameras, "nvdiffrast" if device == "cuda" else "cpu")
+    seen = rasterize(scene.grid.exposed_faces, cameras, device_type=device)
     visible = visible_faces(scene.grid.exposed_faces, cameras, seen, scene.palette, where)
     targets = [view.target for view in scene.views if view.target is not None]
     return {
@@ -156,33 +168,32 @@ def gradients(scene: BlockScene) -> dict[str, float]:
     return errors
 
 
-def visibility(scene: BlockScene) -> dict[str, float]:
-    """Times finding visibility, of one view and of all together, and the bare rasterisation inside it.
+def visibility(scene: BlockScene) -> dict[str, dict[str, float]]:
+    """Times finding visibility, of one view and of all together, and nvdiffrast's bare rasterisation of the same.
 
     Of single views the medians are given, of the time and of its ratio to that of the bare rasterisation.
     """
-    faces, device = scene.grid.exposed_faces, torch.device("cuda", torch.cuda.current_device())
-    corners, context = cuda._upload(faces, device), cuda._context(device.index)
-    cameras = [view.camera for view in scene.views]
+    faces, cameras = scene.grid.exposed_faces, [view.camera for view in scene.views]
+    context = nvdiffrast.context(torch.cuda.current_device())
 
-    def tasks(cameras: list[Camera]) -> dict[str, Callable[[], Any]]:
-        views = exact.Views.of(cameras).to(device)
-        positions = cuda._kernels().Drawing(corners, views).positions()
-        return {
-            "whole": lambda: rasterize(faces, cameras, "nvdiffrast"),
-            "bare": lambda: context.draw(positions, views),
+    def timed(rasterizer: str, cameras: list[Camera]) -> dict[str, float]:
+        bare = _coarse_input(scene, cameras)
+        return in_turn(
+            {"exact": lambda: rasterize(faces, cameras, rasterizer), "bare": lambda: context.draw(*bare)}, rounds=60
+        )
+
+    figures = {}
+    for name in ON_GPU:
+        single, together = [timed(name, [camera]) for camera in cameras], timed(name, cameras)
+        figures[name] = {
+            "exact_ms": statistics.median(times["exact"] for times in single),
+            "bare_ms": statistics.median(times["bare"] for times in single),
+            "ratio": statistics.median(times["exact"] / times["bare"] for times in single),
+            "all_exact_ms_each": together["exact"] / len(cameras),
+            "all_bare_ms_each": together["bare"] / len(cameras),
+            "all_ratio": together["exact"] / together["bare"],
         }
-
-    single = [in_turn(tasks([camera])) for camera in cameras]
-    together = in_turn(tasks(cameras))
-    return {
-        "whole_ms": statistics.median(times["whole"] for times in single),
-        "rasterize_ms": statistics.median(times["bare"] for times in single),
-        "ratio": statistics.median(times["whole"] / times["bare"] for times in single),
-        "all_views_ms_each": together["whole"] / len(cameras),
-        "all_views_rasterize_ms_each": together["bare"] / len(cameras),
-        "all_views_ratio": together["whole"] / together["bare"],
-    }
+    return figures
 
 
 def steps(scene: BlockScene) -> dict[str, float]:
@@ -255,23 +266,23 @@ def million(side: int = 1024, views: int = 64, size: int = 1024) -> dict[str, An
     scene = landscape(side, views, size)
     faces = len(scene.grid.exposed_faces)
     pixels = OptimizeSettings(method="gradient", objective="pixels", device="cuda")
+    solve, coarse = (OptimizeSettings(device="cuda", rasterizer=name) for name in ON_GPU)
     figures = {
-        "solve": _large(scene, OptimizeSettings(device="cuda"), [(size, size)] * views),
-        "gradient, pixels": _large(scene, pixels, [(size, size)] * views),
-        "solve, views on the host": _large(scene, OptimizeSettings(device="cuda"), [(size, size)] * views, kept=False),
+        "solve": _large(scene, solve),
+        "solve, nvdiffrast": _large(scene, coarse),
+        "solve, views on the host": _large(scene, solve, kept=False),
+        "gradient, pixels": _large(scene, pixels),
     }
     return {"blocks": len(scene.grid), "faces": faces, "views": views, "ways": figures}
 
 
-def _large(
-    scene: BlockScene, settings: OptimizeSettings, pictures: list[tuple[int, int]], kept: bool = True
-) -> dict[str, Any]:
-    faces, compared = len(scene.grid.exposed_faces), settings.objective == "pixels"
+def _large(scene: BlockScene, settings: OptimizeSettings, kept: bool = True) -> dict[str, Any]:
     device = torch.device("cuda", torch.cuda.current_device())
-    needed, unkept = (
-        memory.estimate(faces, len(scene.grid), len(scene.palette), pictures, compared, on_gpu)
-        for on_gpu in (True, False)
-    )
+    pictures = [(view.camera.width, view.camera.height) for view in scene.views]
+    world = len(scene.grid.exposed_faces), len(scene.grid), len(scene.palette), pictures
+    rasterizer, _ = choose_rasterizer(settings.rasterizer, "cuda")
+    compared = settings.objective == "pixels"
+    needed, unkept = (memory.estimate(*world, rasterizer, compared, on_gpu) for on_gpu in (True, False))
     cuda.release()
     torch.cuda.empty_cache()
     if not kept:
@@ -313,7 +324,7 @@ def landscape(side: int, views: int, size: int) -> BlockScene:
         cameras.append(Camera(look_at(eye, (0.3 * eye[0], 20.0, 0.3 * eye[2])), lens, size, size))
     scene = BlockScene(grid, materials)
     colors = frame_colors(grid.exposed_faces, scene.materials, scene.palette, scene.lighting)
-    seen = ((camera, rasterize(grid.exposed_faces, [camera], "nvdiffrast")[0]) for camera in cameras)
+    seen = ((camera, rasterize(grid.exposed_faces, [camera], "triton")[0]) for camera in cameras)
     return replace(scene, views=tuple(View(camera, draw(v, camera, colors)[..., :3]) for camera, v in seen))
 
 
@@ -343,21 +354,23 @@ class _Watch:
 
 def lines(figures: dict[str, Any]) -> list[str]:
     """Returns the figures as lines to print."""
-    rows = [f"{figures['device']}, torch {figures['torch']}, {figures['kernels']}; medians of CUDA events"]
-    for name, f in figures["compare"].items():
-        rows.append(
-            f"compare, {name}: pixels off by more than 1/255 {f['differing_over_1']}, geometry ≥ "
-            f"{f['geometry_match']:.6f}; triangles unlike the CPU's {f['triangles_unlike_cpu']}, "
-            f"without repair {f['triangles_unlike_cpu_without_repair']}"
-        )
+    rows = [f"{figures['device']}, torch {figures['torch']}; medians of CUDA events"]
+    for name, ways in figures["compare"].items():
+        for way, f in ways.items():
+            rows.append(
+                f"compare, {name}, {way}: pixels off by more than 1/255 {f['differing_over_1']}, geometry ≥ "
+                f"{f['geometry_match']:.6f}; triangles unlike the CPU's {f['triangles_unlike_cpu']}"
+                + (f", without repair {f['without_repair']}" if "without_repair" in f else "")
+            )
     for name, f in figures["gradient"].items():
         rows.append(f"gradient error, {name}: " + ", ".join(f"{k} {v:.1e}" for k, v in f.items()))
-    for name, f in figures["visibility"].items():
-        rows.append(
-            f"visibility, {name}: a view {f['whole_ms']:.3f} ms, rasterised {f['rasterize_ms']:.3f} ms, ratio "
-            f"{f['ratio']:.2f}; of all views together, each: {f['all_views_ms_each']:.3f} ms, "
-            f"{f['all_views_rasterize_ms_each']:.3f} ms, {f['all_views_ratio']:.2f}"
-        )
+    for name, ways in figures["visibility"].items():
+        for way, f in ways.items():
+            rows.append(
+                f"visibility, {name}, {way}: a view {f['exact_ms']:.3f} ms, bare nvdiffrast {f['bare_ms']:.3f} ms, "
+                f"ratio {f['ratio']:.2f}; of all views together, each: {f['all_exact_ms_each']:.3f} ms, "
+                f"{f['all_bare_ms_each']:.3f} ms, {f['all_ratio']:.2f}"
+            )
     for kind in ("step", "reduction"):
         for name, f in figures[kind].items():
             rows.append(f"{kind}, {name}: " + ", ".join(f"{k.removesuffix('_ms')} {v:.4f} ms" for k, v in f.items()))

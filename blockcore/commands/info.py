@@ -11,7 +11,7 @@ from typing import Any
 from blockcore import __version__
 from blockcore.commands.arguments import emit_json
 
-_LIBRARIES = ("torch", "numba", "numpy", "pillow", "nvdiffrast", "wgpu", "bpy")
+_LIBRARIES = ("torch", "numba", "numpy", "pillow", "triton", "nvdiffrast", "wgpu", "bpy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

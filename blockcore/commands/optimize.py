@@ -81,7 +81,7 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
     if args.max_memory is not None:
         memory.limit(device, args.max_memory)
     compared = settings.method == "gradient" and settings.objective == "pixels"
-    memory.check(device, _memory(scene, views, compared, kept=compared), what)
+    memory.check(device, _memory(scene, views, rasterizer, compared, kept=compared), what)
     report(
         {
             "event": "start",
@@ -91,7 +91,7 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
             "blocks": len(scene.grid),
             "views": len(views),
             "steps": planned_steps(settings),
-            "memory": _memory(scene, views, compared, kept=True) if device.type == "cuda" else 0,
+            "memory": _memory(scene, views, rasterizer, compared, kept=True) if device.type == "cuda" else 0,
         }
     )
     with memory.cuda_errors(what, "use fewer or smaller views, or --device cpu"):
@@ -102,12 +102,13 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
     return 0
 
 
-def _memory(scene: BlockScene, views: Sequence[View], compared: bool, kept: bool) -> int:
+def _memory(scene: BlockScene, views: Sequence[View], rasterizer: str, compared: bool, kept: bool) -> int:
     """Returns the bytes of GPU memory that an optimisation is going to need."""
     from blockcore import memory
 
     pictures = [(view.camera.width, view.camera.height) for view in views]
-    return memory.estimate(len(scene.grid.exposed_faces), len(scene.grid), len(scene.palette), pictures, compared, kept)
+    world = len(scene.grid.exposed_faces), len(scene.grid), len(scene.palette)
+    return memory.estimate(*world, pictures, rasterizer, compared, kept)
 
 
 class _Watcher:

@@ -10,8 +10,11 @@ from blockcore.camera import Camera
 from blockcore.errors import BackendError, SettingsError
 from blockcore.grid import ExposedFaces
 from blockcore.settings import RASTERIZERS
+from blockcore.triton_here import triton_problem
 
 MAX_SUBPIXEL_BITS = 8
+ON_GPU = ("triton", "nvdiffrast")
+"""The rasterisers that need a CUDA device; the first that is here is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ def choose_rasterizer(name: str, device_type: str) -> tuple[str, str]:
     """Chooses what fills the visibility.
 
     Args:
-        name: ``"auto"``, or the rasteriser asked for: ``"cpu"``, ``"nvdiffrast"`` or ``"reference"``.
+        name: ``"auto"``, or the rasteriser asked for: ``"cpu"``, ``"triton"``, ``"nvdiffrast"`` or ``"reference"``.
         device_type: where the tensors of the optimisation live: ``"cpu"`` or ``"cuda"``.
 
     Returns:
@@ -47,21 +50,26 @@ def choose_rasterizer(name: str, device_type: str) -> tuple[str, str]:
     """
     if name not in RASTERIZERS:
         raise BackendError(f"rasterizer {name!r} is not one of {', '.join(RASTERIZERS)}")
-    if name == "nvdiffrast":
+    if name in ON_GPU:
         if device_type != "cuda":
             raise BackendError(
-                f"rasterizer 'nvdiffrast' needs a CUDA device, but the device is {device_type!r}; "
+                f"rasterizer {name!r} needs a CUDA device, but the device is {device_type!r}; "
                 "choose the device 'cuda' or the rasterizer 'cpu'"
             )
-        problem = _nvdiffrast_problem()
+        problem = _problem(name)
         if problem:
-            raise BackendError(f"rasterizer 'nvdiffrast': {problem}; or use --rasterizer cpu")
+            raise BackendError(f"rasterizer {name!r}: {problem}; or use --rasterizer cpu")
     if name != "auto":
         return name, "asked for"
     if device_type != "cuda":
         return "cpu", f"the device is {device_type}"
-    problem = _nvdiffrast_problem()
-    return ("cpu", problem) if problem else ("nvdiffrast", "the device is cuda and nvdiffrast is installed")
+    problems = []
+    for name in ON_GPU:
+        problem = _problem(name)
+        if not problem:
+            return name, f"the device is cuda and {name} is installed"
+        problems.append(problem)
+    return "cpu", "; ".join(problems)
 
 
 def rasterize(
@@ -88,7 +96,7 @@ def rasterize(
         SettingsError: ``subpixel_bits`` is out of range.
     """
     if device_type is None:
-        device_type = "cuda" if rasterizer == "nvdiffrast" else "cpu"
+        device_type = "cuda" if rasterizer in ON_GPU else "cpu"
     if type(subpixel_bits) is not int or not 0 <= subpixel_bits <= MAX_SUBPIXEL_BITS:
         raise SettingsError(f"subpixel_bits {subpixel_bits!r} must be a whole number from 0 to {MAX_SUBPIXEL_BITS}")
     name, _ = choose_rasterizer(rasterizer, device_type)
@@ -96,10 +104,10 @@ def rasterize(
         from blockcore.visibility import reference
 
         return reference.rasterize(faces, cameras, subpixel_bits)
-    if name == "nvdiffrast":
+    if name in ON_GPU:
         from blockcore.visibility import cuda
 
-        drawn: list[Visibility] = cuda.rasterize(faces, cameras, subpixel_bits)
+        drawn: list[Visibility] = cuda.rasterize(faces, cameras, name, subpixel_bits)
         return drawn
     try:
         from blockcore.visibility import cpu
@@ -108,8 +116,10 @@ def rasterize(
     return cpu.rasterize(faces, cameras, subpixel_bits)
 
 
-def _nvdiffrast_problem() -> str:
-    """Returns why nvdiffrast cannot be used, with the remedy, or an empty text."""
-    from blockcore.visibility import cuda
+def _problem(name: str) -> str:
+    """Returns why a rasteriser of ``ON_GPU`` cannot be used, with the remedy, or an empty text."""
+    if name == "triton":
+        return triton_problem()
+    from blockcore.visibility import nvdiffrast
 
-    return cuda.nvdiffrast_problem()
+    return nvdiffrast.problem()

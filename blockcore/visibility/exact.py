@@ -1,9 +1,11 @@
-"""Draws block faces in exact fixed point where a coarser rasteriser may have erred.
+"""Draws block faces in exact fixed point, everywhere or where a coarser rasteriser may have erred.
 
-A rasteriser that snaps vertices to 1/16 pixel can only be wrong where its picture changes from one pixel to the next.
-There, and only there, every face that covers the pixel is drawn again as WebGPU draws it: vertices snapped to 1/256
-pixel, edge functions in whole numbers, top-left rule, the nearest wins and, of equals, the first. Drawing all faces,
-and not just those seen nearby, also finds faces so thin that the coarse picture lost them.
+Faces are drawn as WebGPU draws them: vertices snapped to 1/256 pixel, edge functions in whole numbers, top-left rule,
+the nearest wins and, of equals, the first.
+
+A rasteriser that snaps vertices to 1/16 pixel can only be wrong where its picture changes from one pixel to the next:
+there it has to be repaired. Drawing all faces there, and not just those seen nearby, also finds faces so thin that the
+coarse picture lost them.
 
 This module does it with torch on any device; ``exact_triton`` has the same class, ``Drawing``, as GPU kernels. Unlike
 the reference both cut triangles at the near plane only, not at the borders of the picture, which moves an edge by less
@@ -136,10 +138,20 @@ def encode_ids(ids: torch.Tensor) -> torch.Tensor:
 
 
 class Drawing:
-    """Faces to be drawn from some views: what nvdiffrast shall draw, and the repair of what it drew."""
+    """Faces to be drawn from some views: by themselves, or to repair what nvdiffrast drew."""
 
     def __init__(self, faces: FaceCorners, views: Views, subpixel_bits: int = 8) -> None:
         self.faces, self.views, self.subpixel_bits = faces, views, subpixel_bits
+
+    def draw(self) -> torch.Tensor:
+        """Draws every pixel.
+
+        Returns:
+            (B, H, W) int32 triangle ids as in ``Visibility``. No gradients flow.
+        """
+        views = self.views
+        blank = torch.zeros((views.height, views.width), dtype=torch.int32, device=views.device)
+        return self._draw(blank.expand(len(views), -1, -1), torch.ones_like(blank, dtype=torch.bool))
 
     def positions(self) -> torch.Tensor:
         """Computes nvdiffrast's input: the one place where WebGPU's clip space becomes nvdiffrast's.
@@ -166,8 +178,13 @@ class Drawing:
         Returns:
             (B, H, W) int32 triangle ids as in ``Visibility``. No gradients flow.
         """
-        drawn = zip(decode_ids(encoded), self.views.matrices, self.views.eyes, strict=True)
-        return torch.stack([_redraw_view(raw, self.faces, m, eye, self.subpixel_bits) for raw, m, eye in drawn])
+        raw = decode_ids(encoded)
+        return self._draw(raw, suspects(raw))
+
+    def _draw(self, raw: torch.Tensor, is_open: torch.Tensor) -> torch.Tensor:
+        """Returns ``raw``, decided again where ``is_open``."""
+        drawn = zip(raw, is_open.expand_as(raw), self.views.matrices, self.views.eyes, strict=True)
+        return torch.stack([_draw_view(*view, self.faces, self.subpixel_bits) for view in drawn])
 
 
 def suspects(raw: torch.Tensor) -> torch.Tensor:
@@ -199,12 +216,17 @@ class _Triangles:
         return _Triangles(self.x[index], self.y[index], self.z[index], self.number[index])
 
 
-def _redraw_view(
-    raw: torch.Tensor, faces: FaceCorners, matrix: torch.Tensor, eye: torch.Tensor, subpixel_bits: int
+def _draw_view(
+    raw: torch.Tensor,
+    is_open: torch.Tensor,
+    matrix: torch.Tensor,
+    eye: torch.Tensor,
+    faces: FaceCorners,
+    subpixel_bits: int,
 ) -> torch.Tensor:
     height, width = raw.shape
     triangles = _project(faces, matrix, eye, width, height, 1 << subpixel_bits)
-    is_open = suspects(raw).reshape(-1)
+    is_open = is_open.reshape(-1)
     id_bits = (2 * len(faces) + 1).bit_length()
     far = 1 << (62 - id_bits)  # depth 1 as a whole number: what a depth buffer is cleared to
     nearest = torch.full((height * width,), far << id_bits, dtype=torch.int64, device=raw.device)

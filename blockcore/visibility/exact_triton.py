@@ -1,9 +1,9 @@
 """``exact`` as Triton kernels: the same arithmetic, operation by operation, in a few launches for all views together.
 
 ``_project`` transforms and culls every face and parts those that can cover pixels into small and large ones, ``_open``
-finds suspect pixels, ``_draw_small`` draws a face a program, ``_draw_large`` shares the tiles of faces out evenly,
-however large they are, ``_close`` reads the ids back. Drawing keeps the nearest triangle of each suspect pixel by an
-atomic minimum over 64-bit keys: depth above, triangle id below.
+finds suspect pixels where there is a picture to repair, ``_draw`` draws small faces one a program and shares the tiles
+of large ones out evenly, however large they are, ``_close`` reads the ids back. Drawing keeps the nearest triangle of
+each open pixel by an atomic minimum over 64-bit keys: depth above, triangle id below.
 """
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 
@@ -38,10 +38,31 @@ class Drawing:
         self.faces, self.views, self.subpixel_bits = faces, views, subpixel_bits
         self.items = len(views) * len(faces)
 
+    def draw(self) -> torch.Tensor:
+        """See ``exact.Drawing.draw``."""
+        self._project(None)
+        return self._draw(torch.full(self._shape, _CLEARED.value, dtype=torch.int64, device=self.views.device))
+
     def positions(self) -> torch.Tensor:
         """See ``exact.Drawing.positions``."""
+        shape = len(self.views), 4 * len(self.faces), 4
+        positions = torch.empty(shape, dtype=torch.float32, device=self.views.device)
+        self._project(positions)
+        return positions
+
+    def redraw(self, encoded: torch.Tensor) -> torch.Tensor:
+        """See ``exact.Drawing.redraw``."""
+        keys = torch.empty(self._shape, dtype=torch.int64, device=self.views.device)
+        pixels, size = keys.numel(), (self.views.width, self.views.height)
+        _open[(triton.cdiv(pixels, _PIXELS),)](encoded, *encoded.stride(), keys, pixels, *size, LANES=_PIXELS)
+        return self._draw(keys)
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return len(self.views), self.views.height, self.views.width
+
+    def _project(self, positions: torch.Tensor | None) -> None:
         faces, views = self.faces, self.views
-        positions = torch.empty((len(views), 4 * len(faces), 4), dtype=torch.float32, device=views.device)
         self.counts = torch.zeros(2, dtype=torch.int64, device=views.device)
         self.small = torch.empty(self.items, dtype=torch.int32, device=views.device)
         self.large = torch.empty((3, self.items), dtype=torch.int32, device=views.device)
@@ -66,29 +87,35 @@ class Drawing:
             LANES=_LANES,
             enable_fp_fusion=False,
         )
-        return positions
 
-    def redraw(self, encoded: torch.Tensor) -> torch.Tensor:
-        """See ``exact.Drawing.redraw``."""
+    def _draw(self, keys: torch.Tensor) -> torch.Tensor:
+        """Draws into keys, (B, H, W) int64, and reads the ids from them."""
         faces, views = self.faces, self.views
         id_bits = (2 * len(faces) + 1).bit_length()
-        keys = torch.empty(encoded.shape, dtype=torch.int64, device=views.device)
-        pixels = (triton.cdiv(keys.numel(), _PIXELS),)
-        _open[pixels](encoded, *encoded.stride(), keys, keys.numel(), views.width, views.height, LANES=_PIXELS)
-        scene = faces.corners, views.cameras, self.counts
-        size = keys, self.items, len(faces), views.width, views.height
-        how = {
-            "BITS": self.subpixel_bits,
-            "ID_BITS": id_bits,
-            "ACROSS": _TILE[0],
-            "DOWN": _TILE[1],
-            "num_warps": 1,
-            "enable_fp_fusion": False,
-        }
-        _draw_small[(_PROGRAMS,)](*scene, self.small, *size, **how)
-        _draw_large[(_PROGRAMS,)](*scene, self.large, self.ends, *size, STRETCH=_STRETCH, maxnreg=_REGISTERS, **how)
-        ids = torch.empty(encoded.shape, dtype=torch.int32, device=views.device)
-        _close[pixels](keys, ids, keys.numel(), ID_BITS=id_bits, LANES=_PIXELS)
+        _draw[(2 * _PROGRAMS,)](
+            faces.corners,
+            views.cameras,
+            self.counts,
+            self.small,
+            self.large,
+            self.ends,
+            keys,
+            self.items,
+            len(faces),
+            views.width,
+            views.height,
+            BITS=self.subpixel_bits,
+            ID_BITS=id_bits,
+            ACROSS=_TILE[0],
+            DOWN=_TILE[1],
+            STRETCH=_STRETCH,
+            num_warps=1,
+            maxnreg=_REGISTERS,
+            enable_fp_fusion=False,
+        )
+        ids = torch.empty(self._shape, dtype=torch.int32, device=views.device)
+        pixels = keys.numel()
+        _close[(triton.cdiv(pixels, _PIXELS),)](keys, ids, pixels, ID_BITS=id_bits, LANES=_PIXELS)
         return ids
 
 
@@ -157,7 +184,7 @@ def _project(
     corners, direction, cameras, positions, counts, small, large, ends, faces, items, width, height,
     BITS: tl.constexpr, ACROSS: tl.constexpr, DOWN: tl.constexpr, STRETCH: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """Writes what nvdiffrast draws, and lists the faces that can cover pixels: which, and of large ones their boxes."""
+    """Lists the faces that can cover pixels, with the boxes of large ones; writes nvdiffrast's input, if asked to."""
     view = tl.program_id(1)
     face = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
     use = face < faces
@@ -170,11 +197,12 @@ def _project(
     for corner in tl.static_range(4):
         here = _clip(first + corner * 3, matrix, use)
         onward = _clip(first + (corner + 1) % 4 * 3, matrix, use)
-        to = positions + (place * 4 + corner) * 4
-        tl.store(to, tl.where(front, here[0], 2.0), use)
-        tl.store(to + 1, tl.where(front, -here[1], 2.0), use)
-        tl.store(to + 2, tl.where(front, 2.0 * here[2] - here[3], 2.0), use)
-        tl.store(to + 3, tl.where(front, here[3], 1.0), use)
+        if positions is not None:
+            to = positions + (place * 4 + corner) * 4
+            tl.store(to, tl.where(front, here[0], 2.0), use)
+            tl.store(to + 1, tl.where(front, -here[1], 2.0), use)
+            tl.store(to + 2, tl.where(front, 2.0 * here[2] - here[3], 2.0), use)
+            tl.store(to + 3, tl.where(front, here[3], 1.0), use)
         x, y, _ = _snap(here, width, height, 1 << BITS)
         # Clipping also cuts the diagonal, whose cut lies between those of the sides, give or take a subpixel.
         cut_x, cut_y, _ = _meet(here, onward, width, height, 1 << BITS)
@@ -241,12 +269,30 @@ def _close(keys, ids, pixels, ID_BITS: tl.constexpr, LANES: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["items", "faces", "width", "height"])
+def _draw(
+    corners, cameras, counts, small, large, ends, keys, items, faces, width, height, BITS: tl.constexpr,
+    ID_BITS: tl.constexpr, ACROSS: tl.constexpr, DOWN: tl.constexpr, STRETCH: tl.constexpr,
+):  # fmt: skip
+    """Draws small faces with one half of the programs and large ones with the other, so that neither waits."""
+    program, programs = tl.program_id(0) // 2, tl.num_programs(0) // 2
+    if tl.program_id(0) % 2 == 0:
+        _draw_small(
+            program, programs, corners, cameras, counts, small, keys, faces, width, height, BITS, ID_BITS, ACROSS, DOWN
+        )
+    else:
+        _draw_large(
+            program, programs, corners, cameras, counts, large, ends, keys, items, faces, width, height, BITS, ID_BITS,
+            ACROSS, DOWN, STRETCH,
+        )  # fmt: skip
+
+
+@triton.jit
 def _draw_small(
-    corners, cameras, counts, small, keys, items, faces, width, height, BITS: tl.constexpr, ID_BITS: tl.constexpr,
-    ACROSS: tl.constexpr, DOWN: tl.constexpr,
+    program, programs, corners, cameras, counts, small, keys, faces, width, height, BITS: tl.constexpr,
+    ID_BITS: tl.constexpr, ACROSS: tl.constexpr, DOWN: tl.constexpr,
 ):  # fmt: skip
     """Draws face after face of those that lie before the camera and are small enough for one program and 32 bits."""
-    for entry in range(tl.program_id(0), tl.load(counts), tl.num_programs(0)):
+    for entry in range(program, tl.load(counts), programs):
         item = tl.load(small + entry)
         view, face = (item // faces).to(tl.int64), (item % faces).to(tl.int64)
         a, b, c, d = _quad(corners + face * 12, cameras + view * 20)
@@ -264,14 +310,14 @@ def _draw_small(
             tl.atomic_min(place, key, mask=key < held, sem="relaxed")
 
 
-@triton.jit(do_not_specialize=["items", "faces", "width", "height"])
+@triton.jit
 def _draw_large(
-    corners, cameras, counts, large, ends, keys, items, faces, width, height, BITS: tl.constexpr,
+    program, programs, corners, cameras, counts, large, ends, keys, items, faces, width, height, BITS: tl.constexpr,
     ID_BITS: tl.constexpr, ACROSS: tl.constexpr, DOWN: tl.constexpr, STRETCH: tl.constexpr,
 ):  # fmt: skip
     """Draws stretch after stretch of tiles; programs take turns, so that all have as much to do."""
     count = tl.load(counts + 1)
-    for stretch in range(tl.program_id(0), count % _FACE, tl.num_programs(0)):
+    for stretch in range(program, count % _FACE, programs):
         low, high = count * 0, (count // _FACE) - 1
         while low < high:
             middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""What only a GPU can show: nvdiffrast repaired, the kernels compiled, the steps replayed from a graph."""
+"""What only a GPU can show: faces drawn exactly, nvdiffrast repaired, steps replayed from a graph."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from blockcore.errors import BackendError
 from blockcore.grid import BlockGrid
 from blockcore.optimize import optimize_materials
 from blockcore.settings import OptimizeSettings
-from blockcore.visibility import choose_rasterizer, cpu, cuda, exact
+from blockcore.visibility import ON_GPU, choose_rasterizer, cpu, cuda, exact, nvdiffrast
 from blockcore.world import DifferentiableBlockWorld
 from tests.captures import captured
 from tests.parts import need
@@ -24,20 +24,22 @@ def on_a_gpu() -> None:
     need("cuda")
 
 
+@pytest.mark.parametrize("rasterizer", ON_GPU)
 @pytest.mark.parametrize("number", [1, 2, 4])
-def test_captures_show_the_triangles_of_the_cpu(number: int) -> None:
+def test_captures_show_the_triangles_of_the_cpu(number: int, rasterizer: str) -> None:
     scene = captured(number)
     faces, cameras = scene.grid.exposed_faces, [view.camera for view in scene.views]
-    for ours, theirs in zip(cuda.rasterize(faces, cameras), cpu.rasterize(faces, cameras), strict=True):
+    for ours, theirs in zip(cuda.rasterize(faces, cameras, rasterizer), cpu.rasterize(faces, cameras), strict=True):
         assert ours.triangle_id.is_cuda
         assert ours.triangle_id.dtype == torch.int32
         assert (ours.triangle_id.cpu().numpy() != theirs.triangle_id).sum() <= 3
 
 
+@pytest.mark.parametrize("rasterizer", ON_GPU)
 @pytest.mark.parametrize("seed", range(8))
-def test_random_worlds_show_the_triangles_of_the_cpu(seed: int) -> None:
+def test_random_worlds_show_the_triangles_of_the_cpu(seed: int, rasterizer: str) -> None:
     faces, cameras = random_world(seed)
-    for ours, theirs in zip(cuda.rasterize(faces, cameras), cpu.rasterize(faces, cameras), strict=True):
+    for ours, theirs in zip(cuda.rasterize(faces, cameras, rasterizer), cpu.rasterize(faces, cameras), strict=True):
         assert (ours.triangle_id.cpu().numpy() != theirs.triangle_id).sum() <= 3
 
 
@@ -56,21 +58,23 @@ def test_kernels_redraw_as_torch_does(seed: int) -> None:
     plain, kernels = exact.Drawing(corners, views), exact_triton.Drawing(corners, views)
     assert torch.equal(plain.positions(), kernels.positions())
     assert torch.equal(plain.redraw(raw), kernels.redraw(raw))
+    assert torch.equal(plain.draw(), kernels.draw())
 
 
-def test_drawing_again_from_elsewhere_shows_what_is_there() -> None:
+@pytest.mark.parametrize("rasterizer", ON_GPU)
+def test_drawing_again_from_elsewhere_shows_what_is_there(rasterizer: str) -> None:
     faces, cameras = random_world(5)
     for camera in [*cameras, *cameras]:
-        (ours,), (theirs,) = cuda.rasterize(faces, [camera]), cpu.rasterize(faces, [camera])
+        (ours,), (theirs,) = cuda.rasterize(faces, [camera], rasterizer), cpu.rasterize(faces, [camera])
         assert (ours.triangle_id.cpu().numpy() != theirs.triangle_id).sum() <= 3
     assert cuda._repeated[torch.device("cuda", 0)][1] is not None
 
 
 def test_layers_of_faces_show_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     faces, cameras = random_world(5)
-    whole = [v.triangle_id for v in cuda.rasterize(faces, cameras)]
-    monkeypatch.setattr(cuda, "_MOST_FACES", len(faces) // 3)
-    for layered, expected in zip(cuda.rasterize(faces, cameras), whole, strict=True):
+    whole = [v.triangle_id for v in cuda.rasterize(faces, cameras, "nvdiffrast")]
+    monkeypatch.setattr(nvdiffrast, "MOST_FACES", len(faces) // 3)
+    for layered, expected in zip(cuda.rasterize(faces, cameras, "nvdiffrast"), whole, strict=True):
         assert torch.equal(layered.triangle_id, expected)
 
 
@@ -106,7 +110,7 @@ def _moved(steps: FastSteps, objective, settings: OptimizeSettings, temperatures
 
 
 @pytest.mark.parametrize("objective", ["statistics", "pixels"])
-@pytest.mark.parametrize("rasterizer", ["nvdiffrast", "cpu"])
+@pytest.mark.parametrize("rasterizer", [*ON_GPU, "cpu"])
 def test_village_materials_are_found(objective: str, rasterizer: str) -> None:
     scene = captured(1)
     settings = OptimizeSettings(method="gradient", objective=objective, device="cuda", rasterizer=rasterizer)
@@ -116,9 +120,10 @@ def test_village_materials_are_found(objective: str, rasterizer: str) -> None:
     np.testing.assert_array_equal(result.materials[result.visible_blocks], scene.materials[result.visible_blocks])
 
 
-def test_without_nvdiffrast_the_cpu_rasterises_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "nvdiffrast_problem", lambda: "nvdiffrast is not installed; install it")
-    assert choose_rasterizer("auto", "cuda") == ("cpu", "nvdiffrast is not installed; install it")
+def test_without_triton_and_nvdiffrast_the_cpu_rasterises_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockcore.visibility._problem", lambda name: f"{name} is not installed; install it")
+    why = "triton is not installed; install it; nvdiffrast is not installed; install it"
+    assert choose_rasterizer("auto", "cuda") == ("cpu", why)
     with pytest.raises(BackendError, match="not installed"):
         choose_rasterizer("nvdiffrast", "cuda")
     assert optimize_materials(captured(1), OptimizeSettings(device="cuda")).rasterizer == "cpu"
@@ -194,7 +199,7 @@ def test_released_memory_is_given_back() -> None:
     cuda.release()
     torch.cuda.empty_cache()
     before = torch.cuda.mem_get_info()[0]
-    cuda.rasterize(faces, cameras)
+    cuda.rasterize(faces, cameras, "nvdiffrast")
     assert torch.cuda.mem_get_info()[0] < before
     cuda.release()
     torch.cuda.empty_cache()

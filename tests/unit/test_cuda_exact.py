@@ -19,7 +19,7 @@ from blockcore.camera import Camera, look_at, orthographic, perspective
 from blockcore.errors import BackendError
 from blockcore.grid import BlockGrid, ExposedFaces
 from blockcore.memory import cuda_errors
-from blockcore.visibility import cpu, cuda, exact
+from blockcore.visibility import choose_rasterizer, cpu, cuda, exact, nvdiffrast
 from blockcore.visibility.reference import facing_point
 from blockcore.webgpu import read_scene
 from tests.parts import need
@@ -77,6 +77,14 @@ def test_random_worlds_are_repaired(seed: int) -> None:
     assert wrong.max() <= 3, wrong
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_random_worlds_are_drawn_without_a_coarse_picture(seed: int) -> None:
+    faces, cameras = random_world(seed)
+    drawn = exact.Drawing(exact.FaceCorners.of(faces, CPU), exact.Views.of(cameras)).draw().numpy()
+    wrong = (drawn != fine(faces, cameras)).sum(axis=(1, 2))
+    assert wrong.max() <= 3, wrong
+
+
 def test_untouched_where_the_picture_does_not_change() -> None:
     faces, cameras = random_world(1)
     raw = exact.encode_ids(torch.full((len(cameras), 64, 96), 12345, dtype=torch.int32))
@@ -131,7 +139,7 @@ def test_layers_show_the_nearest() -> None:
         return torch.stack([zero, zero, torch.tensor(depth), encoded], dim=1)[None, None]
 
     layers = [picture([1, 2, 0, 0], [0.5, -0.5, 0.0, 0.0]), picture([3, 3, 3, 0], [0.4, 0.4, 0.9, 0.0])]
-    merged = exact.decode_ids(cuda.merge_layers(layers, 10_000_000))
+    merged = exact.decode_ids(nvdiffrast.merge_layers(layers, 10_000_000))
     assert merged.flatten().tolist() == [20_000_003, 2, 20_000_003, 0]
 
 
@@ -154,10 +162,10 @@ def test_views_of_all_sizes_come_back_in_order(monkeypatch: pytest.MonkeyPatch) 
     small = [Camera(c.view, c.proj, 40, 30, c.name) for c in cameras[:2]]
     mixed = [cameras[0], small[0], *cameras[1:3], small[1]]
     stand = Stand(faces, mixed)
-    monkeypatch.setattr(cuda, "_context", lambda device: stand)
+    monkeypatch.setattr(nvdiffrast, "context", lambda device: stand)
     monkeypatch.setattr(cuda, "_kernels", lambda: exact)
     monkeypatch.setattr(cuda, "_MOST_PIXELS", 2 * 96 * 64)
-    drawn = cuda._rasterize(faces, mixed, FINE, CPU)
+    drawn = cuda._rasterize(faces, mixed, "nvdiffrast", FINE, CPU)
     assert stand.calls == [2, 1, 2]
     for camera, visibility in zip(mixed, drawn, strict=True):
         assert (visibility.triangle_id.numpy() != fine(faces, [camera])[0]).sum() <= 3
@@ -175,7 +183,7 @@ def test_what_a_large_world_took_is_given_back(monkeypatch: pytest.MonkeyPatch, 
 def test_no_faces_no_picture() -> None:
     faces = BlockGrid((2, 2, 2), 1.0, np.zeros((0, 3))).exposed_faces
     camera = random_world(0)[1][0]
-    (drawn,) = cuda._rasterize(faces, [camera], FINE, CPU)
+    (drawn,) = cuda._rasterize(faces, [camera], "triton", FINE, CPU)
     assert drawn.triangle_id.shape == (64, 96)
     assert not drawn.triangle_id.any()
 
@@ -183,9 +191,9 @@ def test_no_faces_no_picture() -> None:
 @pytest.fixture
 def unasked() -> Iterator[None]:
     """Forgets what is known of nvdiffrast, before and after."""
-    cuda.nvdiffrast_problem.cache_clear()
+    nvdiffrast.problem.cache_clear()
     yield
-    cuda.nvdiffrast_problem.cache_clear()
+    nvdiffrast.problem.cache_clear()
 
 
 @pytest.mark.usefixtures("unasked")
@@ -194,16 +202,15 @@ def test_missing_nvdiffrast_is_one_line_with_the_remedy(monkeypatch: pytest.Monk
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    faces, cameras = random_world(0)
     with pytest.raises(BackendError, match=r"not installed; pip install .*--rasterizer cpu$") as raised:
-        cuda.rasterize(faces, cameras)
+        choose_rasterizer("nvdiffrast", "cuda")
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.usefixtures("unasked")
 def test_old_nvdiffrast_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.3.3")
-    assert "nvdiffrast 0.3.3 is too old" in cuda.nvdiffrast_problem()
+    assert "nvdiffrast 0.3.3 is too old" in nvdiffrast.problem()
 
 
 @pytest.mark.parametrize(
@@ -248,6 +255,7 @@ plain, kernels = exact.Drawing(corners, views), exact_triton.Drawing(corners, vi
 assert torch.equal(plain.positions(), kernels.positions()), "positions"
 assert torch.equal(plain.redraw(raw), kernels.redraw(raw)), "ids"
 assert kernels.counts.min() > 0, "small and large faces"
+assert torch.equal(plain.draw(), kernels.draw()), "all pixels"
 """
 
 

@@ -12,18 +12,26 @@ PICTURES = [(1024, 1024)] * 64
 
 def test_estimates_are_what_an_h100_used_to_within_a_fifth() -> None:
     """A million blocks in 64 views, as ``bench --device cuda`` measured them."""
-    solved = memory.estimate(3_035_436, 1 << 20, 8, PICTURES, compared=False)
-    compared = memory.estimate(3_035_436, 1 << 20, 8, PICTURES, compared=True)
+    solved = memory.estimate(3_035_436, 1 << 20, 8, PICTURES, "nvdiffrast", compared=False)
+    compared = memory.estimate(3_035_436, 1 << 20, 8, PICTURES, "nvdiffrast", compared=True)
     assert abs(solved / 1.378e9 - 1.0) <= 0.2
     assert abs(compared / 4.800e9 - 1.0) <= 0.2
 
 
 def test_more_of_anything_needs_no_less() -> None:
-    least = memory.estimate(1_000_000, 500_000, 8, PICTURES, compared=False, kept=False)
-    assert memory.estimate(1_000_000, 500_000, 8, PICTURES, compared=False) >= least
-    assert memory.estimate(2_000_000, 500_000, 8, PICTURES, compared=False, kept=False) > least
-    assert memory.estimate(1_000_000, 500_000, 80, PICTURES, compared=False, kept=False) > least
-    assert memory.estimate(1_000_000, 500_000, 8, [], compared=False) < least
+    least = memory.estimate(1_000_000, 500_000, 8, PICTURES, "nvdiffrast", compared=False, kept=False)
+    assert memory.estimate(1_000_000, 500_000, 8, PICTURES, "nvdiffrast", compared=False) >= least
+    assert memory.estimate(2_000_000, 500_000, 8, PICTURES, "nvdiffrast", compared=False, kept=False) > least
+    assert memory.estimate(1_000_000, 500_000, 80, PICTURES, "nvdiffrast", compared=False, kept=False) > least
+    assert memory.estimate(1_000_000, 500_000, 8, [], "nvdiffrast", compared=False) < least
+
+
+def test_rasterisers_that_need_less_are_estimated_with_less() -> None:
+    needs = [
+        memory.estimate(3_035_436, 1 << 20, 8, PICTURES, r, compared=False) for r in ("nvdiffrast", "triton", "cpu")
+    ]
+    assert needs[0] > needs[1] > needs[2]
+    assert memory.drawing(1000, 1000, 3, "nvdiffrast") > memory.drawing(1000, 1000, 3, "triton")
 
 
 def test_the_cpus_memory_is_not_watched() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import subprocess
 import sys
+import types
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,6 +18,7 @@ import blockcore.visibility as visibility
 from blockcore.camera import Camera, look_at, orthographic, perspective
 from blockcore.errors import BackendError, SettingsError
 from blockcore.grid import FACE_NORMALS, BlockGrid, ExposedFaces
+from blockcore.triton_here import triton_problem
 from blockcore.visibility import Visibility, choose_rasterizer, cpu, rasterize, reference
 from tests.captures import captured
 
@@ -234,19 +239,62 @@ def test_subpixel_bits_matter_and_are_checked() -> None:
 
 
 def test_choosing_a_rasterizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visibility, "_nvdiffrast_problem", lambda: "")
+    problems = {"triton": "", "nvdiffrast": ""}
+    monkeypatch.setattr(visibility, "_problem", problems.get)
     assert choose_rasterizer("auto", "cpu")[0] == "cpu"
-    assert choose_rasterizer("auto", "cuda")[0] == "nvdiffrast"
+    assert choose_rasterizer("auto", "cuda") == ("triton", "the device is cuda and triton is installed")
     assert choose_rasterizer("cpu", "cuda") == ("cpu", "asked for")
-    assert choose_rasterizer("nvdiffrast", "cuda") == ("nvdiffrast", "asked for")
-    with pytest.raises(BackendError, match="needs a CUDA device"):
-        choose_rasterizer("nvdiffrast", "cpu")
+    for name in problems:
+        assert choose_rasterizer(name, "cuda") == (name, "asked for")
+        with pytest.raises(BackendError, match=f"{name}' needs a CUDA device"):
+            choose_rasterizer(name, "cpu")
     with pytest.raises(BackendError, match="'gpu' is not one of auto, cpu"):
         choose_rasterizer("gpu", "cpu")
-    monkeypatch.setattr(visibility, "_nvdiffrast_problem", lambda: "it is not there")
-    assert choose_rasterizer("auto", "cuda") == ("cpu", "it is not there")
-    with pytest.raises(BackendError, match="it is not there"):
-        choose_rasterizer("nvdiffrast", "cuda")
+    problems["triton"] = "no compiler"
+    assert choose_rasterizer("auto", "cuda") == ("nvdiffrast", "the device is cuda and nvdiffrast is installed")
+    problems["nvdiffrast"] = "it is not there"
+    assert choose_rasterizer("auto", "cuda") == ("cpu", "no compiler; it is not there")
+    for name, problem in problems.items():
+        with pytest.raises(BackendError, match=f"{name}': {problem}; or use --rasterizer cpu"):
+            choose_rasterizer(name, "cuda")
+
+
+@pytest.mark.usefixtures("unasked")
+def test_missing_triton_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert triton_problem() == "Triton is not installed; pip install triton"
+    triton_problem.cache_clear()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: "there")
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert "install gcc" in triton_problem()
+
+
+@pytest.mark.usefixtures("unasked")
+def test_triton_that_cannot_build_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Active:
+        def get_current_target(self) -> None:
+            raise subprocess.CalledProcessError(1, ["gcc", "-I/nowhere"])
+
+    runtime = types.ModuleType("triton.runtime")
+    runtime.driver = types.SimpleNamespace(active=Active())  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "triton", types.ModuleType("triton"))
+    monkeypatch.setitem(sys.modules, "triton.runtime", runtime)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: "there")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "3.6.0")
+    monkeypatch.setenv("CC", "gcc")
+    problem = triton_problem()
+    assert problem.startswith("Triton 3.6.0 does not work here (Command")
+    assert "install Python's headers" in problem
+    assert "\n" not in problem
+
+
+@pytest.fixture
+def unasked() -> Iterator[None]:
+    """Forgets what is known of Triton, before and after."""
+    triton_problem.cache_clear()
+    yield
+    triton_problem.cache_clear()
 
 
 def test_importing_visibility_loads_neither_numba_nor_torch() -> None:
