@@ -22,24 +22,21 @@ class _Drawing:
     """Bytes that a rasteriser takes.
 
     Attributes:
-        face: a face's corners and direction.
-        native_face, native_pixel: of a face or pixel in each view drawn at once: nvdiffrast's own buffers, which stay.
-        drawn_face: of a face in each such view: clip positions, lists of what to draw.
-        drawn_pixel: of a pixel in each such view: nvdiffrast's output, keys, ids.
+        face: of a face: its corners and direction.
+        drawn_face: of a face in each view drawn at once: lists of what to draw; nvdiffrast's input and own buffers.
+        drawn_pixel: of a pixel in each such view: keys, ids; nvdiffrast's output and own buffers.
     """
 
     face: int = 0
-    native_face: int = 0
-    native_pixel: int = 0
     drawn_face: int = 0
     drawn_pixel: int = 0
 
 
-_DRAWING = {"nvdiffrast": _Drawing(52, 85, 8, 88, 52), "triton": _Drawing(52, 0, 0, 24, 16)}
+_DRAWING = {"nvdiffrast": _Drawing(52, 173, 60), "triton": _Drawing(52, 24, 16)}
 _ELSEWHERE = _Drawing()  # not on the GPU
 _NUMBERED_FACE = 64  # of a face, while the visible ones are numbered
 _KEPT_PIXEL = 4  # of a pixel of any view: its face; twice that while the visible ones are numbered
-_COMPARED_PIXEL = 44  # of a pixel of any view that is compared in every step: target, and while they are sorted
+_COMPARED_PIXEL = 50  # of a pixel of any view that is compared in every step: target, and while they are sorted
 _CHOICE = 56  # of a material of a visible block: costs, logits, moments, temporaries
 _WORK = 200_000_000  # kernels, libraries, and what allocators round up
 
@@ -70,19 +67,16 @@ def estimate(
     pixels = sum(width * height for width, height in pictures)
     largest = max((width * height for width, height in pictures), default=0)
     keeping = _KEPT_PIXEL * pixels if kept else 0
-    of = _DRAWING.get(rasterizer, _ELSEWHERE)
-    stays = (of.face + of.native_face) * faces + of.native_pixel * largest
-    draws = of.drawn_face * faces + of.drawn_pixel * largest + keeping
+    draws = drawing(faces, largest, 1, rasterizer) + keeping
     numbers = _NUMBERED_FACE * faces + 2 * keeping
     chooses = keeping + (_COMPARED_PIXEL * pixels if compared else 0) + _CHOICE * blocks * materials
-    return _WORK + stays + max(draws, numbers, chooses)
+    return _WORK + max(draws, numbers, chooses)
 
 
 def drawing(faces: int, pixels: int, views: int, rasterizer: str) -> int:
     """Estimates the bytes that drawing ``views`` views of ``pixels`` each takes at one time."""
-    of = _DRAWING[rasterizer]
-    of_view = (of.native_face + of.drawn_face) * faces + (of.native_pixel + of.drawn_pixel) * pixels
-    return of.face * faces + views * of_view
+    of = _DRAWING.get(rasterizer, _ELSEWHERE)
+    return of.face * faces + views * (of.drawn_face * faces + of.drawn_pixel * pixels)
 
 
 def limit(device: torch.device, gigabytes: float) -> None:

@@ -22,9 +22,10 @@ def triton_problem() -> str:
 
         driver.active.get_current_target()  # builds what launches kernels, which takes Python's headers
     except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
+        unbuilt = isinstance(error, subprocess.SubprocessError)
+        why = "the C compiler fails" if unbuilt else next(iter(str(error).splitlines()), type(error).__name__)
         version = importlib.metadata.version("triton")
-        return f"Triton {version} does not work here ({first}); install Python's headers (python3-dev) and a C compiler"
+        return f"Triton {version} does not work here ({why}); install a C compiler and Python's headers (python3-dev)"
     return ""
 
 

@@ -206,6 +206,8 @@ class _TorchStages:
         segments = state.segments
         if segments is not None:
             self.lengths = (segments.last - segments.first).long()
+            self.shown = segments.face.long()
+            self.face = self.shown.repeat_interleave(self.lengths)  # once, since it makes the host wait
             shifts = torch.tensor([0, 8, 16], device=state.logits.device)
             self.target = ((segments.target[:, None] >> shifts) & 255).float() / 255.0
 
@@ -230,11 +232,11 @@ class _TorchStages:
 
     def compare(self) -> None:
         s = self.state
-        assert s.segments is not None
-        shown = s.segments.face.long()
-        error = (s.colors[shown.repeat_interleave(self.lengths)] - self.target).double()
-        sums = torch.segment_reduce(2.0 * error, "sum", lengths=self.lengths)
-        s.pull.zero_().index_add_(0, shown, sums)
+        error = (s.colors[self.face] - self.target).double()
+        sums = torch.segment_reduce(
+            2.0 * error, "sum", lengths=self.lengths, unsafe=True
+        )  # unasked, the host need not wait
+        s.pull.zero_().index_add_(0, self.shown, sums)
         s.compared[0] = error.square().sum()
 
     def update(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import weakref
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -140,9 +139,12 @@ class _Replay:
 def _draw_again(
     faces: FaceCorners, views: Views, rasterizer: str, subpixel_bits: int, device: torch.device
 ) -> torch.Tensor:
-    """Draws on ``device``; from the second time on that the same faces are drawn at one size, by replaying graphs."""
+    """Draws on ``device``; from the second time on that the same faces are drawn at one size, by replaying graphs.
+
+    Without Triton the repair has to ask the GPU how much there is to do, which no graph can hold.
+    """
     small = memory.drawing(len(faces), views.width * views.height, len(views), rasterizer) < _SMALL
-    if device.type != "cuda" or not small or len(faces) == 0:
+    if not small or len(faces) == 0 or device.type != "cuda" or not triton_is_here():
         return _draw(faces, views.to(device), rasterizer, subpixel_bits)
     stream = torch.cuda.current_stream(device).cuda_stream
     key = (rasterizer, len(views), views.width, views.height, subpixel_bits, stream)
@@ -159,7 +161,6 @@ def _draw_again(
 _repeated: dict[torch.device, tuple[tuple[FaceCorners, tuple[Any, ...]] | None, _Replay | None]] = {}
 
 
-@cache
 def _kernels() -> ModuleType:
     """Returns ``exact_triton`` where Triton is there, else ``exact``: the same, slower."""
     if not triton_is_here():

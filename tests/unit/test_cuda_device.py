@@ -129,6 +129,30 @@ def test_without_triton_and_nvdiffrast_the_cpu_rasterises_and_it_is_said(monkeyp
     assert optimize_materials(captured(1), OptimizeSettings(device="cuda")).rasterizer == "cpu"
 
 
+@pytest.fixture
+def without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("triton_here", "visibility"):
+        monkeypatch.setattr(f"blockcore.{module}.triton_problem", lambda: "Triton is not installed; install it")
+
+
+@pytest.mark.usefixtures("without_triton")
+def test_without_triton_nvdiffrast_is_repaired_by_torch() -> None:
+    assert choose_rasterizer("auto", "cuda")[0] == "nvdiffrast"
+    faces, cameras = random_world(5)
+    for camera in [cameras[0]] * 3:
+        (ours,), (theirs,) = cuda.rasterize(faces, [camera], "nvdiffrast"), cpu.rasterize(faces, [camera])
+        assert (ours.triangle_id.cpu().numpy() != theirs.triangle_id).sum() <= 3
+
+
+@pytest.mark.usefixtures("without_triton")
+@pytest.mark.parametrize("objective", ["statistics", "pixels"])
+def test_without_triton_materials_are_found(objective: str) -> None:
+    scene = captured(1)
+    result = optimize_materials(scene, OptimizeSettings(method="gradient", objective=objective, device="cuda"))
+    assert result.rasterizer == "nvdiffrast"
+    np.testing.assert_array_equal(result.materials[result.visible_blocks], scene.materials[result.visible_blocks])
+
+
 SETTINGS = [
     {"exposure": "exposure"},
     {"exposure": "white_balance", "lighting": "fitted"},

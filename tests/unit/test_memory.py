@@ -12,10 +12,13 @@ PICTURES = [(1024, 1024)] * 64
 
 def test_estimates_are_what_an_h100_used_to_within_a_fifth() -> None:
     """A million blocks in 64 views, as ``bench --device cuda`` measured them."""
-    solved = memory.estimate(3_035_436, 1 << 20, 8, PICTURES, "nvdiffrast", compared=False)
-    compared = memory.estimate(3_035_436, 1 << 20, 8, PICTURES, "nvdiffrast", compared=True)
-    assert abs(solved / 1.378e9 - 1.0) <= 0.2
-    assert abs(compared / 4.800e9 - 1.0) <= 0.2
+    for rasterizer, compared, used in (
+        ("triton", False, 0.89e9),
+        ("nvdiffrast", False, 1.06e9),
+        ("triton", True, 4.31e9),
+    ):
+        estimated = memory.estimate(3_035_436, 1 << 20, 8, PICTURES, rasterizer, compared)
+        assert abs(used / estimated - 1.0) <= 0.2
 
 
 def test_more_of_anything_needs_no_less() -> None:
@@ -28,7 +31,7 @@ def test_more_of_anything_needs_no_less() -> None:
 
 def test_rasterisers_that_need_less_are_estimated_with_less() -> None:
     needs = [
-        memory.estimate(3_035_436, 1 << 20, 8, PICTURES, r, compared=False) for r in ("nvdiffrast", "triton", "cpu")
+        memory.estimate(10_000_000, 1, 8, PICTURES[:1], r, compared=False) for r in ("nvdiffrast", "triton", "cpu")
     ]
     assert needs[0] > needs[1] > needs[2]
     assert memory.drawing(1000, 1000, 3, "nvdiffrast") > memory.drawing(1000, 1000, 3, "triton")

@@ -283,10 +283,7 @@ def test_triton_that_cannot_build_is_one_line_with_the_remedy(monkeypatch: pytes
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: "there")
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "3.6.0")
     monkeypatch.setenv("CC", "gcc")
-    problem = triton_problem()
-    assert problem.startswith("Triton 3.6.0 does not work here (Command")
-    assert "install Python's headers" in problem
-    assert "\n" not in problem
+    assert triton_problem().startswith("Triton 3.6.0 does not work here (the C compiler fails); install a C compiler")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import torch
 from blockcore.webgpu import read_map
 from blockcore.workers import ALONE, Workers, current, joined
 from tests.captures import dataset_path, map_path
+from tests.parts import need
 
 DESCEND = """
 import sys, numpy, torch
@@ -26,12 +27,13 @@ from blockcore.settings import OptimizeSettings
 from blockcore.workers import joined
 from tests.captures import captured
 
-scene, out = captured(4), sys.argv[1]
+scene, out, kind = captured(4), sys.argv[1], sys.argv[2]
 results = {}
-with joined("cpu") as workers:
+with joined(kind) as workers:
+    device, rasterizer = torch.device(kind), "triton" if kind == "cuda" else "cpu"
     for name in ("pixels", "statistics"):
-        settings = OptimizeSettings(method="gradient", objective=name, commitment=0.5, steps=20, device="cpu")
-        visible = look(scene, scene.views, 1, "cpu", torch.device("cpu"), None)
+        settings = OptimizeSettings(method="gradient", objective=name, commitment=0.5, steps=20)
+        visible = look(scene, scene.views, 1, rasterizer, device, None)
         problem = pose(scene, settings, scene.views, visible)
         parts = (visible, problem.statistics, problem.radiance)
         targets = (problem.targets,) if name == "pixels" else ()
@@ -42,9 +44,9 @@ with joined("cpu") as workers:
         for temperature in temperatures:
             descent.step(temperature)
         fast.take(len(temperatures))
-        results[name] = descent.logits.detach().numpy()
-        results[name + " fast"] = fast.logits.numpy()
-        results[name + " count"] = problem.statistics.count.numpy()
+        results[name] = descent.logits.detach().cpu().numpy()
+        results[name + " fast"] = fast.logits.cpu().numpy()
+        results[name + " count"] = problem.statistics.count.cpu().numpy()
     if workers.rank == 0:
         numpy.savez(out, **results)
 """
@@ -77,11 +79,20 @@ def torchrun(processes: int, *command: str) -> None:
         assert process.returncode == 0, errors
 
 
-def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
+def two_of(device: str) -> None:
+    if device == "cuda":
+        need("cuda")
+        if torch.cuda.device_count() < 2:
+            pytest.skip("there are not two GPUs here")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_two_processes_take_the_steps_of_one(tmp_path: Path, device: str) -> None:
+    two_of(device)
     found = []
     for processes in (1, 2):
         out = tmp_path / f"{processes}.npz"
-        torchrun(processes, "-c", DESCEND, str(out))
+        torchrun(processes, "-c", DESCEND, str(out), device)
         found.append(np.load(out))
     alone, together = found
     for name in alone.files:
@@ -90,12 +101,14 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
             np.testing.assert_array_equal(together[name].argmax(axis=1), alone[name].argmax(axis=1))
 
 
-def test_the_command_shares_its_views(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_the_command_shares_its_views(tmp_path: Path, device: str) -> None:
+    two_of(device)
     results = []
     for processes in (1, 2):
         out = tmp_path / str(processes)
         files = ("--map", str(map_path(4)), "--dataset", str(dataset_path(4)), "--out", str(out))
-        way = ("--method", "gradient", "--objective", "pixels", "--device", "cpu", "--progress", "jsonl")
+        way = ("--method", "gradient", "--objective", "pixels", "--device", device, "--progress", "jsonl")
         torchrun(processes, "-m", "blockcore", "optimize", *files, *way)
         result = json.loads((out / "result.json").read_text())
         results.append((read_map(out / "map.json").materials, result["visible_blocks"]))
