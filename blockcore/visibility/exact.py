@@ -7,9 +7,8 @@ A rasteriser that snaps vertices to 1/16 pixel can only be wrong where its pictu
 there it has to be repaired. Drawing all faces there, and not just those seen nearby, also finds faces so thin that the
 coarse picture lost them.
 
-This module does it with torch on any device; ``exact_triton`` has the same class, ``Drawing``, as GPU kernels. Unlike
-the reference both cut triangles at the near plane only, not at the borders of the picture, which moves an edge by less
-than 1/256 pixel.
+This module does it with torch on any device; ``exact_triton`` has the same class, ``Drawing``, as GPU kernels. Both do
+what the reference does, operation by operation, and give its pictures.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ import torch
 
 from blockcore.camera import Camera
 from blockcore.grid import FACE_CORNERS, FACE_NORMALS, ExposedFaces
-from blockcore.visibility.reference import facing_point
+from blockcore.visibility.reference import WINDOW_LIMIT, facing_point
 
 LARGEST_WHOLE_ID = 1 << 24  # above it float32 skips whole numbers, and nvdiffrast stores bit patterns instead
 ID_OFFSET = 0x4A800000
-LARGEST_WINDOW = 1 << 29  # subpixels; keeps edge functions inside 64 bits
+MOST_CORNERS = 9  # of a triangle cut by six planes
 _FACES = 1 << 18  # faces whose corners are computed at once
 _PAIRS = 1 << 21  # (triangle, pixel) pairs decided at once: bounds memory to some 500 MB
 HALVES = ((0, 1, 2), (0, 2, 3))
@@ -260,55 +259,73 @@ def _box_pixels(
 def _project(
     faces: FaceCorners, matrix: torch.Tensor, eye: torch.Tensor, width: int, height: int, one: int
 ) -> _Triangles:
-    """Cuts the front faces' triangles at the near plane and snaps them; up to two pieces of each triangle."""
+    """Cuts the front faces' triangles to the clip volume and snaps them; up to seven pieces of each triangle."""
     front = torch.nonzero(faces.front(eye))[:, 0]
     clip = clip_positions(faces.corners[front], matrix)
     pieces = []
     for half, corners in enumerate(HALVES):
         triangle = clip[:, list(corners)]
-        count, polygon = _cut_near(triangle)
-        x, y, z = _snap(polygon, width, height, one)
-        for last in (2, 3):
-            index = torch.nonzero(count > last)[:, 0]
+        is_cut = (distances(triangle) < 0).flatten(1).any(dim=1)
+        whole, cut = (torch.nonzero(chosen)[:, 0] for chosen in (~is_cut, is_cut))
+        count, polygon = _cut(triangle[cut])
+        number = (1 + 2 * front + half).long()
+        pieces.append(_snap(triangle[whole], number[whole], width, height, one))
+        for last in range(2, MOST_CORNERS):
+            left = torch.nonzero(count > last)[:, 0]
             fan = torch.tensor([0, last - 1, last], device=clip.device)
-            number = (1 + 2 * front[index] + half).long()
-            pieces.append((x[index][:, fan], y[index][:, fan], z[index][:, fan], number))
-    return _Triangles(*(torch.cat(part) for part in zip(*pieces, strict=True)))
+            pieces.append(_snap(polygon[left][:, fan], number[cut[left]], width, height, one))
+    return _Triangles(*(torch.cat([getattr(part, axis) for part in pieces]) for axis in ("x", "y", "z", "number")))
 
 
-def _cut_near(triangle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cuts triangles (T, 3, 4) at z ≥ 0; returns the number of corners left (T,) and the polygons (T, 4, 4)."""
-    a, b, c = triangle.unbind(1)
-    in_a, in_b, in_c = (triangle[..., 2] >= 0).unsqueeze(-1).unbind(1)
-    ab, bc, ca = _meet_near(a, b), _meet_near(b, c), _meet_near(c, a)
-
-    polygon = [
-        torch.where(in_a, a, torch.where(in_b, ab, bc)),
-        torch.where(in_b, b, torch.where(in_a, ab, c)),
-        torch.where(in_b, torch.where(in_c, c, bc), torch.where(in_a & in_c, bc, ca)),
-        torch.where(in_a & ~in_b, c, ca),
-    ]
-    inside = (in_a.int() + in_b.int() + in_c.int())[:, 0]
-    count = torch.tensor([0, 3, 4, 3], device=triangle.device)[inside.long()]
-    return count, torch.stack(polygon, dim=1)
+def distances(clip: torch.Tensor) -> torch.Tensor:
+    """Returns how far inside each plane of the clip volume points (..., 4) are, (..., 6) as ``CLIP_PLANES``."""
+    x, y, z, w = clip.unbind(-1)
+    return torch.stack([w - x, x + w, w - y, y + w, z, w - z], dim=-1)
 
 
-def _meet_near(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Returns where the edges from a to b, (T, 4) each, cross z = 0; always reckoned from the outside inwards."""
-    turned = (a[:, 2:3] >= 0).expand_as(a)
-    outer, inner = torch.where(turned, b, a), torch.where(turned, a, b)
-    t = outer[:, 2:3] / (outer[:, 2:3] - inner[:, 2:3])
-    return outer + t * (inner - outer)
+def _cut(triangle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cuts triangles (T, 3, 4) to the clip volume, as the reference does.
+
+    Returns:
+        The number of corners left, (T,), 0 where nothing is, and the polygons (T, ``MOST_CORNERS``, 4).
+    """
+    outside = distances(triangle) < 0
+    count = torch.full((len(triangle),), 3, device=triangle.device)
+    polygon = torch.nn.functional.pad(triangle, (0, 0, 0, MOST_CORNERS - 3))
+    for plane in range(outside.shape[2]):
+        rows = torch.nonzero(outside[:, :, plane].any(dim=1))[:, 0]
+        polygon[rows], count[rows] = _cut_by_plane(polygon[rows], count[rows], plane)
+    gone = outside.all(dim=1).any(dim=1) | ~torch.isfinite(triangle).flatten(1).all(dim=1)
+    return count.masked_fill(gone, 0), polygon
 
 
-def _snap(clip: torch.Tensor, width: int, height: int, one: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Maps clip positions (..., 4) to x, y in int64 subpixels from the first pixel's centre, and float64 depth."""
+def _cut_by_plane(polygon: torch.Tensor, count: torch.Tensor, plane: int) -> tuple[torch.Tensor, torch.Tensor]:
+    place = torch.arange(MOST_CORNERS, device=polygon.device)
+    used = place < count[:, None]
+    onward = polygon.gather(1, ((place + 1) % count[:, None].clamp_min(1))[..., None].expand_as(polygon))
+    here, there = distances(polygon)[..., plane], distances(onward)[..., plane]
+    inside = here >= 0
+    kept, crosses = used & inside, used & (inside != (there >= 0))
+    outer, inner = (torch.where(inside[..., None], *pair) for pair in ((onward, polygon), (polygon, onward)))
+    far, near = torch.where(inside, there, here), torch.where(inside, here, there)
+    meets = outer + (far / (far - near))[..., None] * (inner - outer)
+    sums = torch.cumsum(kept.long() + crosses.long(), dim=1)
+    row, _ = torch.nonzero(kept, as_tuple=True)
+    result = torch.zeros_like(polygon)
+    result[row, (sums - kept.long() - crosses.long())[kept]] = polygon[kept]
+    row, _ = torch.nonzero(crosses, as_tuple=True)
+    result[row, (sums - 1)[crosses]] = meets[crosses]
+    return result, sums[:, -1]
+
+
+def _snap(clip: torch.Tensor, number: torch.Tensor, width: int, height: int, one: int) -> _Triangles:
+    """Snaps triangles (T, 3, 4); depth is not a number where others overflowed, so that nothing is drawn."""
     ndc = clip[..., :3] * (1.0 / clip[..., 3:])
     x = (ndc[..., 0] * (width / 2) + width / 2) - 0.5
     y = (ndc[..., 1] * -(height / 2) + height / 2) - 0.5
-    limit = float(LARGEST_WINDOW)
-    x, y = ((v * one).nan_to_num(0.0).clamp(-limit, limit).round().long() for v in (x, y))
-    return x, y, ndc[..., 2].double()
+    fits = (x.abs() < WINDOW_LIMIT) & (y.abs() < WINDOW_LIMIT) & (ndc[..., 2].abs() < WINDOW_LIMIT)
+    x, y = (torch.where(fits, v * one, 0.0).round().long() for v in (x, y))
+    return _Triangles(x, y, ndc[..., 2].double().masked_fill(~fits, torch.nan), number)
 
 
 def _boxes(triangles: _Triangles, width: int, height: int, subpixel_bits: int) -> tuple[torch.Tensor, ...]:

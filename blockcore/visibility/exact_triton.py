@@ -15,14 +15,16 @@ import triton.language as tl
 
 from blockcore.visibility import exact
 from blockcore.visibility.exact import FaceCorners, Views
+from blockcore.visibility.reference import WINDOW_LIMIT
 
 _CLEARED = tl.constexpr(1 << 62)  # depth 1 and no triangle: 2^(62 − ID_BITS), shifted by ID_BITS
-_LIMIT = tl.constexpr(float(exact.LARGEST_WINDOW))
+_LIMIT = tl.constexpr(WINDOW_LIMIT)
 _ROUND = tl.constexpr(6755399441055744.0)  # 1.5 · 2⁵²: adding and subtracting it rounds a float64, half to even
 _LARGEST_WHOLE_ID = tl.constexpr(exact.LARGEST_WHOLE_ID)
 _ID_OFFSET = tl.constexpr(exact.ID_OFFSET)
 _SMALL = tl.constexpr(1 << 14)  # subpixels: across less than these, edge functions stay inside 32 bits
 _FACE = tl.constexpr(1 << 35)  # one large face, as a counter holds it above the number of stretches
+_CORNERS = tl.constexpr(16)  # lanes that hold a polygon, of ``exact.MOST_CORNERS`` at most
 _TILE = (16, 8)  # pixels across and down: a face's bounding box is drawn in such tiles
 _STRETCH = 4  # tiles of one face that a program draws before it takes the next face
 _LANES = 128
@@ -143,40 +145,76 @@ def _is_front(corners, direction, eye, face, use):
 
 
 @triton.jit
-def _snap(p, width, height, ONE: tl.constexpr):
-    """Maps a clip position to x, y in int32 subpixels from the first pixel's centre, and float64 depth."""
+def _window(p, width, height):
+    """Maps a clip position to x, y in pixels from the first pixel's centre, and depth."""
     inverse = tl.div_rn(tl.cast(1.0, tl.float32), p[3])
     half_width, half_height = width.to(tl.float32) * 0.5, height.to(tl.float32) * 0.5
-    x = ((p[0] * inverse * half_width + half_width) - 0.5) * ONE
-    y = ((p[1] * inverse * -half_height + half_height) - 0.5) * ONE
-    return _whole(x), _whole(y), (p[2] * inverse).to(tl.float64)
+    x = (p[0] * inverse * half_width + half_width) - 0.5
+    y = (p[1] * inverse * -half_height + half_height) - 0.5
+    return x, y, p[2] * inverse
 
 
 @triton.jit
-def _whole(value):
-    bounded = tl.minimum(tl.maximum(value, -_LIMIT), _LIMIT).to(tl.float64)
-    return ((bounded + _ROUND) - _ROUND).to(tl.int32)
+def _snap(p, width, height, ONE: tl.constexpr):
+    """Returns x, y in int32 subpixels and float64 depth, which is not a number where others overflowed."""
+    x, y, z = _window(p, width, height)
+    fits = (tl.abs(x) < _LIMIT) & (tl.abs(y) < _LIMIT) & (tl.abs(z) < _LIMIT)
+    x, y = _round(tl.where(fits, x, 0.0) * ONE), _round(tl.where(fits, y, 0.0) * ONE)
+    return x, y, tl.where(fits, z, float("nan")).to(tl.float64)
 
 
 @triton.jit
-def _meet(a, b, width, height, ONE: tl.constexpr):
-    """Snaps where the edge from a to b crosses z = 0; reckoned from the outside inwards."""
-    outer, inner = _pick4(a[2] >= 0, b, a), _pick4(a[2] >= 0, a, b)
-    t = tl.div_rn(outer[2], outer[2] - inner[2])
-    x, y = outer[0] + t * (inner[0] - outer[0]), outer[1] + t * (inner[1] - outer[1])
-    z, w = outer[2] + t * (inner[2] - outer[2]), outer[3] + t * (inner[3] - outer[3])
-    return _snap((x, y, z, w), width, height, ONE)
+def _round(value):
+    return ((value.to(tl.float64) + _ROUND) - _ROUND).to(tl.int32)
 
 
 @triton.jit
-def _pick4(condition, p, q):
-    x, y, z = _pick(condition, p, q)
-    return x, y, z, tl.where(condition, p[3], q[3])
+def _bounded(p, width, height, ONE: tl.constexpr):
+    """Returns x, y in int32 subpixels, or as far off as they may be."""
+    x, y, _ = _window(p, width, height)
+    x, y = tl.minimum(tl.maximum(x, -_LIMIT), _LIMIT), tl.minimum(tl.maximum(y, -_LIMIT), _LIMIT)
+    return _round(x * ONE), _round(y * ONE)
 
 
 @triton.jit
-def _pick(condition, p, q):
-    return tl.where(condition, p[0], q[0]), tl.where(condition, p[1], q[1]), tl.where(condition, p[2], q[2])
+def _distance(p, PLANE: tl.constexpr):
+    """Returns how far inside a plane of the clip volume a point is; planes as in ``exact.distances``."""
+    if PLANE == 4:
+        distance = p[2]
+    elif PLANE % 2 == 0 or PLANE == 5:
+        distance = p[3] - p[PLANE // 2]
+    else:
+        distance = p[PLANE // 2] + p[3]
+    return distance
+
+
+@triton.jit
+def _is_inside(p):
+    inside = _distance(p, 0) >= 0
+    for plane in tl.static_range(1, 6):
+        inside &= _distance(p, plane) >= 0
+    return inside
+
+
+@triton.jit
+def _meet(p, onward, PLANE: tl.constexpr):
+    """Returns where edges cross a plane; always reckoned from the outside inwards."""
+    here, there = _distance(p, PLANE), _distance(onward, PLANE)
+    inside = here >= 0
+    far, near = tl.where(inside, there, here), tl.where(inside, here, there)
+    t = tl.div_rn(far, far - near)
+    return (
+        _between(inside, p[0], onward[0], t),
+        _between(inside, p[1], onward[1], t),
+        _between(inside, p[2], onward[2], t),
+        _between(inside, p[3], onward[3], t),
+    )
+
+
+@triton.jit
+def _between(inside, here, there, t):
+    outer, inner = tl.where(inside, there, here), tl.where(inside, here, there)
+    return outer + t * (inner - outer)
 
 
 @triton.jit(do_not_specialize=["faces", "items", "width", "height"])
@@ -193,7 +231,7 @@ def _project(
     place = view.to(tl.int64) * faces + face
     left = tl.full([LANES], 1 << 30, tl.int32)
     right, top, bottom = -left, left, -left
-    whole = front
+    whole, wide = front, tl.zeros([LANES], tl.int1)
     for corner in tl.static_range(4):
         here = _clip(first + corner * 3, matrix, use)
         onward = _clip(first + (corner + 1) % 4 * 3, matrix, use)
@@ -203,16 +241,20 @@ def _project(
             tl.store(to + 1, tl.where(front, -here[1], 2.0), use)
             tl.store(to + 2, tl.where(front, 2.0 * here[2] - here[3], 2.0), use)
             tl.store(to + 3, tl.where(front, here[3], 1.0), use)
-        x, y, _ = _snap(here, width, height, 1 << BITS)
-        # Clipping also cuts the diagonal, whose cut lies between those of the sides, give or take a subpixel.
-        cut_x, cut_y, _ = _meet(here, onward, width, height, 1 << BITS)
-        inside, crosses = here[2] >= 0, (here[2] >= 0) != (onward[2] >= 0)
-        whole &= inside
-        left = tl.minimum(left, tl.minimum(tl.where(inside, x, left), tl.where(crosses, cut_x - 1, left)))
-        right = tl.maximum(right, tl.maximum(tl.where(inside, x, right), tl.where(crosses, cut_x + 1, right)))
-        top = tl.minimum(top, tl.minimum(tl.where(inside, y, top), tl.where(crosses, cut_y - 1, top)))
-        bottom = tl.maximum(bottom, tl.maximum(tl.where(inside, y, bottom), tl.where(crosses, cut_y + 1, bottom)))
+        # What lies before the near plane has a place in the picture; where it is cut, the cuts are close by.
+        ahead, crosses, meets = here[2] >= 0, (here[2] >= 0) != (onward[2] >= 0), _meet(here, onward, 4)
+        whole &= _is_inside(here)
+        wide |= (ahead & (here[3] <= 0)) | (crosses & (meets[3] <= 0))
+        x, y = _bounded(here, width, height, 1 << BITS)
+        cut_x, cut_y = _bounded(meets, width, height, 1 << BITS)
+        left = tl.minimum(left, tl.minimum(tl.where(ahead, x, left), tl.where(crosses, cut_x, left)))
+        right = tl.maximum(right, tl.maximum(tl.where(ahead, x, right), tl.where(crosses, cut_x, right)))
+        top = tl.minimum(top, tl.minimum(tl.where(ahead, y, top), tl.where(crosses, cut_y, top)))
+        bottom = tl.maximum(bottom, tl.maximum(tl.where(ahead, y, bottom), tl.where(crosses, cut_y, bottom)))
     whole &= (right - left < _SMALL) & (bottom - top < _SMALL)
+    slack, end = tl.where(whole, 0, 2), 1 << 30
+    left, right = tl.where(wide, 0, left - slack), tl.where(wide, end, right + slack)
+    top, bottom = tl.where(wide, 0, top - slack), tl.where(wide, end, bottom + slack)
     left, columns = _tiles(left, right, width, BITS, ACROSS)
     top, rows = _tiles(top, bottom, height, BITS, DOWN)
     some = front & (columns > 0) & (rows > 0)
@@ -300,14 +342,10 @@ def _draw_small(
         r, s = _snap(c, width, height, 1 << BITS), _snap(d, width, height, 1 << BITS)
         left, columns = _tiles(_least(p[0], q[0], r[0], s[0]), _most(p[0], q[0], r[0], s[0]), width, BITS, ACROSS)
         top, rows = _tiles(_least(p[1], q[1], r[1], s[1]), _most(p[1], q[1], r[1], s[1]), height, BITS, DOWN)
-        for tile in range(0, columns * rows):
-            x, y, place, held = _pixels(keys, view, left, top, columns, tile, width, height, ACROSS, DOWN)
-            px, py = x << BITS, y << BITS
-            key = tl.minimum(
-                _key(p, q, r, px, py, 1 + 2 * face, ID_BITS, tl.int32),
-                _key(p, r, s, px, py, 2 + 2 * face, ID_BITS, tl.int32),
-            )
-            tl.atomic_min(place, key, mask=key < held, sem="relaxed")
+        _draw_whole(
+            keys, view, face, p, q, r, s, left, top, columns, 0, columns * rows, width, height, BITS, ID_BITS, ACROSS,
+            DOWN, tl.int32,
+        )  # fmt: skip
 
 
 @triton.jit
@@ -330,19 +368,53 @@ def _draw_large(
         begin = tiles - (tl.load(ends + low) - stretch).to(tl.int32) * STRETCH
         view, face = (item // faces).to(tl.int64), (item % faces).to(tl.int64)
         a, b, c, d = _quad(corners + face * 12, cameras + view * 20)
-        inside_b, p, q, r, s = _polygon(a, b, c, width, height, BITS)
-        inside_d, t, u, v, w = _polygon(a, c, d, width, height, BITS)
-        for tile in range(tl.maximum(begin, 0), begin + STRETCH):
-            x, y, place, held = _pixels(
-                keys, view, first & 0xFFFF, first >> 16, columns, tile, width, height, ACROSS, DOWN
+        left, top, begin, end = first & 0xFFFF, first >> 16, tl.maximum(begin, 0), begin + STRETCH
+        if _is_inside(a) & _is_inside(b) & _is_inside(c) & _is_inside(d):
+            p, q = _snap(a, width, height, 1 << BITS), _snap(b, width, height, 1 << BITS)
+            r, s = _snap(c, width, height, 1 << BITS), _snap(d, width, height, 1 << BITS)
+            _draw_whole(
+                keys, view, face, p, q, r, s, left, top, columns, begin, end, width, height, BITS, ID_BITS, ACROSS,
+                DOWN, tl.int64,
+            )  # fmt: skip
+        else:
+            _draw_cut(
+                keys, view, face, a, b, c, d, left, top, columns, begin, end, width, height, BITS, ID_BITS, ACROSS, DOWN
             )
-            if tl.max(held, 0) >= 0:  # else no pixel here is open
-                px, py = x << BITS, y << BITS
-                key = tl.minimum(
-                    _nearest(inside_b, p, q, r, s, px, py, 1 + 2 * face, ID_BITS),
-                    _nearest(inside_d, t, u, v, w, px, py, 2 + 2 * face, ID_BITS),
-                )
-                tl.atomic_min(place, key, mask=key < held, sem="relaxed")
+
+
+@triton.jit
+def _draw_whole(
+    keys, view, face, p, q, r, s, left, top, columns, begin, end, width, height, BITS: tl.constexpr,
+    ID_BITS: tl.constexpr, ACROSS: tl.constexpr, DOWN: tl.constexpr, TYPE: tl.constexpr,
+):  # fmt: skip
+    """Draws tiles of a face with snapped corners p, q, r, s."""
+    for tile in range(begin, end):
+        x, y, place, held = _pixels(keys, view, left, top, columns, tile, width, height, ACROSS, DOWN)
+        if tl.max(held, 0) >= 0:  # else no pixel here is open
+            px, py = x << BITS, y << BITS
+            key = tl.minimum(
+                _key(p, q, r, px, py, 1 + 2 * face, ID_BITS, TYPE), _key(p, r, s, px, py, 2 + 2 * face, ID_BITS, TYPE)
+            )
+            tl.atomic_min(place, key, mask=key < held, sem="relaxed")
+
+
+@triton.jit
+def _draw_cut(
+    keys, view, face, a, b, c, d, left, top, columns, begin, end, width, height, BITS: tl.constexpr,
+    ID_BITS: tl.constexpr, ACROSS: tl.constexpr, DOWN: tl.constexpr,
+):  # fmt: skip
+    """Draws tiles of a face of which the clip volume leaves a part."""
+    corners_b, xb, yb, zb = _polygon(a, b, c, width, height, BITS)
+    corners_d, xd, yd, zd = _polygon(a, c, d, width, height, BITS)
+    for tile in range(begin, end):
+        x, y, place, held = _pixels(keys, view, left, top, columns, tile, width, height, ACROSS, DOWN)
+        if tl.max(held, 0) >= 0:
+            px, py = x << BITS, y << BITS
+            key = tl.minimum(
+                _nearest(corners_b, xb, yb, zb, px, py, 1 + 2 * face, ID_BITS),
+                _nearest(corners_d, xd, yd, zd, px, py, 2 + 2 * face, ID_BITS),
+            )
+            tl.atomic_min(place, key, mask=key < held, sem="relaxed")
 
 
 @triton.jit
@@ -372,36 +444,66 @@ def _pixels(keys, view, left, top, columns, tile, width, height, ACROSS: tl.cons
 
 @triton.jit
 def _polygon(a, b, c, width, height, BITS: tl.constexpr):
-    """Snaps a triangle, cut at the near plane: how many of its corners are inside, and up to four corners."""
-    inside = (a[2] >= 0).to(tl.int32) + (b[2] >= 0).to(tl.int32) + (c[2] >= 0).to(tl.int32)
-    p, q, r = _snap(a, width, height, 1 << BITS), _snap(b, width, height, 1 << BITS), _snap(c, width, height, 1 << BITS)
-    s = p
-    if inside % 3 != 0:
-        p, q, r, s = _cut(a, b, c, p, q, r, width, height, BITS)
-    return inside, p, q, r, s
+    """Cuts a triangle to the clip volume; returns how many corners that leaves, and them, snapped, one a lane."""
+    corner = tl.arange(0, _CORNERS)
+    x, y = _lanes(corner, a[0], b[0], c[0]), _lanes(corner, a[1], b[1], c[1])
+    z, w = _lanes(corner, a[2], b[2], c[2]), _lanes(corner, a[3], b[3], c[3])
+    count = tl.sum((corner < 3).to(tl.int32), 0)
+    gone = (_is_finite(a) & _is_finite(b) & _is_finite(c)) == 0
+    for plane in tl.static_range(6):
+        out_a, out_b, out_c = _distance(a, plane) < 0, _distance(b, plane) < 0, _distance(c, plane) < 0
+        if out_a | out_b | out_c:
+            count, x, y, z, w = _cut_by_plane(count, x, y, z, w, plane)
+        gone |= out_a & out_b & out_c
+    x, y, z = _snap((x, y, z, w), width, height, 1 << BITS)
+    return tl.where(gone, 0, count), x, y, z
 
 
 @triton.jit
-def _cut(a, b, c, p, q, r, width, height, BITS: tl.constexpr):
-    """Returns what the near plane leaves of a triangle: three corners, or four where it cuts one off."""
-    in_a, in_b, in_c = a[2] >= 0, b[2] >= 0, c[2] >= 0
-    ab, bc = _meet(a, b, width, height, 1 << BITS), _meet(b, c, width, height, 1 << BITS)
-    ca = _meet(c, a, width, height, 1 << BITS)
-    first = _pick(in_a, p, _pick(in_b, ab, bc))
-    second = _pick(in_b, q, _pick(in_a, ab, r))
-    third = _pick(in_b, _pick(in_c, r, bc), _pick(in_a & in_c, bc, ca))
-    return first, second, third, _pick(in_a & (in_b == 0), r, ca)
+def _lanes(corner, a, b, c):
+    return tl.where(corner == 0, a, tl.where(corner == 1, b, c))
 
 
 @triton.jit
-def _nearest(inside, p, q, r, s, px, py, number, ID_BITS: tl.constexpr):
-    """Returns the least keys that a triangle's pieces have at the points."""
+def _is_finite(p):
+    endless = float("inf")
+    return (tl.abs(p[0]) < endless) & (tl.abs(p[1]) < endless) & (tl.abs(p[2]) < endless) & (tl.abs(p[3]) < endless)
+
+
+@triton.jit
+def _cut_by_plane(count, x, y, z, w, PLANE: tl.constexpr):
+    """Cuts a polygon, one corner a lane: a corner leaves itself, where its edge crosses, both, or nothing."""
+    corner = tl.arange(0, _CORNERS)
+    used, after = corner < count, tl.where(corner + 1 < count, corner + 1, 0)
+    onward = tl.gather(x, after, 0), tl.gather(y, after, 0), tl.gather(z, after, 0), tl.gather(w, after, 0)
+    meets = _meet((x, y, z, w), onward, PLANE)
+    inside = _distance((x, y, z, w), PLANE) >= 0
+    kept = (used & inside).to(tl.int32)
+    leaves = kept + (used & (inside != (_distance(onward, PLANE) >= 0))).to(tl.int32)
+    ends = tl.cumsum(leaves, 0)
+    source = tl.minimum(tl.sum((ends[None, :] <= corner[:, None]).to(tl.int32), 1), _CORNERS - 1)
+    itself = (tl.gather(kept, source, 0) > 0) & (tl.gather(ends - leaves, source, 0) == corner)
+    x = tl.where(itself, tl.gather(x, source, 0), tl.gather(meets[0], source, 0))
+    y = tl.where(itself, tl.gather(y, source, 0), tl.gather(meets[1], source, 0))
+    z = tl.where(itself, tl.gather(z, source, 0), tl.gather(meets[2], source, 0))
+    w = tl.where(itself, tl.gather(w, source, 0), tl.gather(meets[3], source, 0))
+    return tl.sum(leaves, 0), x, y, z, w
+
+
+@triton.jit
+def _nearest(corners, x, y, z, px, py, number, ID_BITS: tl.constexpr):
+    """Returns the least keys that a polygon's triangles have at the points."""
     key = tl.full(px.shape, _CLEARED, tl.int64)
-    if inside > 0:
-        key = _key(p, q, r, px, py, number, ID_BITS, tl.int64)
-        if inside == 2:
-            key = tl.minimum(key, _key(p, r, s, px, py, number, ID_BITS, tl.int64))
+    for last in range(2, corners):
+        p, q, r = _corner(x, y, z, 0), _corner(x, y, z, last - 1), _corner(x, y, z, last)
+        key = tl.minimum(key, _key(p, q, r, px, py, number, ID_BITS, tl.int64))
     return key
+
+
+@triton.jit
+def _corner(x, y, z, corner):
+    here = tl.arange(0, _CORNERS) == corner
+    return tl.sum(tl.where(here, x, 0), 0), tl.sum(tl.where(here, y, 0), 0), tl.sum(tl.where(here, z, 0.0), 0)
 
 
 @triton.jit
