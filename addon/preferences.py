@@ -9,7 +9,7 @@ from bpy.props import StringProperty
 from bpy.types import AddonPreferences, Operator
 
 from blockcore.errors import BackendError
-from bridge import engine
+from bridge.engine.interpreter import EngineInfo, check_engine, find_engine, install_command
 
 from . import layouts
 
@@ -52,7 +52,7 @@ class Check:
         is_running: whether the check is under way.
     """
 
-    info: engine.EngineInfo | None = None
+    info: EngineInfo | None = None
     problem = command = ""
     is_running = False
 
@@ -87,9 +87,9 @@ class BLOCKS_OT_check_engine(Operator):
 
 def _ask(python: str) -> None:
     try:
-        _answers.put(engine.check_engine(python or engine.find_engine()))
+        _answers.put(check_engine(python or find_engine()))
     except BackendError as error:
-        _answers.put((str(error), engine.install_command(python or None)))
+        _answers.put((str(error), install_command(python or None)))
 
 
 def _collect() -> float | None:
@@ -98,7 +98,7 @@ def _collect() -> float | None:
     except queue.Empty:
         return _POLL
     check.is_running = False
-    if isinstance(answer, engine.EngineInfo):
+    if isinstance(answer, EngineInfo):
         check.info = answer
     else:
         check.problem, check.command = answer
@@ -120,7 +120,7 @@ class BLOCKS_OT_copy_install_command(Operator):
         return {"FINISHED"}
 
 
-def _describe(info: engine.EngineInfo) -> str:
+def _describe(info: EngineInfo) -> str:
     return f"blockcore {info.version}, torch {info.torch}, {info.device}, rasterizer {info.rasterizer}"
 
 

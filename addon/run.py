@@ -21,7 +21,9 @@ import numpy as np
 from blockcore.errors import BackendError, Cancelled, SceneError
 from blockcore.palette import WEBGPU_PALETTE, Palette
 from blockcore.scene import BlockScene
-from bridge import engine
+from bridge.engine import events
+from bridge.engine.optimize import read_materials, start
+from bridge.engine.process import EngineRun
 from bridge.extract import extract
 from bridge.job import Job
 from bridge.palettes import read_palette
@@ -56,12 +58,12 @@ class Run:
         self._job, self._python = job, python
         self._scene = read_scene(job)
         self._folder = Path(tempfile.mkdtemp(prefix="blockcore-", dir=bpy.app.tempdir or None))
-        self._engine: engine.EngineRun | None = None
+        self._engine: EngineRun | None = None
         self._problem: BaseException | None = None
         self._cancelled_at = 0.0
         self._preview: Preview | None = None
         self._latest: str | None = None
-        self._done: engine.Done | None = None
+        self._done: events.Done | None = None
         if is_shown:
             self.show_preview()
         self._starter = threading.Thread(target=self._start, name="engine start", daemon=True)
@@ -72,11 +74,11 @@ class Run:
         try:
             self._scene.write(self._folder / "scene")
             if not self._cancelled_at:
-                self._engine = engine.start(
+                self._engine = start(
                     self._folder / "scene",
                     self._folder / "result",
                     self._job.settings,
-                    self._python or engine.find_engine(),
+                    self._python or None,
                     self._folder / "preview.npy",
                 )
                 _stand_back(self._engine.pid)
@@ -101,27 +103,27 @@ class Run:
         for event in self._engine.poll():
             self._take(event)
         if self._latest is not None and self._preview is not None and self._done is None:
-            self._preview.update(engine.read_materials(self._latest))
+            self._preview.update(read_materials(self._latest))
             self._latest = None
         return self._done is not None
 
-    def _take(self, event: engine.Event) -> None:
+    def _take(self, event: events.Event) -> None:
         match event:
-            case engine.Started():
+            case events.Started():
                 self.headline = f"Looking at {event.views} views…"
-            case engine.Step():
+            case events.Step():
                 self.factor = event.step / event.steps
                 is_last = event.step == event.steps
                 self.headline = "Writing the report…" if is_last else f"Step {event.step} of {event.steps}"
                 self.loss_text = f"Loss {event.loss:.2g}"
                 self.time_text = _time_left(event.seconds * (event.steps / event.step - 1.0))
-            case engine.Preview():
+            case events.Preview():
                 self._latest = event.path
-            case engine.Done():
+            case events.Done():
                 self._done = event
-            case engine.Failed():
+            case events.Failed():
                 raise BackendError(event.message)
-            case engine.Stopped():
+            case events.Stopped():
                 raise Cancelled("cancelled; nothing was changed")
 
     @property
@@ -138,7 +140,7 @@ class Run:
         """Returns what the engine found, once ``tick`` said that it is there; changes nothing in the scene."""
         assert self._done is not None
         out = Path(self._done.out)
-        materials = engine.read_materials(out / "materials.npy")
+        materials = read_materials(out / "materials.npy")
         names = self._scene.palette.names
         before, after = (np.bincount(each, minlength=len(names)) for each in (self._scene.materials, materials))
         return Outcome(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from blockcore.palette import Palette
     from blockcore.scene import BlockScene
-    from bridge.engine import Event
+    from bridge.engine.events import Event
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,7 +134,7 @@ def _export(args: argparse.Namespace) -> None:
 
 def _optimize(args: argparse.Namespace) -> None:
     from blockcore.metrics import decibel
-    from bridge.engine import find_materials
+    from bridge.engine.optimize import find_materials
 
     settings = settings_of(args)
     scene = _extract(args)
@@ -224,7 +224,7 @@ def _materials_of(folder: Path, scene: BlockScene) -> npt.NDArray[np.int32]:
 
 def _show_progress(event: Event) -> None:
     """Keeps one line on a terminal up to date; says nothing elsewhere."""
-    from bridge.engine import Step
+    from bridge.engine.events import Step
 
     if not sys.stderr.isatty():
         return

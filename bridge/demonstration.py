@@ -23,7 +23,7 @@ from blockcore.settings import OptimizeSettings
 from blockcore.webgpu import read_scene
 
 if TYPE_CHECKING:
-    from bridge.engine import Event
+    from bridge.engine.events import Event
 
 VILLAGE = Path(__file__).parent / "demo"
 _STAGES = 6
@@ -68,7 +68,7 @@ def demonstrate(folder: Path, map_path: Path, dataset: Path, seed: int, engine: 
 
     from bridge.apply import apply
     from bridge.build import build
-    from bridge.engine import find_materials
+    from bridge.engine.optimize import find_materials
     from bridge.extract import extract
     from bridge.files import new_file, open_file, save_file
 
@@ -134,7 +134,7 @@ def summary(demonstration: Demonstration) -> str:
 
 
 def _on_step(stage: Callable[[str], None], bar: Any) -> Callable[[Event], None]:
-    from bridge.engine import Step
+    from bridge.engine.events import Step
 
     def watch(event: Event) -> None:
         if isinstance(event, Step):

@@ -17,8 +17,9 @@ import pytest
 from blockcore.commands.arguments import add_settings, settings_of
 from blockcore.errors import BackendError, BlockcoreError
 from blockcore.settings import OptimizeSettings
-from bridge import engine
-from bridge.engine import Done, EngineRun, Failed, Started, Step, Stopped
+from bridge.engine import interpreter, optimize, process
+from bridge.engine.events import Done, Event, Failed, Started, Step, Stopped
+from bridge.engine.process import EngineRun
 from tests.captures import captured
 
 STEP = '{"event": "step", "step": 1, "steps": 9, "loss": 0.5, "temperature": 1.0, "seconds": 0.1, "changed": 3}'
@@ -39,7 +40,7 @@ def runs() -> Iterator[list[EngineRun]]:
 
 def speak(runs: list[EngineRun], *lines: str, then: str = "") -> EngineRun:
     """Starts a stand-in that prints lines and then does something."""
-    run = engine.launch([sys.executable, "-c", "\n".join([f"print({line!r})" for line in lines] + [then])])
+    run = process.launch([sys.executable, "-c", "\n".join([f"print({line!r})" for line in lines] + [then])])
     runs.append(run)
     return run
 
@@ -53,9 +54,9 @@ def alive(pid: int) -> bool:
     return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
-def wait_for(run: EngineRun, kind: type, seconds: float = 20.0) -> list[engine.Event]:
+def wait_for(run: EngineRun, kind: type, seconds: float = 20.0) -> list[Event]:
     """Polls as a timer does until an event of that kind is there."""
-    events: list[engine.Event] = []
+    events: list[Event] = []
     until = time.monotonic() + seconds
     while time.monotonic() < until and not any(isinstance(event, kind) for event in events):
         began = time.perf_counter()
@@ -125,8 +126,8 @@ def test_closing_ends_a_running_engine(runs: list[EngineRun]) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="looks processes up as POSIX does")
 def test_the_engine_ends_with_its_parent(tmp_path: Path) -> None:
-    code = "import sys, time\nfrom bridge import engine\n"
-    code += f"run = engine.launch([sys.executable, '-c', {WATCH!r}]); print(run.pid, flush=True); time.sleep(60)"
+    code = "import sys, time\nfrom bridge.engine import process\n"
+    code += f"run = process.launch([sys.executable, '-c', {WATCH!r}]); print(run.pid, flush=True); time.sleep(60)"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
@@ -153,7 +154,7 @@ def test_settings_reach_the_engine_unchanged() -> None:
     parser = argparse.ArgumentParser()
     add_settings(parser)
     for given in (settings, OptimizeSettings()):
-        assert settings_of(parser.parse_args(engine.settings_arguments(given))) == given
+        assert settings_of(parser.parse_args(optimize.settings_arguments(given))) == given
 
 
 def test_the_real_engine_runs_and_previews(tmp_path: Path, runs: list[EngineRun]) -> None:
@@ -161,16 +162,16 @@ def test_the_real_engine_runs_and_previews(tmp_path: Path, runs: list[EngineRun]
     scene.write(tmp_path / "scene ü")
     preview = tmp_path / "preview.npy"
     settings = OptimizeSettings(method="gradient", steps=40, seed=1)
-    run = engine.start(tmp_path / "scene ü", tmp_path / "out", settings, sys.executable, preview)
+    run = optimize.start(tmp_path / "scene ü", tmp_path / "out", settings, sys.executable, preview)
     runs.append(run)
     events = list(run.events())
     assert isinstance(events[0], Started)
     assert (events[0].blocks, events[0].views) == (len(scene.grid), len(scene.views))
     assert sum(isinstance(event, Step) for event in events) > 0
     assert isinstance(events[-1], Done)
-    found = engine.read_materials(tmp_path / "out" / "materials.npy")
+    found = optimize.read_materials(tmp_path / "out" / "materials.npy")
     assert found.shape == scene.materials.shape
-    assert engine.read_materials(preview).shape == scene.materials.shape
+    assert optimize.read_materials(preview).shape == scene.materials.shape
     seen = np.load(tmp_path / "out" / "visible_blocks.npy")
     assert np.mean(found[seen] == scene.materials[seen]) > 0.9
 
@@ -180,7 +181,7 @@ def test_the_real_engine_can_be_cancelled_and_ends_when_its_input_closes(tmp_pat
     captured(4).write(tmp_path / "scene")
     settings = OptimizeSettings(method="gradient", steps=100_000, patience=0, objective="pixels")
     for way in ("cancel", "input"):
-        run = engine.start(tmp_path / "scene", tmp_path / "out", settings, sys.executable)
+        run = optimize.start(tmp_path / "scene", tmp_path / "out", settings, sys.executable)
         runs.append(run)
         wait_for(run, Step, 60.0)
         began = time.monotonic()
@@ -197,13 +198,13 @@ def test_refused_input_is_told_by_the_real_engine(tmp_path: Path) -> None:
     scene = captured(4)
     blind = type(scene)(scene.grid, scene.materials)
     with pytest.raises(BackendError, match="no camera has a target"):
-        engine.find_materials(blind, OptimizeSettings(), sys.executable)
+        optimize.find_materials(blind, OptimizeSettings(), sys.executable)
 
 
 def test_the_engine_is_found_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLOCKCORE_PYTHON", sys.executable)
-    assert engine.find_engine() == sys.executable
-    info = engine.check_engine(sys.executable)
+    assert interpreter.find_engine() == sys.executable
+    info = interpreter.check_engine(sys.executable)
     assert info.python == sys.executable
     assert info.torch is not None
     assert info.device
@@ -215,18 +216,18 @@ def test_an_interpreter_without_blockcore_is_refused_with_the_command_to_install
     bare.write_text("#!/bin/sh\necho 'bare: No module named blockcore' >&2\nexit 1\n")
     bare.chmod(0o755)
     with pytest.raises(BackendError, match=r"No module named blockcore\); install it with: .* -m pip install "):
-        engine.check_engine(str(bare))
+        interpreter.check_engine(str(bare))
     with pytest.raises(BackendError, match="cannot be started"):
-        engine.check_engine(str(tmp_path / "nothing"))
+        interpreter.check_engine(str(tmp_path / "nothing"))
 
 
 def test_no_engine_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_candidates", list)
+    monkeypatch.setattr(interpreter, "_candidates", list)
     with pytest.raises(BackendError, match="no Python with blockcore and torch was found; install them with: "):
-        engine.find_engine()
+        interpreter.find_engine()
 
 
 def test_a_damaged_assignment_is_refused(tmp_path: Path) -> None:
     (tmp_path / "materials.npy").write_bytes(b"nothing")
     with pytest.raises(BlockcoreError, match=r"materials\.npy: cannot be read"):
-        engine.read_materials(tmp_path / "materials.npy")
+        optimize.read_materials(tmp_path / "materials.npy")

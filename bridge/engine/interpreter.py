@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's interpreter: finding one that has blockcore and torch, asking what it offers, telling how to get it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from blockcore.errors import BackendError
+from bridge.engine.environment import absolute, checkout, process_options
+
+_CHECK_SECONDS = 120.0  # the first import of torch from a cold disk takes its time
+_PROBE = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ('torch', 'blockcore'))))"
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an interpreter offers, as ``python -m blockcore info`` says it.
+
+    Attributes:
+        python: the interpreter.
+        version: of blockcore.
+        torch: version of torch, or None.
+        device: where tensors would live.
+        why_device: the reason.
+        rasterizer: what would find the visible faces.
+        why_rasterizer: the reason.
+    """
+
+    python: str
+    version: str
+    torch: str | None
+    device: str
+    why_device: str
+    rasterizer: str
+    why_rasterizer: str
+
+
+def find_engine() -> str:
+    """Finds an interpreter that has blockcore and torch.
+
+    Looks at the environment variable BLOCKCORE_PYTHON, the project's own ``.venv``, the running interpreter, the active
+    virtual environment, and ``python3`` and ``python`` on the path, in this order.
+
+    Raises:
+        BackendError: none has; the message tells how to install it.
+    """
+    for python in _candidates():
+        try:
+            if _ask(python, "-c", _PROBE).returncode == 0:
+                return python
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+    raise BackendError(
+        f"no Python with blockcore and torch was found; install them with: {install_command()} "
+        f"or name an interpreter in BLOCKCORE_PYTHON"
+    )
+
+
+def check_engine(python: str) -> EngineInfo:
+    """Asks an interpreter what it offers.
+
+    Raises:
+        BackendError: it has no working blockcore; the message tells how to install it.
+    """
+    remedy = f"install it with: {install_command(python)}"
+    try:
+        answer = _ask(python, "-m", "blockcore", "info", "--json", "-")
+    except OSError as error:
+        raise BackendError(f"{python}: cannot be started ({error.strerror}); choose another interpreter") from error
+    except subprocess.TimeoutExpired as error:
+        raise BackendError(f"{python}: gave no answer in {_CHECK_SECONDS:.0f} s; choose another interpreter") from error
+    if answer.returncode:
+        said = answer.stderr.decode(errors="replace").strip().splitlines()
+        raise BackendError(f"{python}: has no working blockcore ({said[-1] if said else 'no message'}); {remedy}")
+    try:
+        told = json.loads(answer.stdout)
+        libraries = told["libraries"]
+        known = {field.name: told[field.name] for field in fields(EngineInfo) if field.name not in ("python", "torch")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise BackendError(f"{python}: has another blockcore than this one expects ({error!r}); {remedy}") from error
+    if libraries.get("torch") is None:
+        raise BackendError(f"{python}: has no torch; {remedy}")
+    return EngineInfo(python=python, torch=libraries["torch"], **known)
+
+
+def install_command(python: str | None = None) -> str:
+    """Returns the command that installs blockcore with all it needs, ready to paste into a terminal."""
+    words = [python or "python3", "-m", "pip", "install", str(checkout() or "blockcore")]
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _candidates() -> list[str]:
+    project, active = checkout(), os.environ.get("VIRTUAL_ENV")
+    found = [
+        os.environ.get("BLOCKCORE_PYTHON"),
+        _environment_python(project / ".venv") if project else None,
+        sys.executable if "python" in Path(sys.executable).name.lower() else None,
+        _environment_python(Path(active)) if active else None,
+        shutil.which("python3"),
+        shutil.which("python"),
+    ]
+    return list(dict.fromkeys(python for python in found if python))
+
+
+def _environment_python(folder: Path) -> str | None:
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    return str(python) if python.is_file() else None
+
+
+def _ask(python: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """Runs an interpreter to its end, with nothing to read and what it says kept."""
+    return subprocess.run(
+        [absolute(python), *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_CHECK_SECONDS,
+        **process_options(),
+    )

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Blender asks of an engine: the materials of a scene, through the files that go there and come back."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.errors import BackendError, BlockcoreError, Cancelled
+from blockcore.scene import BlockScene
+from blockcore.settings import OptimizeSettings
+from bridge.engine.environment import absolute
+from bridge.engine.events import Done, Event, Failed
+from bridge.engine.interpreter import find_engine
+from bridge.engine.process import EngineRun, launch
+
+
+def start(
+    scene: Path | str,
+    out: Path | str,
+    settings: OptimizeSettings,
+    python: str | None = None,
+    preview: Path | str | None = None,
+) -> EngineRun:
+    """Starts the engine on a scene.
+
+    Args:
+        scene: a folder that ``BlockScene.write`` wrote.
+        out: folder for the result.
+        settings: how to look for the materials.
+        python: the interpreter; None for the one that ``find_engine`` finds.
+        preview: a file that shall hold the assignment so far, for Preview events.
+
+    Raises:
+        BackendError: there is no such interpreter.
+    """
+    python = python or find_engine()
+    command = [absolute(python), "-m", "blockcore", "optimize", "--scene", str(Path(scene).resolve())]
+    command += ["--out", str(Path(out).resolve()), "--progress", "jsonl", "--watch-stdin"]
+    command += ["--preview", str(Path(preview).resolve())] if preview is not None else []
+    return launch(command + settings_arguments(settings))
+
+
+def find_materials(
+    scene: BlockScene,
+    settings: OptimizeSettings,
+    python: str | None = None,
+    out: Path | str | None = None,
+    watch: Callable[[Event], None] = lambda event: None,
+) -> tuple[npt.NDArray[np.int32], Done]:
+    """Runs the engine on a scene and waits for it.
+
+    Args:
+        scene: the scene.
+        settings: how to look for the materials.
+        python: the interpreter; None for the one that ``find_engine`` finds.
+        out: folder for the result; None for one that does not stay.
+        watch: is called with every event.
+
+    Returns:
+        (N,) int32 palette indices in block order, and the engine's last event.
+
+    Raises:
+        Cancelled: the engine was stopped.
+        BackendError: the engine refused the scene, or died.
+    """
+    with tempfile.TemporaryDirectory(prefix="blockcore-") as folder:
+        scene.write(Path(folder) / "scene")
+        out = Path(folder) / "result" if out is None else Path(out)
+        with start(Path(folder) / "scene", out, settings, python) as run:
+            for event in run.events():
+                watch(event)
+        if isinstance(event, Failed):
+            raise BackendError(event.message)
+        if not isinstance(event, Done):
+            raise Cancelled("stopped; nothing was changed")
+        return read_materials(out / "materials.npy"), event
+
+
+def read_materials(path: Path | str) -> npt.NDArray[np.int32]:
+    """Reads an assignment that the engine wrote, (N,) int32 palette indices in block order.
+
+    Raises:
+        BlockcoreError: the file is missing or damaged.
+    """
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.int32)
+    except (OSError, ValueError, EOFError) as error:
+        raise BlockcoreError(f"{path}: cannot be read ({error}); run the engine again") from error
+
+
+def settings_arguments(settings: OptimizeSettings) -> list[str]:
+    """Returns the options of ``python -m blockcore optimize`` that say these settings."""
+    arguments = []
+    for name, value in settings.to_dict().items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            arguments += [option] if value else []
+        else:
+            arguments.append(f"{option}={value}")
+    return arguments

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One engine at work: a process that is started, heard without waiting, and ended. See ``events`` for what it says."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import IO
+
+from blockcore.errors import BackendError
+from bridge.engine.environment import process_options
+from bridge.engine.events import Done, Event, Failed, Stopped, parse
+
+GRACE = 0.4  # seconds a cancelled engine has to stop by itself
+_LOG_LINES = 8
+
+
+class EngineRun:
+    """One running engine. A context manager: on leaving it nothing of the engine is left."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+        self._process = process
+        self._log = log
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._deadline: float | None = None
+        self.finished = False
+        self._reader = threading.Thread(target=self._read, name="engine output", daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> EngineRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The engine's process id."""
+        return self._process.pid
+
+    def poll(self) -> list[Event]:
+        """Returns what happened since the last call, without waiting. The last event is Done, Failed or Stopped."""
+        if self._deadline is not None and time.monotonic() > self._deadline and self._process.poll() is None:
+            self._process.kill()
+        events: list[Event] = []
+        while not self.finished:
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                break
+            event = self._end() if line is None else parse(line)
+            if event is not None:
+                self.finished = isinstance(event, Done | Failed | Stopped)
+                events.append(event)
+        return events
+
+    def events(self, interval: float = 0.05) -> Iterator[Event]:
+        """Yields what happens, waiting for it; ends after Done, Failed or Stopped."""
+        while not self.finished:
+            events = self.poll()
+            yield from events
+            if not events:
+                time.sleep(interval)
+
+    def cancel(self) -> None:
+        """Asks the engine to stop; ``poll`` kills it if it does not within ``GRACE`` seconds. Returns at once."""
+        if self._deadline is not None or self.finished:
+            return
+        self._deadline = time.monotonic() + GRACE
+        self._close_stdin()
+        if os.name == "posix" and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def close(self) -> None:
+        """Ends the engine if it still runs, and frees what it held."""
+        self._close_stdin()
+        if not self.finished and self._process.poll() is None:
+            self._process.kill()
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:  # done, but slow to leave
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(GRACE)
+        self._log.close()
+        self.finished = True
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stdout:
+            for line in stdout:
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def _end(self) -> Event:
+        code = self._process.wait()
+        if self._deadline is not None:
+            return Stopped()
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        self._log.seek(0)
+        last = self._log.read().decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
+        said = "; the last it said:\n" + "\n".join(last) if last else ""
+        return Failed(f"the engine stopped unexpectedly ({how}); run it again, or check the engine{said}")
+
+    def _close_stdin(self) -> None:
+        try:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        except OSError:
+            pass  # the engine is gone
+
+
+def launch(command: list[str]) -> EngineRun:
+    """Starts a program that speaks as the engine does; for the engine itself see ``optimize.start``.
+
+    Raises:
+        BackendError: it cannot be started.
+    """
+    log = tempfile.TemporaryFile()  # noqa: SIM115  the run closes it
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, **process_options()
+        )
+    except OSError as error:
+        log.close()
+        raise BackendError(f"{command[0]}: cannot be started ({error.strerror}); choose another interpreter") from error
+    return EngineRun(process, log)
