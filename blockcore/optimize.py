@@ -7,7 +7,7 @@ costs in each visible block, whose best assignment is its row-wise minimum.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,9 +29,8 @@ from blockcore.scene import BlockScene, View
 from blockcore.settings import SEPARABLE_LOSSES, OptimizeSettings
 from blockcore.shading import best_materials
 from blockcore.visibility import choose_rasterizer
-from blockcore.visible import VisibleFaces
 
-__all__ = ["Descent", "OptimizeResult", "Progress", "optimize_materials", "views_with_target"]
+__all__ = ["Descent", "OptimizeResult", "Progress", "optimize_materials", "planned_steps", "views_with_target"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +76,51 @@ class OptimizeResult:
     rasterizer: str
 
 
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What the search is given.
+
+    Attributes:
+        scene: blocks and palette.
+        settings: how to search.
+        loss: compares whole pictures; None where the loss is a sum over pixels.
+        device: where tensors live.
+        rasterizer: what filled the visibility.
+        problem: what is seen, and what each choice costs.
+    """
+
+    scene: BlockScene
+    settings: OptimizeSettings
+    loss: PictureLoss | None
+    device: torch.device
+    rasterizer: str
+    problem: Problem
+
+    @property
+    def descends(self) -> bool:
+        """Whether materials are found by gradient descent."""
+        return self.settings.method == "gradient" or self.loss is not None
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What the search came to.
+
+    Attributes:
+        solution: what solving alone finds.
+        initial: (V,) int64, the materials that the visible blocks started from.
+        materials: (N,) int32, the materials found.
+        losses: loss of each step of a descent.
+        temperatures: temperature of each step.
+    """
+
+    solution: Decision
+    initial: torch.Tensor
+    materials: npt.NDArray[np.int32]
+    losses: Sequence[float] = ()
+    temperatures: Sequence[float] = (0.0,)
+
+
 def optimize_materials(
     scene: BlockScene,
     settings: OptimizeSettings | None = None,
@@ -90,8 +134,8 @@ def optimize_materials(
     Args:
         scene: blocks, palette, light and views; views without a target are left out.
         settings: how to look; the defaults if None.
-        progress: called every few steps.
-        cancelled: asked at every step; true stops the optimisation.
+        progress: called every few steps, or once where materials are solved for.
+        cancelled: asked at every view and every step; true stops the optimisation.
         loss: compares pictures instead of the loss that the settings name; see ``picture_losses``.
         start: (N, M) logits to descend from, instead of what ``settings.init`` says.
 
@@ -100,7 +144,8 @@ def optimize_materials(
 
     Raises:
         SceneError: there is no block, no view with a target, or no pixel of a target that counts.
-        SettingsError: constraints contradict each other or the scene, or a loss is not a finite number.
+        SettingsError: constraints contradict each other or the scene, a loss cannot be found or is not a finite number,
+            or ``start`` has another shape or numbers that are not finite.
         BackendError: the device, rasteriser or library asked for is not to be had.
         Cancelled: ``cancelled`` said so.
     """
@@ -111,51 +156,21 @@ def optimize_materials(
     views = views_with_target(scene)
     if loss is None and settings.loss not in SEPARABLE_LOSSES:
         loss = picture_loss(settings)
-    gradient = settings.method == "gradient" or loss is not None
     visible = look(scene, views, settings.samples, rasterizer, device, cancelled)
     seen_at = time.perf_counter()
     problem = pose(scene, settings, views, visible)
     summed_at = time.perf_counter()
-    solution = _solve(scene, settings, problem)
-    logits = _starting_logits(scene, settings, problem, solution, start)
-    initial = best_materials(logits)
-    materials, temperatures = solution.materials, [0.0]
-    losses: list[float] = []
-    if gradient:
-        objective = _objective(scene, settings, problem, loss)
-        descent = Descent(scene, settings, visible, objective, began, logits)
-        losses, temperatures = descent.run(progress, cancelled)
-        # What the logits do not favour costs; so limits and kinds move the blocks that mind least.
-        eased = replace(settings, smoothness=0.0)
-        materials = decide(scene, eased, problem.blocks, problem.pixels, _reluctance(descent.logits)).materials
+    task = _Task(scene, settings, loss, device, rasterizer, problem)
+    found = _search(task, start, began, progress, cancelled)
     found_at = time.perf_counter()
-    chosen = torch.from_numpy(materials[problem.blocks]).long().to(device)
-    mean = problem.mean_loss(chosen) if loss is None else picture_objective(settings, problem, loss).hard(chosen)
-    result = OptimizeResult(
-        initial=_everywhere(scene, visible, initial),
-        materials=materials,
-        visible_blocks=problem.blocks,
-        margins=problem.margins(chosen),
-        method="gradient" if gradient else "solve",
-        loss=mean,
-        optimality_gap=None if loss is not None else _gap(scene, settings, problem, solution, chosen),
-        lighting=problem.lighting,
-        gains=problem.gains,
-        steps=max(1, len(losses)),
-        seconds=found_at - began,
-        timings={
-            "visibility": seen_at - began,
-            "sums over pixels": summed_at - seen_at,
-            "search": found_at - summed_at,
-        },
-        losses=tuple(losses or [mean]),
-        temperatures=tuple(temperatures),
-        device=str(device),
-        rasterizer=rasterizer,
-    )
-    if progress is not None and not gradient:
-        changed = int((chosen != initial).sum())
-        progress(Progress(1, 1, result.loss, 0.0, result.seconds, changed, result.materials))
+    timings = {
+        "visibility": seen_at - began,
+        "sums over pixels": summed_at - seen_at,
+        "search": found_at - summed_at,
+    }
+    result = _result(task, found, found_at - began, timings)
+    if progress is not None and not task.descends:
+        progress(_all_done(result))
     return result
 
 
@@ -165,7 +180,39 @@ def planned_steps(settings: OptimizeSettings) -> int:
     return settings.steps if gradient else 1
 
 
-def _solve(scene: BlockScene, settings: OptimizeSettings, problem: Problem) -> Decision:
+def views_with_target(scene: BlockScene) -> list[View]:
+    """Returns the views that can be optimised against.
+
+    Raises:
+        SceneError: there is no block or no such view.
+    """
+    if len(scene.grid) == 0:
+        raise SceneError("scene: has no blocks; add some before optimising")
+    views = [view for view in scene.views if view.target is not None]
+    if not views:
+        raise SceneError("scene: no camera has a target picture; give at least one camera a background image")
+    return views
+
+
+def _search(
+    task: _Task,
+    start: npt.NDArray[np.float32] | None,
+    began: float,
+    progress: Callable[[Progress], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> _Found:
+    solution = _solve(task)
+    logits = _starting_logits(task, solution, start)
+    initial = best_materials(logits)
+    if not task.descends:
+        return _Found(solution, initial, solution.materials)
+    descent = Descent(task.scene, task.settings, task.problem.visible, _objective(task), began, logits)
+    losses, temperatures = descent.run(progress, cancelled)
+    return _Found(solution, initial, _likeliest(task, descent.logits), losses, temperatures)
+
+
+def _solve(task: _Task) -> Decision:
+    scene, settings, problem = task.scene, task.settings, task.problem
     decision = decide(scene, settings, problem.blocks, problem.pixels, problem.costs)
     if problem.mixed is None or problem.alone is None or settings.constrained or settings.smoothness:
         return decision
@@ -182,30 +229,25 @@ def _only(labels: npt.NDArray[np.int64], materials: int) -> torch.Tensor:
     return 1.0 - torch.nn.functional.one_hot(torch.from_numpy(labels), materials).double()
 
 
-def _starting_logits(
-    scene: BlockScene,
-    settings: OptimizeSettings,
-    problem: Problem,
-    solution: Decision,
-    start: npt.NDArray[np.float32] | None,
-) -> torch.Tensor:
-    device, blocks = problem.visible.device, problem.blocks
+def _starting_logits(task: _Task, solution: Decision, start: npt.NDArray[np.float32] | None) -> torch.Tensor:
+    scene, settings, visible, blocks = task.scene, task.settings, task.problem.visible, task.problem.blocks
     if start is not None:
         if start.shape != (len(scene.grid), len(scene.palette)) or not np.isfinite(start).all():
             raise SettingsError(f"start: logits must be finite and ({len(scene.grid)}, {len(scene.palette)})")
-        logits = torch.from_numpy(start[blocks].astype(np.float32)).to(device)
+        logits = torch.from_numpy(start[blocks].astype(np.float32)).to(visible.device)
     elif settings.init == "solve":
         solved = torch.from_numpy(solution.materials[blocks]).long()
-        logits = lean_towards(solved, len(scene.palette)).to(device)
+        logits = lean_towards(solved, len(scene.palette)).to(visible.device)
     else:
-        logits = starting_logits(scene, settings, problem.visible, torch.Generator().manual_seed(settings.seed))
+        logits = starting_logits(scene, settings, visible, torch.Generator().manual_seed(settings.seed))
     if settings.constrained:
         barred = ~Constraints.of(settings, scene).allowed[blocks]
-        logits[torch.from_numpy(barred).to(device)] = BARRED
+        logits[torch.from_numpy(barred).to(visible.device)] = BARRED
     return logits
 
 
-def _objective(scene: BlockScene, settings: OptimizeSettings, problem: Problem, loss: PictureLoss | None) -> Objective:
+def _objective(task: _Task) -> Objective:
+    scene, settings, loss, problem = task.scene, task.settings, task.loss, task.problem
     squared = loss is None and settings.loss == "l2" and problem.plain
     objective: Objective
     if squared and (settings.objective != "pixels" or not problem.alike):
@@ -226,9 +268,48 @@ def _objective(scene: BlockScene, settings: OptimizeSettings, problem: Problem, 
     return objective
 
 
-def _gap(
-    scene: BlockScene, settings: OptimizeSettings, problem: Problem, solution: Decision, materials: torch.Tensor
-) -> float:
+def _likeliest(task: _Task, logits: torch.Tensor) -> npt.NDArray[np.int32]:
+    """Returns the materials of all blocks that logits (V, M) favour, within what a builder asks."""
+    # What the logits do not favour costs; so limits and kinds move the blocks that mind least.
+    values = logits.detach().double()
+    reluctance = values.amax(dim=1, keepdim=True) - values
+    # The descent has seen to the seams already.
+    eased = replace(task.settings, smoothness=0.0)
+    return decide(task.scene, eased, task.problem.blocks, task.problem.pixels, reluctance).materials
+
+
+def _result(task: _Task, found: _Found, seconds: float, timings: dict[str, float]) -> OptimizeResult:
+    problem = task.problem
+    chosen = torch.from_numpy(found.materials[problem.blocks]).long().to(task.device)
+    loss = _mean_loss(task, chosen)
+    return OptimizeResult(
+        initial=_everywhere(task.scene, problem.blocks, found.initial),
+        materials=found.materials,
+        visible_blocks=problem.blocks,
+        margins=problem.margins(chosen),
+        method="gradient" if task.descends else "solve",
+        loss=loss,
+        optimality_gap=None if task.loss is not None else _gap(task, found.solution, chosen),
+        lighting=problem.lighting,
+        gains=problem.gains,
+        steps=max(1, len(found.losses)),
+        seconds=seconds,
+        timings=timings,
+        losses=tuple(found.losses or [loss]),
+        temperatures=tuple(found.temperatures),
+        device=str(task.device),
+        rasterizer=task.rasterizer,
+    )
+
+
+def _mean_loss(task: _Task, materials: torch.Tensor) -> float:
+    if task.loss is None:
+        return task.problem.mean_loss(materials)
+    return picture_objective(task.settings, task.problem, task.loss).hard(materials)
+
+
+def _gap(task: _Task, solution: Decision, materials: torch.Tensor) -> float:
+    scene, settings, problem = task.scene, task.settings, task.problem
     if not settings.smoothness and not settings.constrained:
         return optimality_gap(problem.loss(materials), problem.least_loss(), problem.statistics.pixels)
     model = seams_between(scene, settings, problem.blocks, problem.pixels, problem.costs.cpu().numpy())
@@ -236,27 +317,14 @@ def _gap(
     return optimality_gap(energy, solution.bound + problem.outside, problem.statistics.pixels)
 
 
-def _everywhere(scene: BlockScene, visible: VisibleFaces, materials: torch.Tensor) -> npt.NDArray[np.int32]:
-    """Returns materials (V,) of visible blocks as those of all blocks, (N,); the others keep the scene's."""
+def _everywhere(scene: BlockScene, blocks: npt.NDArray[np.int64], materials: torch.Tensor) -> npt.NDArray[np.int32]:
+    """Returns materials (V,) of some blocks, (V,), as those of all, (N,); the others keep the scene's."""
     every = scene.materials.copy()
-    every[visible.blocks.cpu().numpy()] = materials.cpu().numpy()
+    every[blocks] = materials.cpu().numpy()
     return every
 
 
-def _reluctance(logits: torch.Tensor) -> torch.Tensor:
-    values = logits.detach().double()
-    return values.amax(dim=1, keepdim=True) - values
-
-
-def views_with_target(scene: BlockScene) -> list[View]:
-    """Returns the views that can be optimised against.
-
-    Raises:
-        SceneError: there is no block or no such view.
-    """
-    if len(scene.grid) == 0:
-        raise SceneError("scene: has no blocks; add some before optimising")
-    views = [view for view in scene.views if view.target is not None]
-    if not views:
-        raise SceneError("scene: no camera has a target picture; give at least one camera a background image")
-    return views
+def _all_done(result: OptimizeResult) -> Progress:
+    """Returns what there is to tell of a solution, which takes one step."""
+    changed = int((result.materials != result.initial)[result.visible_blocks].sum())
+    return Progress(1, 1, result.loss, 0.0, result.seconds, changed, result.materials)

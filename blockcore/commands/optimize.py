@@ -103,7 +103,7 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
 
 
 def _memory(scene: BlockScene, views: Sequence[View], rasterizer: str, compared: bool, kept: bool) -> int:
-    """Returns the bytes of GPU memory that an optimisation is going to need."""
+    """Returns the bytes of GPU memory that an optimisation is going to need; see ``memory.estimate``."""
     from blockcore import memory
 
     pictures = [(view.camera.width, view.camera.height) for view in views]
@@ -114,7 +114,7 @@ def _memory(scene: BlockScene, views: Sequence[View], rasterizer: str, compared:
 class _Watcher:
     """Turns progress into events, and now and then into a preview file."""
 
-    def __init__(self, preview: Path | None, report: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, preview: Path | None, report: Report) -> None:
         self.preview, self.report = preview, report
         self.last_preview = 0.0
 
@@ -138,11 +138,11 @@ class _Watcher:
 
 
 @contextmanager
-def _reporter(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _reporter(args: argparse.Namespace) -> Iterator[Report]:
     if args.progress == "jsonl":
         yield lambda event: print(json.dumps(finite(event), ensure_ascii=True), flush=True)
     elif args.progress == "none":
-        yield lambda event: _print_result(event)
+        yield _print_result
     else:
         from tqdm import tqdm
 
