@@ -39,6 +39,18 @@ class BLOCKS_OT_demo_scene(Operator):
         return {"FINISHED"}
 
 
+def _elevation(name: str, description: str, degrees: float):
+    """An angle above the horizon, short of straight up and down, where cameras would have no upright."""
+    return FloatProperty(
+        name=name,
+        description=description,
+        subtype="ANGLE",
+        default=math.radians(degrees),
+        min=math.radians(-89),
+        max=math.radians(89),
+    )
+
+
 class BLOCKS_OT_orbit_cameras(Operator):
     """Adds cameras."""
 
@@ -51,22 +63,8 @@ class BLOCKS_OT_orbit_cameras(Operator):
     rings: IntProperty(
         name="Rings", description="How many heights the cameras are spread over", default=2, min=1, max=8
     )
-    lowest: FloatProperty(
-        name="Lowest",
-        description="Angle of the lowest ring above the horizon",
-        subtype="ANGLE",
-        default=math.radians(20),
-        min=math.radians(-89),
-        max=math.radians(89),
-    )
-    highest: FloatProperty(
-        name="Highest",
-        description="Angle of the highest ring above the horizon",
-        subtype="ANGLE",
-        default=math.radians(50),
-        min=math.radians(-89),
-        max=math.radians(89),
-    )
+    lowest: _elevation("Lowest", "Angle of the lowest ring above the horizon", 20)
+    highest: _elevation("Highest", "Angle of the highest ring above the horizon", 50)
     lens: FloatProperty(
         name="Focal Length",
         description="Of each camera, in millimeters",

@@ -14,7 +14,7 @@ from bridge.job import Job
 from bridge.targets import background_image
 
 from . import preferences, properties, result, status
-from .reporting import reporting
+from .reporting import Conditional, reporting
 from .run import Run
 from .session import session
 
@@ -22,7 +22,7 @@ _TICK = 0.05  # seconds
 _REDRAW = 0.2  # seconds between two drawings of the panel
 
 
-class BLOCKS_OT_optimize_materials(Operator):
+class BLOCKS_OT_optimize_materials(Conditional, Operator):
     """Runs the engine: beside the window as a modal operator, or to the end where there is no window."""
 
     bl_idname = "blocks.optimize_materials"
@@ -31,17 +31,15 @@ class BLOCKS_OT_optimize_materials(Operator):
     bl_options = {"UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        """Whether there are blocks to work on."""
+    def obstacle(cls, context):
+        """Why there is nothing to work on, or not now."""
         if session.run is not None:
-            cls.poll_message_set("A run is under way; wait for it, or cancel it")
-        elif context.mode != "OBJECT":
-            cls.poll_message_set("Leave this mode first; the materials are optimized in Object Mode")
-        elif context.scene.optimize_materials.source is None:
-            cls.poll_message_set("Choose the collection or object that holds the blocks first")
-        else:
-            return True
-        return False
+            return "A run is under way; wait for it, or cancel it"
+        if context.mode != "OBJECT":
+            return "Leave this mode first; the materials are optimized in Object Mode"
+        if context.scene.optimize_materials.source is None:
+            return "Choose the collection or object that holds the blocks first"
+        return ""
 
     def invoke(self, context, event):
         """Starts the run and goes on beside the user's work."""
@@ -97,8 +95,7 @@ class BLOCKS_OT_optimize_materials(Operator):
             job = properties.job_of(context.scene)
             self._run = session.run = Run(job, preferences.engine_python(context), is_shown)
         except BlockcoreError as error:
-            session.say(str(error))
-            self.report({"ERROR"}, session.message)
+            self._tell(error)
             return False
         session.outcome = None
         return True
@@ -117,9 +114,12 @@ class BLOCKS_OT_optimize_materials(Operator):
 
     def _fail(self, error):
         self._close()
+        self._tell(error)
+        return {"CANCELLED"}
+
+    def _tell(self, error):
         session.say(str(error), is_problem=not isinstance(error, Cancelled))
         self.report({"ERROR" if session.is_problem else "INFO"}, session.message)
-        return {"CANCELLED"}
 
     def _close(self):
         self._run.close()
@@ -133,7 +133,7 @@ class BLOCKS_OT_optimize_materials(Operator):
         return how
 
 
-class BLOCKS_OT_cancel(Operator):
+class BLOCKS_OT_cancel(Conditional, Operator):
     """Cancels the run."""
 
     bl_idname = "blocks.cancel"
@@ -141,10 +141,9 @@ class BLOCKS_OT_cancel(Operator):
     bl_description = "Stop the run and leave the blocks as they were"
 
     @classmethod
-    def poll(cls, context):
-        """Whether there is a run."""
-        cls.poll_message_set("No run is under way")
-        return session.run is not None
+    def obstacle(cls, context):
+        """That there is no run."""
+        return "No run is under way" if session.run is None else ""
 
     def execute(self, context):
         """Asks the run to stop."""

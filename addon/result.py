@@ -10,7 +10,7 @@ from bpy.types import Operator
 
 from bridge import apply, marks, world
 
-from .reporting import reporting
+from .reporting import Conditional, reporting
 from .session import Outcome, session
 
 
@@ -61,24 +61,22 @@ def _own_world(outcome: Outcome):
     return source if source is not None and marks.read_world(source) else None
 
 
-class _OnOutcome:
-    """Mix-in of the operators that need a result."""
+class _OnOutcome(Conditional):
+    """Mix-in of the operators that need a result, one that the scene shows or does not."""
 
     bl_options = {"UNDO"}
     needs_put = True
 
     @classmethod
-    def poll(cls, context):
-        """Whether there is a result, and the scene shows it or not."""
+    def obstacle(cls, context):
+        """Why there is no such result."""
         if session.run is not None:
-            cls.poll_message_set("Wait for the run to end, or cancel it")
-        elif session.outcome is None:
-            cls.poll_message_set("There is no result yet; optimize the materials first")
-        elif is_put(session.outcome) != cls.needs_put:
-            cls.poll_message_set("The result is not applied" if cls.needs_put else "The result is applied already")
-        else:
-            return True
-        return False
+            return "Wait for the run to end, or cancel it"
+        if session.outcome is None:
+            return "There is no result yet; optimize the materials first"
+        if is_put(session.outcome) != cls.needs_put:
+            return "The result is not applied" if cls.needs_put else "The result is applied already"
+        return ""
 
 
 class BLOCKS_OT_apply_result(_OnOutcome, Operator):
@@ -118,14 +116,12 @@ class BLOCKS_OT_show_original(_OnOutcome, Operator):
     bl_description = "Switch the view between the original blocks and the result"
 
     @classmethod
-    def poll(cls, context):
-        """Whether the result is an object of its own."""
-        if not super().poll(context):
-            return False
-        if session.outcome.in_place:
-            cls.poll_message_set("The result was applied in place; use Revert and Apply to compare")
-            return False
-        return True
+    def obstacle(cls, context):
+        """Why there is no result that is an object of its own."""
+        obstacle = super().obstacle(context)
+        if not obstacle and session.outcome.in_place:
+            return "The result was applied in place; use Revert and Apply to compare"
+        return obstacle
 
     def execute(self, context):
         """Switches."""
@@ -134,7 +130,7 @@ class BLOCKS_OT_show_original(_OnOutcome, Operator):
         return {"FINISHED"}
 
 
-class BLOCKS_OT_open_report(Operator):
+class BLOCKS_OT_open_report(Conditional, Operator):
     """Opens the report."""
 
     bl_idname = "blocks.open_report"
@@ -142,10 +138,10 @@ class BLOCKS_OT_open_report(Operator):
     bl_description = "Open the report with pictures of each view, before and after, in the web browser"
 
     @classmethod
-    def poll(cls, context):
-        """Whether there is a report."""
-        cls.poll_message_set("There is no report yet; optimize the materials first")
-        return session.outcome is not None and _report(session.outcome).is_file()
+    def obstacle(cls, context):
+        """That there is no report."""
+        is_there = session.outcome is not None and _report(session.outcome).is_file()
+        return "" if is_there else "There is no report yet; optimize the materials first"
 
     def execute(self, context):
         """Opens it."""

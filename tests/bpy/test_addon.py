@@ -262,6 +262,48 @@ def test_maps_go_in_and_out_through_the_menus(blender: Blender, tmp_path: Path):
     assert json.loads((tmp_path / "dataset" / "metadata.json").read_text())["viewCount"] == 8
 
 
+def test_operators_that_cannot_be_used_say_why(blender: Blender):
+    answer, _ = blender.run(
+        """
+bpy.ops.wm.read_homefile(use_empty=True)
+session = part('session').session
+answer = {}
+def ask(when, *names):
+    for name in names:
+        try:
+            getattr(bpy.ops.blocks, name)()
+        except RuntimeError as error:
+            answer[f'{name} {when}'] = str(error).partition('.poll() ')[2].strip()
+ask('at first', 'optimize_materials', 'cancel', 'apply_result', 'open_report')
+bpy.ops.blocks.demo_scene()
+bpy.ops.object.mode_set(mode='EDIT')
+ask('in edit mode', 'optimize_materials')
+bpy.ops.object.mode_set(mode='OBJECT')
+bpy.context.scene.optimize_materials.result = 'in_place'
+session.run = object()
+ask('in a run', 'optimize_materials', 'revert_result')
+session.run = None
+bpy.ops.blocks.optimize_materials()
+ask('once applied', 'apply_result', 'show_original')
+bpy.ops.blocks.revert_result()
+ask('once reverted', 'revert_result', 'show_original')
+"""
+    )
+    assert answer == {
+        "optimize_materials at first": "Choose the collection or object that holds the blocks first",
+        "cancel at first": "No run is under way",
+        "apply_result at first": "There is no result yet; optimize the materials first",
+        "open_report at first": "There is no report yet; optimize the materials first",
+        "optimize_materials in edit mode": "Leave this mode first; the materials are optimized in Object Mode",
+        "optimize_materials in a run": "A run is under way; wait for it, or cancel it",
+        "revert_result in a run": "Wait for the run to end, or cancel it",
+        "apply_result once applied": "The result is applied already",
+        "show_original once applied": "The result was applied in place; use Revert and Apply to compare",
+        "revert_result once reverted": "The result is not applied",
+        "show_original once reverted": "The result is not applied",
+    }
+
+
 def test_helpers_lead_from_cubes_to_a_result_in_place(blender: Blender):
     """A user's own cubes, no camera yet: cameras around them, targets rendered by Blender, and what is found fits."""
     answer, _ = blender.run(HELPERS)
