@@ -75,12 +75,14 @@ class Camera(ByValue):
 
 def _is_singular(matrix: npt.NDArray[np.float64]) -> bool:
     """Whether a matrix flattens space, whatever its units: rows and columns are brought to the same scale first."""
-    for axis in (1, 0):
-        largest = np.abs(matrix).max(axis=axis, keepdims=True)
-        if not largest.all():
-            return True
-        matrix = matrix / largest
-    return bool(abs(np.linalg.det(matrix)) < 1e-9)
+    rows = np.abs(matrix).max(axis=1, keepdims=True)
+    if abs(np.linalg.det(matrix)) >= 1e-9 * rows.prod() > 0.0:
+        return False  # as nearly all cameras; scaling columns, too, can only enlarge the determinant
+    if not rows.all():
+        return True
+    matrix = matrix / rows
+    columns = np.abs(matrix).max(axis=0)
+    return not columns.all() or bool(abs(np.linalg.det(matrix / columns)) < 1e-9)
 
 
 def perspective(fov_y: float, aspect: float, near: float, far: float) -> npt.NDArray[np.float64]:

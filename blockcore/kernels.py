@@ -16,11 +16,11 @@ _CHUNKS = 16  # fixed, so that the order of additions and with it the result doe
 _MOST_PIXELS = 1 << 18  # a picture of fewer pixels is coloured faster than a second thread wakes up
 
 
-def gather(values: Array, face: npt.NDArray[np.int32]) -> Array:
-    """Returns (C, P): ``values[face]`` for ``values`` (F, C) and ``face`` (P,), 0 where a face is negative."""
+def gather(values: Array, face: npt.NDArray[np.int32], outside: Array) -> Array:
+    """Returns (C, P): ``values[face]`` for ``values`` (F, C) and ``face`` (P,), ``outside`` where that is negative."""
     out = np.empty((values.shape[1], len(face)), dtype=values.dtype)
     cuts = _cuts(len(face), -(-len(face) // _MOST_PIXELS))
-    spread(lambda first, last: _gather(values, face[first:last], out[:, first:last]), cuts[:-1], cuts[1:])
+    spread(lambda first, last: _gather(values, face[first:last], outside, out[:, first:last]), cuts[:-1], cuts[1:])
     return out
 
 
@@ -105,11 +105,11 @@ def _cuts(pixels: int, chunks: int) -> list[int]:
 
 
 @kernel
-def _gather(values: Array, face: Array, out: Array) -> None:
+def _gather(values: Array, face: Array, outside: Array, out: Array) -> None:
     for c in range(values.shape[1]):
         for p in range(len(face)):
             f = face[p]
-            out[c, p] = values[f, c] if f >= 0 else 0.0
+            out[c, p] = values[f, c] if f >= 0 else outside[c]
 
 
 @kernel

@@ -15,17 +15,19 @@ from blockcore.triton_here import triton_is_here
 from blockcore.workers import ALONE, Workers
 
 
-def gather_faces(values: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
+def gather_faces(values: torch.Tensor, face: torch.Tensor, outside: torch.Tensor | None = None) -> torch.Tensor:
     """Gives each pixel the value of the face it shows.
 
     Args:
         values: (F, C) float32 or float64.
         face: (P,) int32, the face of each pixel in 0…F-1, or -1 where there is none; same device.
+        outside: (C,) values where there is no face, a constant; 0 if None.
 
     Returns:
-        (C, P): ``values[face]``, and 0 where there is no face. Gradients flow to ``values``.
+        (C, P): ``values[face]``, and ``outside`` where there is no face. Gradients flow to ``values``.
     """
-    return _Gather.apply(values, face)  # type: ignore[no-any-return, no-untyped-call]
+    none = values.new_zeros(values.shape[1]) if outside is None else outside.to(values)
+    return _Gather.apply(values, face, none)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def sum_over_faces(pixels: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tensor:
@@ -61,24 +63,24 @@ def squared_error(
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, values: torch.Tensor, face: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(face)
         ctx.count = len(values)
         if values.is_cuda and triton_is_here():
             from blockcore import pixels_triton
 
-            return pixels_triton.gather(values.detach(), face)
+            return pixels_triton.gather(values.detach(), face, outside)
         if values.is_cuda:
-            padded = torch.cat([values, values.new_zeros(1, values.shape[1])])
-            return padded.T[:, face.long()]
+            return torch.cat([values, outside[None]]).T[:, face.long()]
         from blockcore import kernels
 
-        return torch.from_numpy(kernels.gather(values.detach().contiguous().numpy(), face.numpy()))
+        arrays = (values.detach().contiguous().numpy(), face.numpy(), outside.numpy())
+        return torch.from_numpy(kernels.gather(*arrays))
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (face,) = ctx.saved_tensors
-        return sum_over_faces(grads[0], face, ctx.count), None
+        return sum_over_faces(grads[0], face, ctx.count), None, None
 
 
 class _SumOver(torch.autograd.Function):

@@ -15,11 +15,11 @@ import triton.language as tl
 _LANES = 1024
 
 
-def gather(values: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
-    """Returns (C, P): ``values[face]`` for ``values`` (F, C) and ``face`` (P,), 0 where a face is negative."""
+def gather(values: torch.Tensor, face: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
+    """Returns (C, P): ``values[face]`` for ``values`` (F, C) and ``face`` (P,), ``outside`` where that is negative."""
     values = values.contiguous()
     out = torch.empty((values.shape[1], len(face)), dtype=values.dtype, device=values.device)
-    _gather[_programs(face)](values, face, out, len(face), CHANNELS=values.shape[1], LANES=_LANES)
+    _gather[_programs(face)](values, face, outside, out, len(face), CHANNELS=values.shape[1], LANES=_LANES)
     return out
 
 
@@ -87,12 +87,12 @@ def _ends(face_at, pixel, face, pixels, LANES: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["pixels"])
-def _gather(values, face_at, out, pixels, CHANNELS: tl.constexpr, LANES: tl.constexpr):
+def _gather(values, face_at, outside, out, pixels, CHANNELS: tl.constexpr, LANES: tl.constexpr):
     pixel = tl.program_id(0).to(tl.int64) * LANES + tl.arange(0, LANES)
     use = pixel < pixels
     face = tl.load(face_at + pixel, use, -1)
     for channel in tl.static_range(CHANNELS):
-        value = tl.load(values + face.to(tl.int64) * CHANNELS + channel, face >= 0, 0.0)
+        value = tl.load(values + face.to(tl.int64) * CHANNELS + channel, face >= 0, tl.load(outside + channel))
         tl.store(out + channel * pixels.to(tl.int64) + pixel, value, use)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
+import numpy as np
 import numpy.typing as npt
 import torch
 
@@ -20,10 +19,9 @@ from blockcore.mesh import cell_array
 from blockcore.palette import WEBGPU_PALETTE, Palette
 from blockcore.shading import face_colors, material_probabilities, radiance_of, shade
 from blockcore.visibility import rasterize
-from blockcore.visible import VisibleFaces, visible_faces
+from blockcore.visible import VisibleFaces, every_face, visible_faces
 
 Positions = Sequence[tuple[int, int, int]] | npt.ArrayLike | torch.Tensor
-_Value = TypeVar("_Value")
 
 
 class DifferentiableBlockRenderer:
@@ -57,8 +55,9 @@ class DifferentiableBlockRenderer:
         self.palette = palette
         self.lighting = lighting
         self.rasterizer = rasterizer
-        self._grids: _Recent[BlockGrid] = _Recent(4)
-        self._seen: _Recent[_Seen] = _Recent(remembered_views)
+        self._remembered_views = remembered_views
+        self._grids: deque[BlockGrid] = deque(maxlen=4)
+        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
 
     def render(
         self,
@@ -92,70 +91,84 @@ class DifferentiableBlockRenderer:
             MapError: a position is outside the grid, repeated, or not whole; or the logits do not fit.
             CameraError: a matrix is singular, not finite or of another shape.
         """
-        key, grid = self._grid(positions)
+        grid = self._grid(positions)
         expected = (len(grid), len(self.palette))
         if tuple(material_logits.shape) != expected:
             raise MapError(f"material logits have shape {tuple(material_logits.shape)}, expected {expected}: (N, M)")
-        visible, radiance = self._see(key, grid, camera_view, camera_proj, img_h, img_w)
-        dtype = material_logits.dtype
-        shares = material_probabilities(material_logits[visible.blocks], temperature, hard_materials)
-        background = torch.tensor(self.lighting.background, device=self.device, dtype=dtype)
-        colors = face_colors(shares, radiance.to(dtype), visible.block, visible.look)
-        return shade(colors, torch.stack(visible.views), background)
+        seen = self._see(grid, _cameras(camera_view, camera_proj, img_h, img_w))
+        visible, dtype = seen.visible, material_logits.dtype
+        logits = material_logits if len(visible.blocks) == len(grid) else material_logits[visible.blocks]
+        shares = material_probabilities(logits, temperature, hard_materials)
+        colors = face_colors(shares, seen.radiance.to(dtype), visible.block, visible.look)
+        return shade(colors, seen.face, seen.background.to(dtype))
 
     def geometry(
         self, positions: Positions, camera_view: torch.Tensor, camera_proj: torch.Tensor, img_h: int, img_w: int
     ) -> list[GeometryBuffers]:
         """Returns depth, normals and blocks of each camera's view; arguments as for ``render``."""
-        grid = self._grid(positions)[1]
+        grid = self._grid(positions)
         cameras = _cameras(camera_view, camera_proj, img_h, img_w)
         seen = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
         return [geometry_buffers(grid.exposed_faces, c, v) for c, v in zip(cameras, seen, strict=True)]
 
-    def _grid(self, positions: Positions) -> tuple[str, BlockGrid]:
+    def _grid(self, positions: Positions) -> BlockGrid:
         cells = cell_array(positions)
-        key = hashlib.blake2b(cells.tobytes(), digest_size=16).hexdigest() + f"{cells.shape}{cells.dtype}"
-        if key not in self._grids:
-            self._grids.put(key, BlockGrid(self.grid_size, self.world_scale, cells))
-        return key, self._grids[key]
+        for grid in self._grids:  # comparing is much faster than checking positions and finding exposed faces again
+            if np.array_equal(grid.positions, cells):
+                return grid
+        self._grids.appendleft(BlockGrid(self.grid_size, self.world_scale, cells))
+        return self._grids[0]
 
-    def _see(
-        self, grid_key: str, grid: BlockGrid, view: torch.Tensor, proj: torch.Tensor, height: int, width: int
-    ) -> tuple[VisibleFaces, torch.Tensor]:
-        """Returns what the cameras see, and the float64 radiance of its looks."""
-        cameras = _cameras(view, proj, height, width)
-        key = f"{grid_key} {height} {width} " + b"".join(c.view_proj.tobytes() for c in cameras).hex()
+    def _see(self, grid: BlockGrid, cameras: Sequence[Camera]) -> _Seen:
+        """Returns what the cameras see."""
+        key = f"{cameras[0].width} {cameras[0].height} ".encode() + b"".join(c.view_proj.tobytes() for c in cameras)
         seen = self._seen.get(key)
-        if seen is None or seen.palette is not self.palette or seen.lighting is not self.lighting:
-            found = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
+        if seen is None or seen.grid is not grid or not self._is_lit(seen):
+            last = next(reversed(self._seen.values()), None)
+            seen = self._look(grid, cameras, last if last is not None and self._is_lit(last) else None)
+            self._seen[key] = seen
+            if len(self._seen) > self._remembered_views:
+                self._seen.popitem(last=False)
+        return seen
+
+    def _is_lit(self, seen: _Seen) -> bool:
+        return seen.palette is self.palette and seen.lighting is self.lighting
+
+    def _look(self, grid: BlockGrid, cameras: Sequence[Camera], last: _Seen | None) -> _Seen:
+        """Finds what the cameras see; what is the same as of the last ones is taken from there."""
+        found = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
+        if self.device.type != "cuda" or self.palette.tiles:
             visible = visible_faces(grid.exposed_faces, cameras, found, self.palette, self.device)
+            face = torch.stack(visible.views)
+        else:
+            known = last is not None and last.grid is grid
+            visible = last.visible if last and known else every_face(grid.exposed_faces, len(grid), self.device)
+            face = (torch.stack([torch.as_tensor(v.triangle_id, device=self.device) for v in found]) + 1) // 2 - 1
+        if last is not None and last.visible.looks is visible.looks:
+            radiance, background = last.radiance, last.background
+        else:
             radiance = radiance_of(self.palette, self.lighting, self.device, torch.float64, visible.looks)
-            seen = _Seen(self.palette, self.lighting, visible, radiance)
-            self._seen.put(key, seen)
-        return seen.visible, seen.radiance
+            background = torch.tensor(self.lighting.background, device=self.device, dtype=torch.float64)
+        return _Seen(grid, self.palette, self.lighting, visible, face, radiance, background)
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What a set of cameras sees, with what it was worked out for."""
+    """What a set of cameras sees, with what it was worked out for.
 
+    Attributes:
+        face: (B, H, W) int32, the visible face of each pixel, or -1.
+        radiance: (M, L, 3) float64.
+        background: (3,) float64.
+    """
+
+    grid: BlockGrid
     palette: Palette
     lighting: Lighting
     visible: VisibleFaces
+    face: torch.Tensor
     radiance: torch.Tensor
-
-
-class _Recent(OrderedDict[str, _Value]):
-    """The last few values, by key."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self.limit = limit
-
-    def put(self, key: str, value: _Value) -> None:
-        self[key] = value
-        if len(self) > self.limit:
-            self.popitem(last=False)
+    background: torch.Tensor
 
 
 def _cameras(view: torch.Tensor, proj: torch.Tensor, height: int, width: int) -> list[Camera]:

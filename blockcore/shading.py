@@ -121,17 +121,14 @@ def shade(colors: torch.Tensor, face: torch.Tensor, background: torch.Tensor) ->
     Args:
         colors: (F, 3) face colours.
         face: (..., H, W) int32, the face of each pixel, -1 for none.
-        background: (3,) colour where there is none.
+        background: (3,) colour where there is none, a constant.
 
     Returns:
         (..., 4, H, W): RGB and coverage (1 where a block is, 0 where not). Gradients flow to ``colors``.
     """
-    flat = face.reshape(-1)
-    with_coverage = torch.cat([colors - background, colors.new_ones(len(colors), 1)], dim=1)
-    offset = torch.cat([background, background.new_zeros(1)])
-    rgba = gather_faces(with_coverage, flat) + offset[:, None]
-    rgba = rgba.reshape(4, *face.shape)
-    return rgba.movedim(0, -3)
+    with_coverage = torch.nn.functional.pad(colors, (0, 1), value=1.0)
+    rgba = gather_faces(with_coverage, face.reshape(-1), torch.nn.functional.pad(background, (0, 1)))
+    return rgba.reshape(4, *face.shape).movedim(0, -3)
 
 
 def composite_over_sky(

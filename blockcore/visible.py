@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ from blockcore.tiles.texels import WHOLE_FACES, TileCuts, texture_coordinates, t
 
 if TYPE_CHECKING:
     from blockcore.visibility import Visibility
+
+_MOST_PIXELS = 1 << 22  # numbered at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +73,45 @@ def visible_faces(
     if palette.tiles:
         return _visible_parts(exposed, cameras, visibilities, TileCuts.of(palette), device, keep or device)
     seen = torch.zeros(len(exposed) + 1, dtype=torch.bool, device=device)
-    for visibility in visibilities:
-        seen[torch.as_tensor(visibility.face, device=device).reshape(-1) + 1] = True
+    for ids in _batches(visibilities, device):
+        seen[(ids + 1) // 2] = True
     seen[0] = False
     number = torch.cumsum(seen, dim=0, dtype=torch.int32) - 1
     number[0] = -1
-    block, direction = (t[seen[1:]] for t in face_index_tensors(exposed, device))
-    blocks, block = torch.unique(block, return_inverse=True)
-    views = tuple(number[torch.as_tensor(v.face, device=device) + 1].to(keep or device) for v in visibilities)
-    return VisibleFaces(blocks, block, direction, WHOLE_FACES, views)
+    shown = torch.nonzero(seen[1:])[:, 0]
+    block, direction = (t[shown] for t in face_index_tensors(exposed, device))
+    blocks, block = torch.unique_consecutive(block, return_inverse=True)  # faces are ordered by block
+    views = [view for ids in _batches(visibilities, device) for view in number[(ids + 1) // 2].to(keep or device)]
+    return VisibleFaces(blocks, block, direction, WHOLE_FACES, tuple(views))
+
+
+def every_face(exposed: ExposedFaces, blocks: int, device: torch.device) -> VisibleFaces:
+    """Takes all exposed faces of all blocks for visible, without any view: to count those seen makes a GPU's host wait.
+
+    Args:
+        exposed: the grid's exposed faces, cut by no tiles.
+        blocks: how many the grid has.
+        device: where the result shall live.
+    """
+    block, direction = face_index_tensors(exposed, device)
+    return VisibleFaces(torch.arange(blocks, device=device), block, direction, WHOLE_FACES, ())
+
+
+def _batches(visibilities: Sequence[Visibility], device: torch.device) -> Iterator[torch.Tensor]:
+    """Yields triangle ids (B, H, W) of views in order: several of one size at once on a GPU, which saves launches."""
+    batch: list[torch.Tensor] = []
+    for visibility in visibilities:
+        ids = torch.as_tensor(visibility.triangle_id, device=device)
+        together = (len(batch) + 1) * ids.numel() <= _MOST_PIXELS
+        if batch and not (together and batch[0].shape == ids.shape):
+            yield torch.stack(batch)
+            batch = []
+        if device.type == "cuda":
+            batch.append(ids)
+        else:
+            yield ids[None]
+    if batch:
+        yield torch.stack(batch)
 
 
 def _visible_parts(

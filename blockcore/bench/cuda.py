@@ -7,6 +7,7 @@ Every time is the median of CUDA events in this run; ratios compare with ``textb
 from __future__ import annotations
 
 import gc
+import itertools
 import statistics
 import threading
 import time
@@ -38,6 +39,7 @@ from blockcore.shading import material_probabilities, radiance_of
 from blockcore.visibility import ON_GPU, choose_rasterizer, cuda, exact, nvdiffrast, rasterize
 from blockcore.visible import visible_faces
 from blockcore.webgpu import read_scene
+from blockcore.world import DifferentiableBlockWorld
 
 _STEPS = OptimizeSettings(method="gradient", steps=3000, device="cuda", commitment=0.5)
 _NAMES = {1: "village", 2: "hills", 4: "among blocks"}
@@ -60,6 +62,7 @@ def run(data: Path) -> dict[str, Any]:
         "gradient": {name: gradients(scenes[name]) for name in ("village", "hills")},
         "visibility": {name: visibility(scenes[name]) for name in ("village", "hills")},
         "step": {name: steps(scenes[name]) for name in ("village", "hills")},
+        "training": {name: training(scenes[name]) for name in ("village", "hills")},
         "reduction": {name: reductions(scenes[name]) for name in ("village", "hills")},
         "optimize": {name: optimizing(scenes[name]) for name in ("village", "hills")},
         "million": million(),
@@ -208,6 +211,41 @@ def steps(scene: BlockScene) -> dict[str, float]:
         times[f"{name}_autograd_ms"] = milliseconds(lambda s=slow: s.step(0.5))  # type: ignore[misc]
         fast = FastSteps(slow.logits, objective, settings, temperature_schedule(settings))
         times[f"{name}_ms"] = milliseconds(lambda f=fast: f.take(10), each=10)  # type: ignore[misc]
+    textbook.release()
+    return times
+
+
+def training(scene: BlockScene) -> dict[str, float]:
+    """Times a step of somebody's own loop: pictures of a ``DifferentiableBlockWorld``, any loss, autograd, Adam.
+
+    From the same cameras in every step, whose visibility is remembered, and from new ones; and the textbook loop, which
+    rasterises in any case.
+    """
+    grid, cameras = scene.grid, [view.camera for view in scene.views]
+    world = DifferentiableBlockWorld.from_arrays(
+        grid.positions, None, None, grid.size, grid.world_scale, "cuda", scene.palette, scene.lighting
+    )
+    adam = torch.optim.Adam(world.parameters(), lr=0.3)
+    views, projs = (torch.tensor(np.stack([getattr(c, name) for c in cameras])) for name in ("view", "proj"))
+    targets = np.stack([view.target[..., :3] for view in scene.views if view.target is not None])
+    wanted = torch.tensor(targets, device="cuda").movedim(-1, 1).float() / 255.0
+    moved = itertools.count(1)
+
+    def step(views: torch.Tensor) -> None:
+        picture = world.render(views, projs, cameras[0].height, cameras[0].width)
+        loss = (picture[:, :3] - wanted).square().mean()
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+
+    def elsewhere() -> None:
+        nudge = torch.zeros_like(views)
+        nudge[:, 0, 3] = 1e-4 * next(moved)
+        step(views + nudge)
+
+    textbook = Textbook(scene, torch.device("cuda"))
+    times = in_turn({"textbook_ms": textbook.step, "same_cameras_ms": lambda: step(views)})
+    times |= in_turn({"new_cameras_ms": elsewhere})
     textbook.release()
     return times
 
@@ -371,7 +409,7 @@ def lines(figures: dict[str, Any]) -> list[str]:
                 f"ratio {f['ratio']:.2f}; of all views together, each: {f['all_exact_ms_each']:.3f} ms, "
                 f"{f['all_bare_ms_each']:.3f} ms, {f['all_ratio']:.2f}"
             )
-    for kind in ("step", "reduction"):
+    for kind in ("step", "training", "reduction"):
         for name, f in figures[kind].items():
             rows.append(f"{kind}, {name}: " + ", ".join(f"{k.removesuffix('_ms')} {v:.4f} ms" for k, v in f.items()))
     for name, f in figures["step"].items():

@@ -177,7 +177,7 @@ class PictureObjective:
         self.name, self.loss, self.visible, self.statistics = settings.loss, loss, visible, statistics
         self.radiance, self.samples = radiance.float(), settings.samples
         self.commitment = 0.0 if settings.loss == "lowpass" else settings.commitment
-        self.background = torch.tensor(background, dtype=torch.float32, device=device)[:, None]
+        self.background = torch.tensor(background, dtype=torch.float32, device=device)
         self.gains = [torch.tensor(gain, dtype=torch.float32, device=device)[:, None] for gain in gains]
         self.targets = [_planes(target, device) for target in targets]
         self.masks = [_mask(target, device) for target in targets]
@@ -215,7 +215,7 @@ class PictureObjective:
     def _picture(self, colors: torch.Tensor, index: int) -> torch.Tensor:
         view, target = self.visible.views[index].to(self.visible.device), self.targets[index]
         face = view.reshape(-1)
-        flat = gather_faces(colors, face) + self.background * (face < 0)
+        flat = gather_faces(colors, face, self.background)
         picture = (flat * self.gains[index]).clamp_max(1.0).reshape(1, 3, *view.shape)
         if self.samples > 1:
             picture = torch.nn.functional.avg_pool2d(picture, self.samples)

@@ -29,7 +29,7 @@ def blend(shares: torch.Tensor, table: torch.Tensor, block: torch.Tensor, look: 
     """
     if table.shape[1] <= _FEW_LOOKS:  # every block in every look, then pick
         every = shares @ table.reshape(len(table), -1)
-        return every.reshape(-1, table.shape[2])[block * table.shape[1] + look]
+        return every.reshape(-1, table.shape[2]).index_select(0, block * table.shape[1] + look)
     return _Blend.apply(shares, table, block, look)  # type: ignore[no-any-return, no-untyped-call]
 
 

@@ -209,20 +209,24 @@ def test_views_that_do_not_fit_are_kept_on_the_host(way: dict, monkeypatch: pyte
     assert result.loss == pytest.approx(expected.loss, rel=1e-5, abs=1e-9)
 
 
-def test_gradients_of_a_picture_are_those_of_the_cpu() -> None:
+@pytest.mark.parametrize("rasterizer", [*ON_GPU, "cpu"])
+def test_pictures_and_their_gradients_are_those_of_the_cpu(rasterizer: str) -> None:
     scene = captured(1)
     camera = scene.views[0].camera
     view, proj = (torch.tensor(m, dtype=torch.float32) for m in (camera.view, camera.proj))
     cotangent = torch.randn(1, 4, 128, 128, generator=torch.Generator().manual_seed(0))
     logits = torch.randn(len(scene.grid), len(scene.palette), generator=torch.Generator().manual_seed(1))
-    gradients = []
-    for device in ("cpu", "cuda"):
+    gradients, pictures = [], []
+    for device, how in (("cpu", "cpu"), ("cuda", rasterizer)):
         world = DifferentiableBlockWorld.from_arrays(
-            scene.grid.positions, logits=logits, grid_size=scene.grid.size, device=device, rasterizer="cpu"
+            scene.grid.positions, logits=logits, grid_size=scene.grid.size, device=device, rasterizer=how
         )
+        world.render(view.to(device) + 0.001, proj.to(device), 128, 128)  # the second look reuses what the first found
         picture = world.render(view.to(device), proj.to(device), 128, 128)
         picture.backward(cotangent.to(device))
+        pictures.append(picture.detach().cpu())
         gradients.append(torch.cat([p.grad.reshape(-1).cpu() for p in world.parameters()]))
+    torch.testing.assert_close(pictures[1], pictures[0], rtol=0.0, atol=1e-6)
     assert (gradients[1] - gradients[0]).norm() <= 1e-4 * gradients[0].norm()
 
 

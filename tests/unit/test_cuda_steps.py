@@ -124,7 +124,9 @@ rng = np.random.default_rng(0)
 face = np.repeat(rng.integers(-1, 37, 700), rng.integers(1, 9, 700)).astype(np.int32)
 values, pixels = (rng.normal(size=s).astype(np.float32) for s in ((37, 4), (4, len(face))))
 t = torch.from_numpy
-assert np.array_equal(pixels_triton.gather(t(values), t(face)).numpy(), kernels.gather(values, face))
+outside = values[0].copy()
+gathered = pixels_triton.gather(t(values), t(face), t(outside)).numpy()
+assert np.array_equal(gathered, kernels.gather(values, face, outside))
 sums = kernels.sum_over(pixels, face, 37)
 for given in (t(pixels), t(pixels.T.copy()).T):
     np.testing.assert_allclose(pixels_triton.sum_over(given, t(face), 37), sums, rtol=1e-6)

@@ -85,6 +85,7 @@ def test_gather_and_sum_are_each_others_derivative():
     assert torch.autograd.gradcheck(lambda p: sum_over_faces(p, face, 3), (pixels,))
     assert torch.autograd.gradgradcheck(lambda v: gather_faces(v, face).square(), (values,))
     assert gather_faces(values, face)[:, 2].tolist() == [0.0, 0.0]
+    assert gather_faces(values, face, torch.tensor([0.5, 2.0]))[:, 2].tolist() == [0.5, 2.0]
 
 
 @pytest.mark.parametrize("pixels", [1, 5000, 200_000])
