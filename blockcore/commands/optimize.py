@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from blockcore import __version__
 from blockcore.commands.arguments import add_scene, add_settings, load_scene, settings_of
 from blockcore.errors import BlockcoreError, Cancelled
 from blockcore.files import finite, write_array
+from blockcore.settings import SEPARABLE_LOSSES
 
 if TYPE_CHECKING:
     from blockcore.optimize import Progress
@@ -80,8 +82,10 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
     what = f"optimising {len(scene.grid)} blocks in {len(views)} views"
     if args.max_memory is not None:
         memory.limit(device, args.max_memory)
-    compared = settings.method == "gradient" and settings.objective == "pixels"
-    memory.check(device, _memory(scene, views, rasterizer, compared, kept=compared), what)
+    pictures = settings.loss not in SEPARABLE_LOSSES
+    compared = pictures or (settings.method == "gradient" and settings.objective == "pixels")
+    needed = partial(_memory, scene, views, settings.samples, rasterizer, compared)
+    memory.check(device, needed(kept=compared), what)
     report(
         {
             "event": "start",
@@ -91,7 +95,7 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
             "blocks": len(scene.grid),
             "views": len(views),
             "steps": planned_steps(settings),
-            "memory": _memory(scene, views, rasterizer, compared, kept=True) if device.type == "cuda" else 0,
+            "memory": needed(kept=True) if device.type == "cuda" else 0,
         }
     )
     with memory.cuda_errors(what, "use fewer or smaller views, or --device cpu"):
@@ -102,11 +106,11 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
     return 0
 
 
-def _memory(scene: BlockScene, views: Sequence[View], rasterizer: str, compared: bool, kept: bool) -> int:
+def _memory(scene: BlockScene, views: Sequence[View], samples: int, rasterizer: str, compared: bool, kept: bool) -> int:
     """Returns the bytes of GPU memory that an optimisation is going to need; see ``memory.estimate``."""
     from blockcore import memory
 
-    pictures = [(view.camera.width, view.camera.height) for view in views]
+    pictures = [(samples * view.camera.width, samples * view.camera.height) for view in views]
     world = len(scene.grid.exposed_faces), len(scene.grid), len(scene.palette)
     return memory.estimate(*world, pictures, rasterizer, compared, kept)
 

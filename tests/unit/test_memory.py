@@ -1,10 +1,14 @@
 """GPU memory: what is estimated, what is refused, and where views are kept."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from blockcore import memory
+from blockcore.cli import main
 from blockcore.errors import BackendError, SettingsError
+from tests.captures import dataset_path, map_path
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 PICTURES = [(1024, 1024)] * 64
@@ -56,6 +60,20 @@ def test_views_are_kept_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(memory, "available", lambda device: 2e9)
     assert memory.where_to_keep(GPU, 1_900_000_000) == GPU
     assert memory.where_to_keep(GPU, 2_100_000_000) == CPU
+
+
+def test_the_command_counts_samples_and_pictures_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+
+    def refuse(device: torch.device, needed: int, what: str) -> None:
+        asked.append(needed)
+        raise BackendError(what)
+
+    monkeypatch.setattr(memory, "check", refuse)
+    scene = ["--map", str(map_path(4)), "--dataset", str(dataset_path(4)), "--out", str(tmp_path / "out")]
+    for way in ([], ["--loss", "ssim"], ["--loss", "ssim", "--samples", "2"]):
+        assert main(["optimize", *scene, "--progress", "none", "--device", "cpu", *way]) == 2
+    assert asked == sorted(set(asked))
 
 
 @pytest.mark.parametrize("gigabytes", [0.0, -1.0, float("nan"), float("inf")])
