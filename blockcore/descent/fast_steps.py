@@ -169,7 +169,7 @@ class FastSteps:
         for tensor, value in zip(state, kept, strict=True):
             tensor.copy_(value)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             for _ in range(burst):
                 self._step()
         return graph

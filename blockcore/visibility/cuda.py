@@ -119,11 +119,12 @@ class _Replay:
         drawing = _kernels().Drawing(faces, views, subpixel_bits)
         self.before, self.after = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         self.positions: torch.Tensor | None = None
+        here_alone = {"capture_error_mode": "thread_local"}  # other threads, a data loader's, may go on using CUDA
         if rasterizer == "nvdiffrast":
             self.encoded = torch.zeros((len(views), views.height, views.width), device=views.device)
-            with torch.cuda.graph(self.before):
+            with torch.cuda.graph(self.before, **here_alone):
                 self.positions = drawing.positions()
-        with torch.cuda.graph(self.after):
+        with torch.cuda.graph(self.after, **here_alone):
             self.ids: torch.Tensor = drawing.draw() if self.positions is None else drawing.redraw(self.encoded)
 
     def draw(self, views: Views) -> torch.Tensor:
