@@ -8,6 +8,7 @@ from __future__ import annotations
 import weakref
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -119,12 +120,13 @@ class _Replay:
         drawing = _kernels().Drawing(faces, views, subpixel_bits)
         self.before, self.after = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         self.positions: torch.Tensor | None = None
-        here_alone = {"capture_error_mode": "thread_local"}  # other threads, a data loader's, may go on using CUDA
+        # Other threads, such as a data loader's, may go on using CUDA.
+        capture = partial(torch.cuda.graph, capture_error_mode="thread_local")
         if rasterizer == "nvdiffrast":
             self.encoded = torch.zeros((len(views), views.height, views.width), device=views.device)
-            with torch.cuda.graph(self.before, **here_alone):
+            with capture(self.before):
                 self.positions = drawing.positions()
-        with torch.cuda.graph(self.after, **here_alone):
+        with capture(self.after):
             self.ids: torch.Tensor = drawing.draw() if self.positions is None else drawing.redraw(self.encoded)
 
     def draw(self, views: Views) -> torch.Tensor:
