@@ -61,18 +61,19 @@ def write_quality_scenes(folder: Path) -> Iterator[str]:
     """Makes each model in an empty file, turns it into blocks, renders its views and writes a BlockScene of it.
 
     Args:
-        folder: gets one scene folder per model.
+        folder: gets a folder per group of models, with one scene folder per model.
 
     Yields:
         The name of each model once its scene is there.
     """
     with new_folder(folder, MARKER) as fresh:
         write_file(fresh / MARKER, "Scenes for python -m blockcore bench --suite quality\n")
-        for name, build in MODELS.items():
-            bpy.ops.wm.read_factory_settings(use_empty=True)
-            _set_up()
-            _scene_of(build()).write(fresh / name)
-            yield name
+        for group, models in MODELS.items():
+            for name, build in models.items():
+                bpy.ops.wm.read_factory_settings(use_empty=True)
+                _set_up()
+                _scene_of(build()).write(fresh / group / name)
+                yield name
 
 
 def _set_up() -> None:

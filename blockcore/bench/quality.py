@@ -19,7 +19,7 @@ from blockcore.assignment.smoothing import lower_bound, smooth
 from blockcore.assignment.solve import cheapest_materials
 from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.baselines import nearest_color, random_materials
-from blockcore.bench.quality_page import Gallery, write_page
+from blockcore.bench.quality_page import Gallery, gains_in_words, write_page
 from blockcore.errors import SettingsError
 from blockcore.frames import draw, frame_colors
 from blockcore.metrics import psnr, squared_error, ssim
@@ -45,12 +45,13 @@ def run(data: Path, scenes: Path | None = None, out: Path | None = None) -> dict
 
     Args:
         data: folder with maps/ and datasets/.
-        scenes: folder of modelled scenes, one BlockScene each, from ``python -m bridge quality-scenes``; or None.
+        scenes: folder of groups of modelled scenes, one BlockScene each, from ``python -m bridge quality-scenes``;
+            or None.
         out: gets ``report.html``; or None.
 
     Returns:
         ``{"planted": {condition: {world: {method: share}}}, "smoothing": {method: {energy, above_bound, seconds}},
-        "modelled": {scene: {method: {psnr, ssim}}}, "summary": gains over nearest colour}``.
+        "modelled": {group: {scene: {method: {psnr, ssim}}}}, "summary": {group: gains over nearest colour}}``.
 
     Raises:
         SettingsError: there is no scene in ``scenes``.
@@ -59,7 +60,7 @@ def run(data: Path, scenes: Path | None = None, out: Path | None = None) -> dict
     figures: dict[str, Any] = {"planted": planted(data), "smoothing": smoothing(data), "modelled": {}, "summary": {}}
     if scenes is not None:
         figures["modelled"] = modelled(scenes, gallery)
-        figures["summary"] = _gains(figures["modelled"])
+        figures["summary"] = {group: _gains(found) for group, found in figures["modelled"].items()}
     if out is not None:
         write_page(out / "report.html", figures, METHODS, gallery)
     return figures
@@ -79,10 +80,10 @@ def planted(data: Path) -> dict[str, dict[str, dict[str, float]]]:
     return shares
 
 
-def modelled(scenes: Path, gallery: Gallery) -> dict[str, dict[str, dict[str, float]]]:
-    """Optimises each scene from its other views and compares the held-out ones with their targets."""
-    figures = {}
-    folders = sorted(path.parent for path in scenes.glob("*/scene.json"))
+def modelled(scenes: Path, gallery: Gallery) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """Optimises each scene from its other views and compares the held-out ones with their targets, group by group."""
+    figures: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    folders = sorted(path.parent for path in scenes.glob("*/*/scene.json"))
     if not folders:
         raise SettingsError(f"{scenes}: has no scenes; make them with python -m bridge quality-scenes --out DIR")
     for folder in folders:
@@ -94,7 +95,8 @@ def modelled(scenes: Path, gallery: Gallery) -> dict[str, dict[str, dict[str, fl
         scene = replace(scene, lighting=solved.lighting)
         found = _others(seen) | {"blockcore": solved.materials}
         pictures = {method: [_drawn(scene, view, found[method]) for view in held] for method in METHODS}
-        figures[folder.name] = {method: _likeness(pictures[method], held) for method in METHODS}
+        group = figures.setdefault(folder.parent.name, {})
+        group[folder.name] = {method: _likeness(pictures[method], held) for method in METHODS}
         for number, view in enumerate(held[:2]):
             assert view.target is not None
             shown_as = {method: np.dstack([pictures[method][number], view.target[..., 3:]]) for method in METHODS}
@@ -178,15 +180,11 @@ def lines(figures: dict[str, Any]) -> list[str]:
         rows.append(f"{method:48}{found['energy']:16.2f}{100 * found['above_bound']:15.3f}%{found['seconds']:16.3f}")
     if figures["modelled"]:
         rows += ["", f"{'held-out views, PSNR in dB and SSIM':48}" + "".join(f"{m:>16}" for m in METHODS)]
-    for scene, found in figures["modelled"].items():
-        cells = (f"{found[m]['psnr']:.2f} / {found[m]['ssim']:.3f}" for m in METHODS)
-        rows.append(f"{scene:48}" + "".join(f"{cell:>16}" for cell in cells))
-    if figures["summary"]:
-        gains = figures["summary"]
-        rows.append(
-            f"over nearest colour: {gains['psnr_over_nearest']:+.2f} dB on average, at least "
-            f"{gains['least_psnr_over_nearest']:+.2f} dB and {gains['least_ssim_over_nearest']:+.3f} SSIM"
-        )
+    for group, scenes in figures["modelled"].items():
+        for scene, found in scenes.items():
+            cells = (f"{found[m]['psnr']:.2f} / {found[m]['ssim']:.3f}" for m in METHODS)
+            rows.append(f"{group + ', ' + scene:48}" + "".join(f"{cell:>16}" for cell in cells))
+    rows += [f"{group}, over nearest colour: {gains_in_words(gains)}" for group, gains in figures["summary"].items()]
     return rows
 
 

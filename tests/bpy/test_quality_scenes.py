@@ -55,8 +55,18 @@ def test_materials_can_be_found(scene):
 
 
 def test_every_model_becomes_blocks():
-    for name, build in models.MODELS.items():
+    builds = [model for group in models.MODELS.values() for model in group.items()]
+    assert len(dict(builds)) == len(builds) == 6
+    for name, build in builds:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         grid, to_source = quality_scenes._blocks(build())
         assert 2000 < len(grid) < 20000, name
         assert np.linalg.det(to_source[:3, :3]) == pytest.approx(1.0)
+
+
+def test_scenes_are_written_group_by_group(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(quality_scenes, "_scene_of", lambda model: scene)
+    built = list(quality_scenes.write_quality_scenes(tmp_path / "scenes"))
+    groups = {path.name: {inner.name for inner in path.iterdir()} for path in (tmp_path / "scenes").glob("*/")}
+    assert groups == {group: set(names) for group, names in models.MODELS.items()}
+    assert set(built) == set().union(*groups.values())

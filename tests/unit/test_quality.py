@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blockcore.bench import quality
+from blockcore.bench import quality, quality_page
 from blockcore.bench.baselines import average_colors, nearest_color, to_lab
 from blockcore.cli import main
 from blockcore.errors import SettingsError
@@ -19,14 +19,14 @@ def scenes(tmp_path_factory):
     scene = captured(4)
     held = replace(scene.views[0], camera=replace(scene.views[0].camera, name="held out 0"))
     replace(scene.with_materials(np.ones(len(scene.grid), int)), views=(held, *scene.views[1:])).write(
-        folder / "blocks"
+        folder / "made after" / "blocks"
     )
     return folder
 
 
 def test_held_out_views_are_compared(scenes):
     gallery = []
-    figures = quality.modelled(scenes, gallery)["blocks"]
+    figures = quality.modelled(scenes, gallery)["made after"]["blocks"]
     assert figures["blockcore"]["psnr"] > figures["nearest colour"]["psnr"] > figures["random"]["psnr"]
     assert figures["blockcore"]["ssim"] > figures["nearest colour"]["ssim"]
     assert [name for name, _ in gallery] == ["blocks"]
@@ -51,7 +51,23 @@ def test_the_command_writes_figures_and_a_page(scenes, tmp_path, monkeypatch, ca
     assert figures["smoothing"]["expansion"]["energy"] <= figures["smoothing"]["icm"]["energy"]
     page = (tmp_path / "report.html").read_text()
     assert page.count('<img alt="') == 6 and "http" not in page
-    assert "over nearest colour" in capsys.readouterr().out
+    assert "made after, over nearest colour" in capsys.readouterr().out
+
+
+def test_groups_of_models_are_told_apart(tmp_path):
+    def scene(psnr, ssim):
+        others = {method: {"psnr": 10.0, "ssim": 0.5} for method in quality.METHODS}
+        return others | {"blockcore": {"psnr": psnr, "ssim": ssim}}
+
+    groups = {"chosen with": {"a": scene(13.0, 0.6), "b": scene(14.0, 0.6)}, "made after": {"c": scene(9.0, 0.4)}}
+    summary = {group: quality._gains(scenes) for group, scenes in groups.items()}
+    figures = {"planted": {}, "smoothing": {}, "modelled": groups, "summary": summary}
+    said = quality.lines(figures)
+    assert "chosen with, over nearest colour: +3.50 dB on average, at least +3.00 dB and +0.100 SSIM" in said
+    assert "made after, over nearest colour: -1.00 dB on average, at least -1.00 dB and -0.100 SSIM" in said
+    quality_page.write_page(tmp_path / "report.html", figures, quality.METHODS, [])
+    page = (tmp_path / "report.html").read_text()
+    assert "made after: <b>-1.00 dB" in page and "<td>made after</td><td>c</td>" in page
 
 
 def test_lab_of_known_colours():
