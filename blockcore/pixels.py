@@ -90,7 +90,7 @@ class _SumOver(torch.autograd.Function):
         if pixels.is_cuda and triton_is_here():
             from blockcore import pixels_triton
 
-            return pixels_triton.sum_over(pixels.detach(), face, count)
+            return pixels_triton.sum_over(pixels.detach(), face, count).to(pixels.dtype)
         if pixels.is_cuda:
             sums = pixels.new_zeros(count + 1, pixels.shape[0])
             return sums.index_add_(0, face.long() % (count + 1), pixels.T)[:count]

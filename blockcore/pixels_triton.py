@@ -24,10 +24,10 @@ def gather(values: torch.Tensor, face: torch.Tensor, outside: torch.Tensor) -> t
 
 
 def sum_over(pixels: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tensor:
-    """Returns (F, C): the sums over each of ``count`` faces of ``pixels`` (C, P), accumulated in float64."""
+    """Returns (F, C) float64: the sums over each of ``count`` faces of ``pixels`` (C, P)."""
     sums = torch.zeros((count, pixels.shape[0]), dtype=torch.float64, device=pixels.device)
     _sum_over[_programs(face)](pixels, *pixels.stride(), face, sums, len(face), CHANNELS=pixels.shape[0], LANES=_LANES)
-    return sums.to(pixels.dtype)
+    return sums
 
 
 def squared_error(colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

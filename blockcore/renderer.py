@@ -16,8 +16,9 @@ from blockcore.geometry import GeometryBuffers, geometry_buffers
 from blockcore.grid import BlockGrid
 from blockcore.lighting import WEBGPU_LIGHTING, Lighting
 from blockcore.mesh import cell_array
+from blockcore.painting import paint
 from blockcore.palette import WEBGPU_PALETTE, Palette
-from blockcore.shading import face_colors, material_probabilities, radiance_of, shade
+from blockcore.shading import radiance_of
 from blockcore.visibility import rasterize
 from blockcore.visible import VisibleFaces, every_face, visible_faces
 
@@ -96,11 +97,11 @@ class DifferentiableBlockRenderer:
         if tuple(material_logits.shape) != expected:
             raise MapError(f"material logits have shape {tuple(material_logits.shape)}, expected {expected}: (N, M)")
         seen = self._see(grid, _cameras(camera_view, camera_proj, img_h, img_w))
-        visible, dtype = seen.visible, material_logits.dtype
-        logits = material_logits if len(visible.blocks) == len(grid) else material_logits[visible.blocks]
-        shares = material_probabilities(logits, temperature, hard_materials)
-        colors = face_colors(shares, seen.radiance.to(dtype), visible.block, visible.look)
-        return shade(colors, seen.face, seen.background.to(dtype))
+        every = len(seen.visible.blocks) == len(grid)
+        logits = material_logits if every else material_logits[seen.visible.blocks]
+        return paint(
+            logits, seen.visible, seen.face, seen.radiance, seen.background, float(temperature), hard_materials
+        )
 
     def geometry(
         self, positions: Positions, camera_view: torch.Tensor, camera_proj: torch.Tensor, img_h: int, img_w: int

@@ -6,6 +6,7 @@ A block's face has one normal and one palette slot, so it has one colour, and a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from blockcore.palette import AIR, Palette
 from blockcore.pixels import gather_faces
 from blockcore.tiles.blend import blend
 from blockcore.tiles.texels import WHOLE_FACES, looks_radiance
+
+if TYPE_CHECKING:
+    from blockcore.visible import VisibleFaces
 
 
 def material_probabilities(
@@ -92,12 +96,40 @@ def radiance_of(
         dtype: its type.
         looks: (L, 3), the faces or parts of faces; see ``texels.looks_radiance``. By default the six whole faces.
     """
-    return torch.from_numpy(looks_radiance(palette, lighting, looks)).to(device=device, dtype=dtype)
+    return torch.from_numpy(looks_radiance(palette, lighting, looks)).to(device=device, dtype=dtype).contiguous()
 
 
 def clamp_display(values: torch.Tensor) -> torch.Tensor:
     """Clamps to 0…1 as an 8-bit target does, but lets gradients pass where it clamps (straight-through)."""
     return values + (values.clamp(0.0, 1.0) - values).detach()
+
+
+def shaded_picture(
+    logits: torch.Tensor,
+    visible: VisibleFaces,
+    face: torch.Tensor,
+    radiance: torch.Tensor,
+    background: torch.Tensor,
+    temperature: float = 1.0,
+    hard: bool = False,
+) -> torch.Tensor:
+    """Makes pictures of materials: the soft-max, the blend of each face, the gather.
+
+    Args:
+        logits: (V, M), of the visible blocks.
+        visible: faces and blocks.
+        face: (..., H, W) int32, the face of each pixel, -1 for none.
+        radiance: (M, L, 3) float64 from ``radiance_of``, with the looks of ``visible``.
+        background: (3,) colour where there is none, a constant.
+        temperature: of the soft-max.
+        hard: one material per block, straight-through.
+
+    Returns:
+        (..., 4, H, W): RGB and coverage. Gradients flow to ``logits``.
+    """
+    shares = material_probabilities(logits, temperature, hard)
+    colors = face_colors(shares, radiance.to(logits.dtype), visible.block, visible.look)
+    return shade(colors, face, background.to(logits.dtype))
 
 
 def face_colors(shares: torch.Tensor, radiance: torch.Tensor, block: torch.Tensor, look: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,11 @@ class VisibleFaces:
     def device(self) -> torch.device:
         """Where the tensors live."""
         return self.blocks.device
+
+    @cached_property
+    def starts(self) -> torch.Tensor:
+        """(V + 1,) int32: where the faces of each block begin, and where the last one's end."""
+        return torch.searchsorted(self.block, torch.arange(len(self.blocks) + 1, device=self.device)).int()
 
 
 def visible_faces(

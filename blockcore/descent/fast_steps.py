@@ -105,7 +105,7 @@ class FastSteps:
         self.counter = torch.zeros(1, dtype=torch.int64, device=device)
         self.first_moment, self.second_moment = torch.zeros_like(self.logits), torch.zeros_like(self.logits)
         self.block, self.look = visible.block, visible.look.int()
-        self.starts = torch.searchsorted(visible.block, torch.arange(len(logits) + 1, device=device)).int()
+        self.starts = visible.starts
         self.table = objective.radiance.float().contiguous()
         statistics = objective.statistics
         self.count, self.total, self.square = statistics.count, statistics.total, statistics.square

@@ -91,7 +91,7 @@ def update(state: Any, hard: bool, mode: int) -> None:
 
 
 @triton.jit
-def _shares(logits, row, column, use, temperature, HARD: tl.constexpr):
+def shares_of(logits, row, column, use, temperature, HARD: tl.constexpr):
     """Returns the soft-max over all materials but Air, and the shares that blend colours."""
     scores = tl.where(use & (column > 0), logits / temperature, float("-inf"))
     scores = scores - tl.max(scores, 1)[:, None]
@@ -112,7 +112,7 @@ def _colors(
     column = tl.arange(0, COLUMNS)[None, :]
     use = (row[:, None] < blocks) & (column < materials)
     logits = tl.load(logits_at + row[:, None] * materials + column, use, 0.0)
-    _, shares = _shares(logits, row, column, use, tl.load(temperatures + tl.load(counter)), HARD)
+    _, shares = shares_of(logits, row, column, use, tl.load(temperatures + tl.load(counter)), HARD)
     tl.store(compared_at, 0.0, tl.program_id(0) == 0)
     start = tl.load(starts + row, row < blocks, 0)
     faces = tl.load(starts + row + 1, row < blocks, 0) - start
@@ -169,7 +169,7 @@ def _update(
     logits = tl.load(logits_at + place, use, 0.0)
     step = tl.load(counter)
     temperature = tl.load(temperatures + step)
-    soft, shares = _shares(logits, row, column, use, temperature, HARD)
+    soft, shares = shares_of(logits, row, column, use, temperature, HARD)
     gradient = tl.zeros([ROWS, COLUMNS], tl.float32)
     loss = tl.zeros([ROWS], tl.float64)
     if MODE != 2:

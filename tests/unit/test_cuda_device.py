@@ -1,5 +1,8 @@
 """What only a GPU can show: faces drawn exactly, nvdiffrast repaired, steps replayed from a graph."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -8,13 +11,15 @@ from blockcore.descent.fast_steps import FastSteps
 from blockcore.errors import BackendError
 from blockcore.grid import BlockGrid
 from blockcore.optimize import optimize_materials
+from blockcore.painting import paint
 from blockcore.settings import OptimizeSettings
+from blockcore.shading import shaded_picture
 from blockcore.visibility import ON_GPU, choose_rasterizer, cpu, cuda, exact, nvdiffrast
 from blockcore.world import DifferentiableBlockWorld
 from tests.captures import captured
 from tests.parts import need
 from tests.unit.test_cuda_exact import coarse, random_world
-from tests.unit.test_cuda_steps import WAYS, fast_and_slow, settings_of
+from tests.unit.test_cuda_steps import WAYS, fast_and_slow, problem, settings_of
 from tests.unit.test_visibility import random_camera, random_faces
 
 pytestmark = pytest.mark.cuda
@@ -102,21 +107,18 @@ def test_steps_replayed_from_a_graph_are_those_of_the_cpu(way: dict) -> None:
 
 def _moved(steps: FastSteps, objective, settings: OptimizeSettings, temperatures: list[float]) -> FastSteps:
     """Builds the same steps on the GPU."""
-    import copy
-    import dataclasses
-
-    def over(value):
-        if isinstance(value, torch.Tensor):
-            return value.cuda()
-        if dataclasses.is_dataclass(value):
-            return dataclasses.replace(
-                value, **{f.name: over(getattr(value, f.name)) for f in dataclasses.fields(value)}
-            )
-        return tuple(over(v) for v in value) if isinstance(value, tuple) else value
-
     moved = copy.copy(objective)
-    moved.__dict__ = {name: over(value) for name, value in objective.__dict__.items()}
+    moved.__dict__ = {name: _over(value) for name, value in objective.__dict__.items()}
     return FastSteps(steps.logits.cuda(), moved, settings, temperatures)
+
+
+def _over(value):
+    """Returns the same with all its tensors on the GPU."""
+    if isinstance(value, torch.Tensor):
+        return value.cuda()
+    if dataclasses.is_dataclass(value):
+        return dataclasses.replace(value, **{f.name: _over(getattr(value, f.name)) for f in dataclasses.fields(value)})
+    return tuple(_over(v) for v in value) if isinstance(value, tuple) else value
 
 
 @pytest.mark.parametrize("objective", ["statistics", "pixels"])
@@ -226,8 +228,27 @@ def test_pictures_and_their_gradients_are_those_of_the_cpu(rasterizer: str) -> N
         picture.backward(cotangent.to(device))
         pictures.append(picture.detach().cpu())
         gradients.append(torch.cat([p.grad.reshape(-1).cpu() for p in world.parameters()]))
-    torch.testing.assert_close(pictures[1], pictures[0], rtol=0.0, atol=1e-6)
+    torch.testing.assert_close(pictures[1], pictures[0], rtol=0.0, atol=2e-6)
     assert (gradients[1] - gradients[0]).norm() <= 1e-4 * gradients[0].norm()
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_pictures_are_painted_as_they_are_shaded(hard: bool) -> None:
+    parts = {k: _over(v) for k, v in problem()[1].items() if k != "targets"}
+    visible, radiance = parts["visible"], parts["radiance"]
+    face, sky = torch.stack(visible.views), torch.tensor([0.1, 0.5, 0.9], device="cuda")
+    generator = torch.Generator("cuda").manual_seed(0)
+    logits = torch.randn(len(visible.blocks), len(radiance), generator=generator, device="cuda", requires_grad=True)
+    cotangent = torch.randn(len(face), 4, *face.shape[1:], generator=generator, device="cuda")
+    found = []
+    for way in (paint, shaded_picture):
+        picture = way(logits, visible, face, radiance, sky, 0.7, hard)
+        (first,) = torch.autograd.grad(picture, logits, cotangent, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), logits)
+        (alone,) = torch.autograd.grad(way(logits, visible, face, radiance, sky, 0.7, hard), logits, cotangent)
+        found.append((picture, first, second, alone))
+    for ours, plain in zip(*found, strict=True):
+        assert (ours - plain).norm() <= 1e-5 * plain.norm()
 
 
 def test_released_memory_is_given_back() -> None:

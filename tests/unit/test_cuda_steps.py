@@ -117,6 +117,27 @@ for way in WAYS:
     assert gap < 1e-5, (way, gap)
 """
 
+INTERPRETED_PAINTING = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from test_cuda_steps import problem
+from blockcore import painting_triton
+from blockcore.shading import shaded_picture
+_, parts = problem()
+visible, radiance = parts["visible"], parts["radiance"]
+generator = torch.Generator().manual_seed(0)
+face = torch.stack(visible.views[:2])[:, ::3, ::3].contiguous()
+logits = torch.randn(len(visible.blocks), len(radiance), generator=generator, requires_grad=True)
+cotangent = torch.randn(len(face), 4, *face.shape[1:], generator=generator)
+for how in ((0.7, False), (1.3, True)):
+    scene = visible, face, radiance, torch.tensor([0.1, 0.5, 0.9]), *how
+    plain = shaded_picture(logits, *scene)
+    torch.testing.assert_close(painting_triton.picture(logits.detach(), *scene), plain.detach(), rtol=0, atol=1e-6)
+    (expected,) = torch.autograd.grad(plain, logits, cotangent)
+    gradient = painting_triton.gradient(cotangent, logits.detach(), *scene)
+    assert (gradient - expected).norm() <= 1e-5 * expected.norm()
+"""
+
 INTERPRETED_PIXELS = """
 import numpy as np, torch
 from blockcore import kernels, pixels_triton
@@ -143,7 +164,9 @@ for channels in (3, 4):
 """
 
 
-@pytest.mark.parametrize("program", [INTERPRETED_STEPS, INTERPRETED_PIXELS], ids=["steps", "pixels"])
+@pytest.mark.parametrize(
+    "program", [INTERPRETED_STEPS, INTERPRETED_PIXELS, INTERPRETED_PAINTING], ids=["steps", "pixels", "painting"]
+)
 def test_kernels_compute_the_same_under_tritons_interpreter(program: str) -> None:
     need("triton")
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
