@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 
 from blockcore import pixels_triton
-from blockcore.descent.step_triton import rows, shares_of
+from blockcore.shares_triton import rows, shares_of
 from blockcore.visible import VisibleFaces
 
 _CHANNELS = tl.constexpr(4)  # RGB and coverage

@@ -13,13 +13,9 @@ from typing import Any
 import triton
 import triton.language as tl
 
-_ELEMENTS = 1024  # block rows times materials in a program
+from blockcore.shares_triton import rows, shares_of
+
 _PIXELS = 1024  # compared at once by a program
-
-
-def rows(materials: int) -> int:
-    """Returns how many blocks a program takes at once."""
-    return max(1, _ELEMENTS // int(triton.next_power_of_2(materials)))
 
 
 def colors(state: Any, hard: bool) -> None:
@@ -88,19 +84,6 @@ def update(state: Any, hard: bool, mode: int) -> None:
         ROWS=rows(state.materials),
         COLUMNS=triton.next_power_of_2(state.materials),
     )
-
-
-@triton.jit
-def shares_of(logits, row, column, use, temperature, HARD: tl.constexpr):
-    """Returns the soft-max over all materials but Air, and the shares that blend colours."""
-    scores = tl.where(use & (column > 0), logits / temperature, float("-inf"))
-    scores = scores - tl.max(scores, 1)[:, None]
-    soft = tl.where(use & (column > 0), tl.exp(scores), 0.0)
-    soft = soft / tl.maximum(tl.sum(soft, 1), 1e-30)[:, None]
-    if HARD:
-        best = tl.argmax(scores, 1, tie_break_left=True)
-        return soft, tl.where(use & (column == best[:, None]), 1.0, 0.0)
-    return soft, soft
 
 
 @triton.jit(do_not_specialize=["blocks", "materials", "looks"])
