@@ -24,8 +24,6 @@ from . import status, wording
 
 FIELDS = tuple(f for f in fields(OptimizeSettings) if type(f.default) in (bool, int, float, str))
 """The settings that the panel mirrors: all that are one value."""
-
-DEFAULTS = OptimizeSettings()
 QUALITY = {
     "DIRECT": {"method": "auto"},
     "GRADUAL": {"method": "gradient", "steps": 300, "learning_rate": 0.3, "patience": 60},

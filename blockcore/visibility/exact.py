@@ -60,9 +60,6 @@ class FaceCorners:
     def __len__(self) -> int:
         return len(self.direction)
 
-    def __getitem__(self, index: slice) -> FaceCorners:
-        return FaceCorners(self.corners[index], self.direction[index])
-
     def front(self, eye: torch.Tensor) -> torch.Tensor:
         """Returns (F,) bool: which faces turn their front to the homogeneous point ``eye``, (4,) float64."""
         axis = (self.direction // 2).long()
