@@ -10,51 +10,34 @@ import triton
 import triton.language as tl
 
 from blockcore import pixels_triton
+from blockcore.shading import Sight
 from blockcore.shares_triton import rows, shares_of
-from blockcore.visible import VisibleFaces
 
 _CHANNELS = tl.constexpr(4)  # RGB and coverage
 
 
-def picture(
-    logits: torch.Tensor,
-    visible: VisibleFaces,
-    face: torch.Tensor,
-    radiance: torch.Tensor,
-    background: torch.Tensor,
-    temperature: float,
-    hard: bool,
-) -> torch.Tensor:
+def picture(logits: torch.Tensor, sight: Sight, temperature: float, hard: bool) -> torch.Tensor:
     """Returns (..., 4, H, W) float32; arguments as for ``shading.shaded_picture``, logits float32."""
-    colors = torch.empty((len(visible.block), 4), dtype=torch.float32, device=logits.device)
-    _launch(_face_colors, logits, visible, radiance, colors, None, temperature, hard)
-    outside = torch.nn.functional.pad(background.float(), (0, 1))
-    flat = pixels_triton.gather(colors, face.reshape(-1), outside)
-    return flat.reshape(4, *face.shape).movedim(0, -3)
+    colors = torch.empty((len(sight.visible.block), 4), dtype=torch.float32, device=logits.device)
+    _launch(_face_colors, logits, sight, colors, None, temperature, hard)
+    outside = torch.nn.functional.pad(sight.background.float(), (0, 1))
+    flat = pixels_triton.gather(colors, sight.face.reshape(-1), outside)
+    return flat.reshape(4, *sight.face.shape).movedim(0, -3)
 
 
-def gradient(
-    pixels: torch.Tensor,
-    logits: torch.Tensor,
-    visible: VisibleFaces,
-    face: torch.Tensor,
-    radiance: torch.Tensor,
-    background: torch.Tensor,
-    temperature: float,
-    hard: bool,
-) -> torch.Tensor:
+def gradient(pixels: torch.Tensor, logits: torch.Tensor, sight: Sight, temperature: float, hard: bool) -> torch.Tensor:
     """Returns the gradient of logits, (V, M) float32, that belongs to one of the picture, (..., 4, H, W)."""
-    pull = pixels_triton.sum_over(pixels.movedim(-3, 0).reshape(4, -1), face.reshape(-1), len(visible.block))
+    flat = pixels.movedim(-3, 0).reshape(4, -1)
+    pull = pixels_triton.sum_over(flat, sight.face.reshape(-1), len(sight.visible.block))
     result = torch.empty_like(logits)
-    _launch(_logits_gradient, logits, visible, radiance, pull, result, temperature, hard)
+    _launch(_logits_gradient, logits, sight, pull, result, temperature, hard)
     return result
 
 
 def _launch(
     kernel: Any,
     logits: torch.Tensor,
-    visible: VisibleFaces,
-    radiance: torch.Tensor,
+    sight: Sight,
     faces: torch.Tensor,
     blocks: torch.Tensor | None,
     temperature: float,
@@ -64,15 +47,15 @@ def _launch(
     materials = logits.shape[1]
     kernel[(triton.cdiv(len(logits), rows(materials)),)](
         logits.contiguous(),
-        visible.starts,
-        visible.look,
-        radiance.float().contiguous(),
+        sight.visible.starts,
+        sight.visible.look,
+        sight.radiance.float().contiguous(),
         faces,
         blocks,
         temperature,
         len(logits),
         materials,
-        radiance.shape[1],
+        sight.radiance.shape[1],
         HARD=hard,
         ROWS=rows(materials),
         COLUMNS=triton.next_power_of_2(materials),

@@ -18,10 +18,11 @@ from blockcore.lighting import WEBGPU_LIGHTING, Lighting
 from blockcore.mesh import cell_array
 from blockcore.painting import paint
 from blockcore.palette import WEBGPU_PALETTE, Palette
-from blockcore.shading import radiance_of
+from blockcore.shading import Sight, radiance_of
 from blockcore.visibility import rasterize
-from blockcore.visible import VisibleFaces, every_face, visible_faces
+from blockcore.visible import every_face, visible_faces
 
+_MOST_PIXELS = 1 << 26  # remembered, four bytes each
 Positions = Sequence[tuple[int, int, int]] | npt.ArrayLike | torch.Tensor
 
 
@@ -38,6 +39,8 @@ class DifferentiableBlockRenderer:
         palette: the M materials.
         lighting: the light.
         rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"``, ``"nvdiffrast"`` or ``"reference"``.
+
+    Up to ``remembered_views`` sets of cameras are remembered, the last ones, and no more than 67 million pixels.
     """
 
     def __init__(
@@ -97,11 +100,9 @@ class DifferentiableBlockRenderer:
         if tuple(material_logits.shape) != expected:
             raise MapError(f"material logits have shape {tuple(material_logits.shape)}, expected {expected}: (N, M)")
         seen = self._see(grid, _cameras(camera_view, camera_proj, img_h, img_w))
-        every = len(seen.visible.blocks) == len(grid)
-        logits = material_logits if every else material_logits[seen.visible.blocks]
-        return paint(
-            logits, seen.visible, seen.face, seen.radiance, seen.background, float(temperature), hard_materials
-        )
+        blocks = seen.sight.visible.blocks
+        logits = material_logits if len(blocks) == len(grid) else material_logits[blocks]
+        return paint(logits, seen.sight, temperature, hard_materials)
 
     def geometry(
         self, positions: Positions, camera_view: torch.Tensor, camera_proj: torch.Tensor, img_h: int, img_w: int
@@ -128,9 +129,15 @@ class DifferentiableBlockRenderer:
             last = next(reversed(self._seen.values()), None)
             seen = self._look(grid, cameras, last if last is not None and self._is_lit(last) else None)
             self._seen[key] = seen
-            if len(self._seen) > self._remembered_views:
-                self._seen.popitem(last=False)
+            self._forget()
         return seen
+
+    def _forget(self) -> None:
+        """Forgets what was seen first, until few enough sets of cameras, and pixels, are remembered."""
+        pixels = sum(seen.sight.face.numel() for seen in self._seen.values())
+        while len(self._seen) > 1 and (len(self._seen) > self._remembered_views or pixels > _MOST_PIXELS):
+            _, oldest = self._seen.popitem(last=False)
+            pixels -= oldest.sight.face.numel()
 
     def _is_lit(self, seen: _Seen) -> bool:
         return seen.palette is self.palette and seen.lighting is self.lighting
@@ -143,33 +150,24 @@ class DifferentiableBlockRenderer:
             face = torch.stack(visible.views)
         else:
             known = last is not None and last.grid is grid
-            visible = last.visible if last and known else every_face(grid.exposed_faces, len(grid), self.device)
+            visible = last.sight.visible if last and known else every_face(grid.exposed_faces, len(grid), self.device)
             face = (torch.stack([torch.as_tensor(v.triangle_id, device=self.device) for v in found]) + 1) // 2 - 1
-        if last is not None and last.visible.looks is visible.looks:
-            radiance, background = last.radiance, last.background
+        if last is not None and last.sight.visible.looks is visible.looks:
+            radiance, background = last.sight.radiance, last.sight.background
         else:
             radiance = radiance_of(self.palette, self.lighting, self.device, torch.float64, visible.looks)
             background = torch.tensor(self.lighting.background, device=self.device, dtype=torch.float64)
-        return _Seen(grid, self.palette, self.lighting, visible, face, radiance, background)
+        return _Seen(grid, self.palette, self.lighting, Sight(visible, face, radiance, background))
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What a set of cameras sees, with what it was worked out for.
-
-    Attributes:
-        face: (B, H, W) int32, the visible face of each pixel, or -1.
-        radiance: (M, L, 3) float64.
-        background: (3,) float64.
-    """
+    """What a set of cameras sees, with what it was worked out for."""
 
     grid: BlockGrid
     palette: Palette
     lighting: Lighting
-    visible: VisibleFaces
-    face: torch.Tensor
-    radiance: torch.Tensor
-    background: torch.Tensor
+    sight: Sight
 
 
 def _cameras(view: torch.Tensor, proj: torch.Tensor, height: int, width: int) -> list[Camera]:

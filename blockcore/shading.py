@@ -6,6 +6,7 @@ A block's face has one normal and one palette slot, so it has one colour, and a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,23 +105,29 @@ def clamp_display(values: torch.Tensor) -> torch.Tensor:
     return values + (values.clamp(0.0, 1.0) - values).detach()
 
 
-def shaded_picture(
-    logits: torch.Tensor,
-    visible: VisibleFaces,
-    face: torch.Tensor,
-    radiance: torch.Tensor,
-    background: torch.Tensor,
-    temperature: float = 1.0,
-    hard: bool = False,
-) -> torch.Tensor:
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What cameras see, lit: all of a picture but the materials.
+
+    Attributes:
+        visible: the V blocks and F faces there are to be seen.
+        face: (..., H, W) int32, the face of each pixel, -1 for none.
+        radiance: (M, L, 3) float64 from ``radiance_of``, with the looks of ``visible``.
+        background: (3,) float64, the colour where there is no face.
+    """
+
+    visible: VisibleFaces
+    face: torch.Tensor
+    radiance: torch.Tensor
+    background: torch.Tensor
+
+
+def shaded_picture(logits: torch.Tensor, sight: Sight, temperature: float = 1.0, hard: bool = False) -> torch.Tensor:
     """Makes pictures of materials: the soft-max, the blend of each face, the gather.
 
     Args:
         logits: (V, M), of the visible blocks.
-        visible: faces and blocks.
-        face: (..., H, W) int32, the face of each pixel, -1 for none.
-        radiance: (M, L, 3) float64 from ``radiance_of``, with the looks of ``visible``.
-        background: (3,) colour where there is none, a constant.
+        sight: what is seen.
         temperature: of the soft-max.
         hard: one material per block, straight-through.
 
@@ -128,8 +135,9 @@ def shaded_picture(
         (..., 4, H, W): RGB and coverage. Gradients flow to ``logits``.
     """
     shares = material_probabilities(logits, temperature, hard)
-    colors = face_colors(shares, radiance.to(logits.dtype), visible.block, visible.look)
-    return shade(colors, face, background.to(logits.dtype))
+    visible, dtype = sight.visible, logits.dtype
+    colors = face_colors(shares, sight.radiance.to(dtype), visible.block, visible.look)
+    return shade(colors, sight.face, sight.background.to(dtype))
 
 
 def face_colors(shares: torch.Tensor, radiance: torch.Tensor, block: torch.Tensor, look: torch.Tensor) -> torch.Tensor:

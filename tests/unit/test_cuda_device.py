@@ -13,7 +13,7 @@ from blockcore.grid import BlockGrid
 from blockcore.optimize import optimize_materials
 from blockcore.painting import paint
 from blockcore.settings import OptimizeSettings
-from blockcore.shading import shaded_picture
+from blockcore.shading import Sight, shaded_picture
 from blockcore.visibility import ON_GPU, choose_rasterizer, cpu, cuda, exact, nvdiffrast
 from blockcore.world import DifferentiableBlockWorld
 from tests.captures import captured
@@ -238,14 +238,15 @@ def test_pictures_are_painted_as_they_are_shaded(hard: bool) -> None:
     visible, radiance = parts["visible"], parts["radiance"]
     face, sky = torch.stack(visible.views), torch.tensor([0.1, 0.5, 0.9], device="cuda")
     generator = torch.Generator("cuda").manual_seed(0)
+    sight = Sight(visible, face, radiance, sky)
     logits = torch.randn(len(visible.blocks), len(radiance), generator=generator, device="cuda", requires_grad=True)
     cotangent = torch.randn(len(face), 4, *face.shape[1:], generator=generator, device="cuda")
     found = []
     for way in (paint, shaded_picture):
-        picture = way(logits, visible, face, radiance, sky, 0.7, hard)
+        picture = way(logits, sight, 0.7, hard)
         (first,) = torch.autograd.grad(picture, logits, cotangent, create_graph=True)
         (second,) = torch.autograd.grad(first.square().sum(), logits)
-        (alone,) = torch.autograd.grad(way(logits, visible, face, radiance, sky, 0.7, hard), logits, cotangent)
+        (alone,) = torch.autograd.grad(way(logits, sight, 0.7, hard), logits, cotangent)
         found.append((picture, first, second, alone))
     for ours, plain in zip(*found, strict=True):
         assert (ours - plain).norm() <= 1e-5 * plain.norm()

@@ -121,21 +121,24 @@ INTERPRETED_PAINTING = """
 import sys, torch
 sys.path.insert(0, sys.argv[1])
 from test_cuda_steps import problem
-from blockcore import painting_triton
-from blockcore.shading import shaded_picture
+from blockcore.painting import Painting
+from blockcore.shading import Sight, shaded_picture
 _, parts = problem()
-visible, radiance = parts["visible"], parts["radiance"]
-generator = torch.Generator().manual_seed(0)
-face = torch.stack(visible.views[:2])[:, ::3, ::3].contiguous()
-logits = torch.randn(len(visible.blocks), len(radiance), generator=generator, requires_grad=True)
+visible, generator = parts["visible"], torch.Generator().manual_seed(0)
+face = torch.stack(visible.views)[:, ::3, ::3].contiguous()
+sight = Sight(visible, face, parts["radiance"], torch.tensor([0.1, 0.5, 0.9]))
+logits = torch.randn(len(visible.blocks), len(sight.radiance), generator=generator, requires_grad=True)
 cotangent = torch.randn(len(face), 4, *face.shape[1:], generator=generator)
 for how in ((0.7, False), (1.3, True)):
-    scene = visible, face, radiance, torch.tensor([0.1, 0.5, 0.9]), *how
-    plain = shaded_picture(logits, *scene)
-    torch.testing.assert_close(painting_triton.picture(logits.detach(), *scene), plain.detach(), rtol=0, atol=1e-6)
-    (expected,) = torch.autograd.grad(plain, logits, cotangent)
-    gradient = painting_triton.gradient(cotangent, logits.detach(), *scene)
-    assert (gradient - expected).norm() <= 1e-5 * expected.norm()
+    found = []
+    for way in (Painting.apply, shaded_picture):
+        picture = way(logits, sight, *how)
+        (alone,) = torch.autograd.grad(picture, logits, cotangent, retain_graph=True)
+        (first,) = torch.autograd.grad(picture, logits, cotangent, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), logits)
+        found.append((picture, alone, first, second))
+    for ours, plain in zip(*found, strict=True):
+        assert (ours - plain).norm() <= 1e-5 * plain.norm()
 """
 
 INTERPRETED_PIXELS = """

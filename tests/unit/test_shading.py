@@ -77,6 +77,19 @@ def test_gradcheck_of_a_picture():
     assert torch.autograd.gradcheck(lambda x: one.render(CELLS, x, VIEW, PROJ, 9, 11), (logits,))
 
 
+def test_only_so_many_pixels_are_remembered(monkeypatch):
+    monkeypatch.setattr("blockcore.renderer._MOST_PIXELS", 3 * 9 * 11)
+    one, logits = renderer(), torch.zeros(len(CELLS), 8)
+    pictures = []
+    for shift in (0.0, 0.1, 0.2, 0.3, 0.0):
+        view = VIEW.clone()
+        view[0, 3] += shift
+        pictures.append(one.render(CELLS, logits, view, PROJ, 9, 11))
+        assert len(one._seen) <= 3
+    assert torch.equal(pictures[0], pictures[-1])
+    assert not torch.equal(pictures[0], pictures[1])
+
+
 def test_gather_and_sum_are_each_others_derivative():
     face = torch.tensor([0, 2, -1, 2, 1, -1], dtype=torch.int32)
     values = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
