@@ -6,7 +6,7 @@ import atexit
 import bpy
 from bpy.app.handlers import persistent
 
-from bridge.preview import remove_previews
+from bridge.blender.preview import remove_previews
 
 from . import status
 from .session import session

@@ -10,10 +10,10 @@ from bpy.types import Operator
 from mathutils import Matrix
 
 from blockcore.errors import SceneError
+from bridge.blender.cubes import find_cubes
+from bridge.blender.demo_scene import build_demo
+from bridge.blender.render_targets import load_targets, render_targets
 from bridge.cameras import orbit
-from bridge.cubes import find_cubes
-from bridge.demo_scene import build_demo
-from bridge.render_targets import load_targets, render_targets
 
 from . import properties, status
 from .reporting import reporting

@@ -8,9 +8,9 @@ from bpy.props import BoolProperty, StringProperty
 from bpy.types import Operator
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
-from blockcore.webgpu import read_scene, write_dataset, write_map
-from bridge.build import build
-from bridge.extract import extract
+from blockcore.formats.webgpu import read_scene, write_dataset, write_map
+from bridge.blender.build import build
+from bridge.blender.extract import extract
 
 from . import properties, status
 from .reporting import reporting

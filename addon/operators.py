@@ -10,8 +10,8 @@ from bpy.types import Operator
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from blockcore.errors import BlockcoreError, Cancelled
+from bridge.blender.targets import background_image
 from bridge.job import Job
-from bridge.targets import background_image
 
 from . import preferences, properties, result, status
 from .reporting import Conditional, reporting

@@ -16,8 +16,8 @@ from bpy.props import (
 from bpy.types import PropertyGroup
 
 from blockcore.errors import SceneError, SettingsError
-from blockcore.palette import BOTTOM, SIDE, TOP
-from blockcore.settings import OptimizeSettings
+from blockcore.model.palette import BOTTOM, SIDE, TOP
+from blockcore.model.settings import OptimizeSettings
 from bridge.job import Job
 
 from . import status, wording

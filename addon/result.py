@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 from bpy.types import Operator
 
-from bridge import apply, marks, world
+from bridge.blender import apply, marks, world
 
 from .reporting import Conditional, reporting
 from .session import Outcome, session

@@ -19,15 +19,15 @@ import bpy
 import numpy as np
 
 from blockcore.errors import BackendError, Cancelled, SceneError
-from blockcore.palette import WEBGPU_PALETTE, Palette
-from blockcore.scene import BlockScene
+from blockcore.model.palette import WEBGPU_PALETTE, Palette
+from blockcore.model.scene import BlockScene
+from bridge.blender.extract import extract
+from bridge.blender.preview import Preview
 from bridge.engine import events
 from bridge.engine.optimize import read_materials, start
 from bridge.engine.process import EngineRun
-from bridge.extract import extract
 from bridge.job import Job
 from bridge.palettes import read_palette
-from bridge.preview import Preview
 
 from .session import Outcome
 

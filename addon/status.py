@@ -13,10 +13,10 @@ from typing import Any
 import bpy
 
 from blockcore.errors import BlockcoreError
-from blockcore.palette import AIR, WEBGPU_PALETTE, Palette
-from bridge.extract import extract
+from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
+from bridge.blender.extract import extract
+from bridge.blender.targets import background_image
 from bridge.palettes import read_palette
-from bridge.targets import background_image
 
 from . import layouts
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from blockcore.settings import CHOICES, LOSSES, OptimizeSettings
+from blockcore.model.settings import CHOICES, LOSSES, OptimizeSettings
 
 _LARGEST = 2**31 - 1  # what Blender keeps in a whole number
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from blockcore.cli import main
+from blockcore.commands.cli import main
 
 sys.exit(main())

@@ -21,13 +21,13 @@ from blockcore.assignment.solve import optimality_gap
 from blockcore.descent.descent import BARRED, Descent, Progress, lean_towards, starting_logits
 from blockcore.descent.losses import Objective, PixelObjective, SeamsObjective, StatisticsObjective
 from blockcore.descent.picture_losses import PictureLoss, picture_loss, picture_objective
-from blockcore.device import choose_device
 from blockcore.errors import SceneError, SettingsError
-from blockcore.lighting import Lighting
-from blockcore.palette import AIR
-from blockcore.scene import BlockScene, View
-from blockcore.settings import SEPARABLE_LOSSES, OptimizeSettings
-from blockcore.shading import best_materials
+from blockcore.machine.device import choose_device
+from blockcore.model.lighting import Lighting
+from blockcore.model.palette import AIR
+from blockcore.model.scene import BlockScene, View
+from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
+from blockcore.shading.radiance import best_materials
 from blockcore.visibility import choose_rasterizer
 
 __all__ = ["Descent", "OptimizeResult", "Progress", "optimize_materials", "planned_steps", "views_with_target"]

@@ -10,17 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.camera import Camera
 from blockcore.errors import CameraError, MapError
-from blockcore.geometry import GeometryBuffers, geometry_buffers
-from blockcore.grid import BlockGrid
-from blockcore.lighting import WEBGPU_LIGHTING, Lighting
-from blockcore.mesh import cell_array
-from blockcore.painting import paint
-from blockcore.palette import WEBGPU_PALETTE, Palette
-from blockcore.shading import Sight, radiance_of
+from blockcore.model.camera import Camera
+from blockcore.model.grid import BlockGrid
+from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
+from blockcore.model.palette import WEBGPU_PALETTE, Palette
+from blockcore.shading.mesh import cell_array
+from blockcore.shading.painting import paint
+from blockcore.shading.radiance import Sight, radiance_of
 from blockcore.visibility import rasterize
-from blockcore.visible import every_face, visible_faces
+from blockcore.visibility.faces import every_face, visible_faces
+from blockcore.visibility.geometry import GeometryBuffers, geometry_buffers
 
 _MOST_PIXELS = 1 << 26  # remembered, four bytes each
 Positions = Sequence[tuple[int, int, int]] | npt.ArrayLike | torch.Tensor

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from blockcore.commands.arguments import add_backend
 from blockcore.errors import BlockcoreError, DatasetError
-from blockcore.scene import BlockScene, View
+from blockcore.model.scene import BlockScene, View
 
 _OUT = Path("out_local/nvdiff_test")
 
@@ -33,10 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _render(args: argparse.Namespace) -> int:
-    from blockcore.device import choose_device
-    from blockcore.frames import draw, frame_colors
+    from blockcore.formats.webgpu import read_dataset, read_map
+    from blockcore.machine.device import choose_device
+    from blockcore.shading.frames import draw, frame_colors
     from blockcore.visibility import choose_rasterizer, rasterize
-    from blockcore.webgpu import read_dataset, read_map
 
     device, _ = choose_device(args.device)
     print(f"Using device: {device}")
@@ -63,9 +63,9 @@ def _render(args: argparse.Namespace) -> int:
 def _finish(args: argparse.Namespace, number: int, view: View, scene: BlockScene, picture: object) -> None:
     import numpy as np
 
-    from blockcore.files import write_file
-    from blockcore.metrics import compare_pictures
-    from blockcore.pictures import encode_png
+    from blockcore.io.files import write_file
+    from blockcore.io.pictures import encode_png
+    from blockcore.report.metrics import compare_pictures
 
     pixels = np.asarray(picture, dtype=np.uint8)
     path = _OUT / f"dataset_{args.dataset_id}_view_{number}.png"

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from blockcore.errors import MapError
-from blockcore.geometry import GeometryBuffers
-from blockcore.grid import BlockGrid
-from blockcore.lighting import WEBGPU_LIGHTING, Lighting
-from blockcore.mesh import cell_array
-from blockcore.palette import AIR, WEBGPU_PALETTE, Palette
+from blockcore.model.grid import BlockGrid
+from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
+from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
 from blockcore.renderer import DifferentiableBlockRenderer, Positions
+from blockcore.shading.mesh import cell_array
+from blockcore.visibility.geometry import GeometryBuffers
 
 Cell = tuple[int, int, int]
 

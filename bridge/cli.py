@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from blockcore.palette import Palette
-    from blockcore.scene import BlockScene
+    from blockcore.model.palette import Palette
+    from blockcore.model.scene import BlockScene
     from bridge.engine.events import Event
 
 
@@ -112,10 +112,10 @@ def _add_out(command: argparse.ArgumentParser, metavar: str) -> None:
 
 
 def _import_map(args: argparse.Namespace) -> None:
-    from blockcore.webgpu import read_scene
-    from bridge.build import build
-    from bridge.demonstration import scrambled
-    from bridge.files import new_file, save_file
+    from blockcore.formats.webgpu import read_scene
+    from bridge.blender.build import build
+    from bridge.blender.demonstration import scrambled
+    from bridge.blender.files import new_file, save_file
 
     scene = read_scene(args.map, args.dataset)
     if args.scramble is not None:
@@ -133,7 +133,7 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _optimize(args: argparse.Namespace) -> None:
-    from blockcore.metrics import decibel
+    from blockcore.report.metrics import decibel
     from bridge.engine.optimize import find_materials
 
     settings = settings_of(args)
@@ -153,7 +153,7 @@ def _apply(args: argparse.Namespace) -> None:
 
 
 def _demo(args: argparse.Namespace) -> None:
-    from bridge.demonstration import VILLAGE, demonstrate, summary
+    from bridge.blender.demonstration import VILLAGE, demonstrate, summary
 
     if (args.map is None) != (args.dataset is None):
         raise SettingsError("--map and --dataset go together; give both, or neither for the village")
@@ -162,7 +162,7 @@ def _demo(args: argparse.Namespace) -> None:
 
 
 def _quality_scenes(args: argparse.Namespace) -> None:
-    from bridge.quality_scenes import write_quality_scenes
+    from bridge.blender.quality_scenes import write_quality_scenes
 
     for name in write_quality_scenes(args.out):
         print(f"{name}: done", flush=True)
@@ -171,8 +171,8 @@ def _quality_scenes(args: argparse.Namespace) -> None:
 def _extract(args: argparse.Namespace) -> BlockScene:
     import bpy
 
-    from bridge.extract import extract, find_camera, find_source
-    from bridge.files import open_file
+    from bridge.blender.extract import extract, find_camera, find_source
+    from bridge.blender.files import open_file
 
     if args.blend is not None:
         open_file(args.blend)
@@ -193,8 +193,8 @@ def _palette(path: Path | None) -> Palette | None:
 
 
 def _put_back(args: argparse.Namespace, scene: BlockScene) -> None:
-    from bridge.apply import apply, apply_in_place
-    from bridge.files import save_file
+    from bridge.blender.apply import apply, apply_in_place
+    from bridge.blender.files import save_file
 
     if args.in_place:
         apply_in_place(scene)
@@ -209,7 +209,7 @@ def _materials_of(folder: Path, scene: BlockScene) -> npt.NDArray[np.int32]:
     import numpy as np
 
     from blockcore.errors import MapError
-    from blockcore.webgpu import read_map
+    from blockcore.formats.webgpu import read_map
 
     found = read_map(folder / "map.json", scene.palette)
     mine, theirs = (np.lexsort(grid.positions.T) for grid in (scene.grid, found.grid))

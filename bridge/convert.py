@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.camera import Camera
 from blockcore.errors import CameraError
+from blockcore.model.camera import Camera
 
 Matrix = npt.NDArray[np.float64]
 

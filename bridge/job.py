@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from blockcore.errors import SettingsError
-from blockcore.files import read_json, write_json
-from blockcore.settings import OptimizeSettings
+from blockcore.io.files import read_json, write_json
+from blockcore.model.settings import OptimizeSettings
 
 FORMAT = "blockcore.job"
 VERSION = 1

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from blockcore.errors import PaletteError
-from blockcore.files import read_json
-from blockcore.palette import SLOT_NAMES, Palette
+from blockcore.io.files import read_json
+from blockcore.model.palette import SLOT_NAMES, Palette
 
 _REMEDY = 'write {"Name": "#rrggbb", …} or {"Name": {"top": …, "bottom": …, "side": …}, …}'
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from blockcore.scene import BlockScene
-from blockcore.webgpu import read_scene
+from blockcore.formats.webgpu import read_scene
+from blockcore.model.scene import BlockScene
 
 DATA = Path(__file__).parent / "data"
 

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import SettingsError
-from blockcore.palette import AIR, Palette
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
+from blockcore.model.palette import AIR, Palette
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
 
 EVERYWHERE = "all"
 

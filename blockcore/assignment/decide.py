@@ -13,9 +13,9 @@ from blockcore.assignment.inventory import assign_within, choose_kinds
 from blockcore.assignment.neighbours import among, fill_from_neighbours, neighbour_table
 from blockcore.assignment.smoothing import Neighbourhood, lower_bound, smooth
 from blockcore.assignment.solve import assignment_cost, cheapest_materials, least_cost
-from blockcore.palette import AIR
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
+from blockcore.model.palette import AIR
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
 
 Costs = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]

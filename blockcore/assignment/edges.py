@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore.visible import VisibleFaces
+from blockcore.visibility.faces import VisibleFaces
 
 _ROUNDS = 30
 
@@ -55,7 +55,7 @@ class MixedPixels:
         Returns:
             (V,) the labels, of no greater squared error.
         """
-        from blockcore.assignment.cost_kernels import settle
+        from blockcore.ops.costs_numba import settle
 
         shown = np.ascontiguousarray(np.clip(radiance, 0.0, 1.0).transpose(1, 2, 0))
         settled, drawn = labels.astype(np.int64), self._drawn(shown, labels)

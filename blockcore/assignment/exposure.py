@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from blockcore.assignment.statistics import FaceStatistics, cost_table, face_statistics
-from blockcore.visible import VisibleFaces
+from blockcore.visibility.faces import VisibleFaces
 
 Gains = npt.NDArray[np.float64]
 

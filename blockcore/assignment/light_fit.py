@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 
 from blockcore.assignment.statistics import FaceStatistics
-from blockcore.grid import FACE_NORMALS
-from blockcore.lighting import Lighting
-from blockcore.palette import Palette
-from blockcore.tiles.texels import looks_radiance
-from blockcore.visible import VisibleFaces
+from blockcore.model.grid import FACE_NORMALS
+from blockcore.model.lighting import Lighting
+from blockcore.model.palette import Palette
+from blockcore.visibility.faces import VisibleFaces
+from blockcore.visibility.texels import looks_radiance
 
 _DIRECTIONS = 400
 _BURNT = 0.985  # mean target above which a face is taken to be burnt out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.grid import FACE_NORMALS, BlockGrid
+from blockcore.model.grid import FACE_NORMALS, BlockGrid
 
 NONE = -1
 

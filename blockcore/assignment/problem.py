@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore import memory, workers
-from blockcore.assignment import cost_kernels
 from blockcore.assignment.constraints import Constraints
 from blockcore.assignment.edges import MixedPixels, split_mixed
 from blockcore.assignment.exposure import first_gains, refined_gains
@@ -19,16 +17,18 @@ from blockcore.assignment.light_fit import brightened, fit_lighting
 from blockcore.assignment.solve import assignment_cost, cheapest_materials, confidence_margins, least_cost
 from blockcore.assignment.statistics import FaceStatistics, cost_table, face_statistics
 from blockcore.errors import Cancelled, SceneError
-from blockcore.lighting import UNLIT, WEBGPU_LIGHTING, Lighting
-from blockcore.scene import BlockScene, View
-from blockcore.settings import SEPARABLE_LOSSES, OptimizeSettings
-from blockcore.shading import radiance_of
+from blockcore.machine import memory, workers
+from blockcore.model.lighting import UNLIT, WEBGPU_LIGHTING, Lighting
+from blockcore.model.scene import BlockScene, View
+from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
+from blockcore.ops import costs_numba
+from blockcore.shading.radiance import radiance_of
 from blockcore.visibility import ON_GPU, Visibility, rasterize
-from blockcore.visible import VisibleFaces, visible_faces
+from blockcore.visibility.faces import VisibleFaces, visible_faces
 
 Pictures = list[npt.NDArray[np.uint8]]
 
-_KINDS = {"l2": cost_kernels.L2, "l1": cost_kernels.L1, "huber": cost_kernels.HUBER}
+_KINDS = {"l2": costs_numba.L2, "l1": costs_numba.L1, "huber": costs_numba.HUBER}
 _ROUNDS = 12  # of materials and light or exposure in turn, if they do not stop changing before
 _BRIGHTNESS = (0.5, 0.7, 1.0, 1.4, 2.0)  # tried when light is to be fitted: a start far off ends far off
 
@@ -245,9 +245,9 @@ class _Search:
         for view, target, gain, weight in zip(self.visible.views, self.targets, gains, self.weights, strict=True):
             face, pixels = view.reshape(-1).cpu().numpy(), np.ascontiguousarray(target.reshape(-1, target.shape[2]))
             how = (gain, _KINDS[loss], self.settings.huber_width, float(weight))
-            cost_kernels.add_pixel_costs(costs, face, block, look, pixels, shown, *how)
+            costs_numba.add_pixel_costs(costs, face, block, look, pixels, shown, *how)
             empty = np.where(face < 0, 0, -1).astype(np.int32)
-            cost_kernels.add_pixel_costs(outside, empty, none, none, pixels, sky, *how)
+            costs_numba.add_pixel_costs(outside, empty, none, none, pixels, sky, *how)
         return torch.from_numpy(costs).to(self.visible.device), float(outside[0, 0])
 
     def _best(self, lighting: Lighting, gains: npt.NDArray[np.float64]) -> torch.Tensor:

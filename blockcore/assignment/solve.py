@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from blockcore.palette import AIR
+from blockcore.model.palette import AIR
 
 _ROWS = 1 << 14  # blocks at a time, to keep temporaries small beside the table itself
 _TIE = 1e-11  # of the largest cost in a row: costs closer than the rounding of their sums count as equal

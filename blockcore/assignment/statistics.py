@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore import workers
-from blockcore.tiles.blend import sum_over_blocks
-from blockcore.triton_here import triton_is_here
-from blockcore.visible import VisibleFaces
+from blockcore.machine import workers
+from blockcore.machine.triton_here import triton_is_here
+from blockcore.ops.blend import sum_over_blocks
+from blockcore.visibility.faces import VisibleFaces
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +76,13 @@ def _target_sums(target: npt.NDArray[np.uint8], face: torch.Tensor, visible: Vis
     """Returns (F + 1, 7) int64: pixels, sums and squares of RGB; pixels of no face are one more face, the last."""
     faces = len(visible.block)
     if visible.device.type == "cuda" and triton_is_here():
-        from blockcore import pixels_triton
+        from blockcore.ops import pixels_triton
 
         return pixels_triton.target_sums(torch.tensor(target, device=visible.device), face.to(visible.device), faces)
-    from blockcore import kernels
+    from blockcore.ops import pixels_numba
 
     shown = np.where((flat := face.cpu().numpy()) < 0, faces, flat).astype(np.int32)
-    count, total, square = kernels.target_sums(target, shown, faces + 1)
+    count, total, square = pixels_numba.target_sums(target, shown, faces + 1)
     return torch.from_numpy(np.column_stack([count, total, square])).to(visible.device)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from blockcore.assignment.problem import look
 from blockcore.assignment.statistics import face_statistics
-from blockcore.scene import BlockScene
+from blockcore.model.scene import BlockScene
 
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.119192, 0.9503041]]

@@ -19,26 +19,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from blockcore import memory
 from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.textbook import Textbook
-from blockcore.camera import Camera, look_at, perspective
 from blockcore.descent.descent import Descent, temperature_schedule
 from blockcore.descent.fast_steps import FastSteps, Segments
 from blockcore.descent.losses import PixelObjective, StatisticsObjective, choose_objective
-from blockcore.device import choose_device
-from blockcore.frames import draw, frame_colors
-from blockcore.grid import BlockGrid
-from blockcore.metrics import compare_pictures
+from blockcore.formats.webgpu import read_scene
+from blockcore.machine import memory
+from blockcore.machine.device import choose_device
+from blockcore.model.camera import Camera, look_at, perspective
+from blockcore.model.grid import BlockGrid
+from blockcore.model.palette import WEBGPU_PALETTE
+from blockcore.model.scene import BlockScene, View
+from blockcore.model.settings import OptimizeSettings
+from blockcore.ops.pixels import squared_error
 from blockcore.optimize import optimize_materials
-from blockcore.palette import WEBGPU_PALETTE
-from blockcore.pixels import squared_error
-from blockcore.scene import BlockScene, View
-from blockcore.settings import OptimizeSettings
-from blockcore.shading import material_probabilities, radiance_of
+from blockcore.report.metrics import compare_pictures
+from blockcore.shading.frames import draw, frame_colors
+from blockcore.shading.radiance import material_probabilities, radiance_of
 from blockcore.visibility import ON_GPU, choose_rasterizer, cuda, exact, nvdiffrast, rasterize
-from blockcore.visible import visible_faces
-from blockcore.webgpu import read_scene
+from blockcore.visibility.faces import visible_faces
 from blockcore.world import DifferentiableBlockWorld
 
 _STEPS = OptimizeSettings(method="gradient", steps=3000, device="cuda", commitment=0.5)

@@ -21,13 +21,13 @@ from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.baselines import nearest_color, random_materials
 from blockcore.bench.quality_page import Gallery, gains_in_words, write_page
 from blockcore.errors import SettingsError
-from blockcore.frames import draw, frame_colors
-from blockcore.metrics import psnr, squared_error, ssim
+from blockcore.formats.webgpu import read_scene
+from blockcore.model.scene import BlockScene, View
+from blockcore.model.settings import SMOOTHERS, OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.scene import BlockScene, View
-from blockcore.settings import SMOOTHERS, OptimizeSettings
+from blockcore.report.metrics import psnr, squared_error, ssim
+from blockcore.shading.frames import draw, frame_colors
 from blockcore.visibility import rasterize
-from blockcore.webgpu import read_scene
 
 Picture = npt.NDArray[Any]
 Materials = npt.NDArray[np.int32]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.files import write_file
+from blockcore.io.files import write_file
 from blockcore.report.page import data_uri, fill
 
 Gallery = list[tuple[str, Mapping[str, npt.NDArray[np.uint8]]]]

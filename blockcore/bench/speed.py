@@ -16,15 +16,15 @@ from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.timing import median_milliseconds
 from blockcore.descent.losses import choose_objective
 from blockcore.errors import BackendError
-from blockcore.frames import draw, frame_colors
-from blockcore.grid import BlockGrid
+from blockcore.formats.webgpu import read_scene
+from blockcore.model.grid import BlockGrid
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import Descent
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
-from blockcore.shading import radiance_of
+from blockcore.shading.frames import draw, frame_colors
+from blockcore.shading.radiance import radiance_of
 from blockcore.visibility import rasterize
-from blockcore.visible import visible_faces
-from blockcore.webgpu import read_scene
+from blockcore.visibility.faces import visible_faces
 
 
 def run(data: Path) -> dict[str, Any]:

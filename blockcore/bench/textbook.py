@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from blockcore.grid import FACE_NORMALS, FACE_SLOTS, TRIANGLE_CORNERS
-from blockcore.scene import BlockScene
+from blockcore.model.grid import FACE_NORMALS, FACE_SLOTS, TRIANGLE_CORNERS
+from blockcore.model.scene import BlockScene
 
 
 class Textbook:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockcore.errors import SettingsError
-from blockcore.files import finite, write_json
-from blockcore.settings import CHOICES, DEVICES, RASTERIZERS, OptimizeSettings
+from blockcore.io.files import finite, write_json
+from blockcore.model.settings import CHOICES, DEVICES, RASTERIZERS, OptimizeSettings
 
 if TYPE_CHECKING:
-    from blockcore.scene import BlockScene
+    from blockcore.model.scene import BlockScene
 
 _HELP = {
     "method": "find the best assignment outright, or descend to it",
@@ -67,8 +67,8 @@ def load_scene(args: argparse.Namespace) -> BlockScene:
     Raises:
         SettingsError: neither or both are given.
     """
-    from blockcore.scene import BlockScene
-    from blockcore.webgpu import read_scene
+    from blockcore.formats.webgpu import read_scene
+    from blockcore.model.scene import BlockScene
 
     if (args.scene is None) == (args.map is None):
         raise SettingsError("give either --scene DIR, or --map MAP_JSON with --dataset DIR")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from blockcore.scene import BlockScene
+    from blockcore.model.scene import BlockScene
 
 _LIMITS = {
     "max-mse": "highest mean squared error, of values in 0 to 1",
@@ -54,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from blockcore.device import choose_device
-    from blockcore.frames import draw, frame_colors
-    from blockcore.metrics import compare_pictures
+    from blockcore.machine.device import choose_device
+    from blockcore.report.metrics import compare_pictures
+    from blockcore.shading.frames import draw, frame_colors
     from blockcore.visibility import choose_rasterizer, rasterize
 
     scene = load_scene(args)
@@ -126,8 +126,8 @@ def _side_by_side(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8])
 
 
 def _write(folder: Path, pictures: list[tuple[int, npt.NDArray[np.uint8]]], summary: dict[str, Any]) -> None:
-    from blockcore.files import finite, new_folder, write_file, write_json
-    from blockcore.pictures import encode_png
+    from blockcore.io.files import finite, new_folder, write_file, write_json
+    from blockcore.io.pictures import encode_png
 
     with new_folder(folder, "summary.json") as fresh:
         for number, picture in pictures:

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _information() -> dict[str, Any]:
-    from blockcore.device import choose_device
+    from blockcore.machine.device import choose_device
     from blockcore.visibility import choose_rasterizer
 
     device, why_device = choose_device("auto")

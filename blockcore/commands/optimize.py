@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from blockcore import __version__
 from blockcore.commands.arguments import add_scene, add_settings, load_scene, settings_of
 from blockcore.errors import BlockcoreError, Cancelled
-from blockcore.files import finite, write_array
-from blockcore.settings import SEPARABLE_LOSSES
+from blockcore.io.files import finite, write_array
+from blockcore.model.settings import SEPARABLE_LOSSES
 
 if TYPE_CHECKING:
+    from blockcore.model.scene import BlockScene, View
     from blockcore.optimize import Progress
-    from blockcore.scene import BlockScene, View
 
 Report = Callable[[dict[str, Any]], None]
 _PREVIEW_SECONDS = 0.4
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command; of several processes that torchrun started, the first one reports and writes."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return _run(args, True)
-    from blockcore.workers import joined
+    from blockcore.machine.workers import joined
 
     with joined(args.device or "auto") as workers:
         return _run(args, workers.rank == 0)
@@ -70,8 +70,8 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
     settings = settings_of(args)
     scene = load_scene(args)
 
-    from blockcore import memory
-    from blockcore.device import choose_device
+    from blockcore.machine import memory
+    from blockcore.machine.device import choose_device
     from blockcore.optimize import optimize_materials, planned_steps, views_with_target
     from blockcore.report.results import write_results
     from blockcore.visibility import choose_rasterizer
@@ -108,7 +108,7 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
 
 def _memory(scene: BlockScene, views: Sequence[View], samples: int, rasterizer: str, compared: bool, kept: bool) -> int:
     """Returns the bytes of GPU memory that an optimisation is going to need; see ``memory.estimate``."""
-    from blockcore import memory
+    from blockcore.machine import memory
 
     pictures = [(samples * view.camera.width, samples * view.camera.height) for view in views]
     world = len(scene.grid.exposed_faces), len(scene.grid), len(scene.palette)

@@ -19,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from blockcore.device import choose_device
-    from blockcore.files import write_file
-    from blockcore.frames import draw, frame_colors
-    from blockcore.pictures import encode_png
+    from blockcore.io.files import write_file
+    from blockcore.io.pictures import encode_png
+    from blockcore.machine.device import choose_device
+    from blockcore.shading.frames import draw, frame_colors
     from blockcore.visibility import choose_rasterizer, rasterize
 
     scene = load_scene(args)

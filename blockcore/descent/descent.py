@@ -18,10 +18,10 @@ import torch
 from blockcore.descent.fast_steps import BETAS, EPSILON, FastSteps, fits
 from blockcore.descent.losses import Objective
 from blockcore.errors import Cancelled
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
-from blockcore.shading import best_materials, gumbel_noise, material_probabilities
-from blockcore.visible import VisibleFaces
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
+from blockcore.shading.radiance import best_materials, gumbel_noise, material_probabilities
+from blockcore.visibility.faces import VisibleFaces
 
 _CONFIDENT = 0.99  # a block whose likeliest material has this share will not change its mind
 _LOOK_EVERY = 10  # steps between two looks at what changed; a look costs more than a small step

@@ -13,11 +13,11 @@ from typing import Any, TypeGuard
 
 import torch
 
-from blockcore import workers
 from blockcore.descent.losses import Objective, PixelObjective, StatisticsObjective
-from blockcore.palette import AIR
-from blockcore.settings import OptimizeSettings
-from blockcore.triton_here import triton_is_here
+from blockcore.machine import workers
+from blockcore.machine.triton_here import triton_is_here
+from blockcore.model.palette import AIR
+from blockcore.model.settings import OptimizeSettings
 
 _COSTS, _STATISTICS, _PIXELS = range(3)  # what a step needs: the cost table, statistics of faces too, or pixels
 _SEGMENT = 1 << 13  # pixels of a face compared by one program
@@ -183,19 +183,19 @@ class _TritonStages:
         self.state: FastSteps = weakref.proxy(state)
 
     def colors(self) -> None:
-        from blockcore.descent import step_triton
+        from blockcore.ops import steps_triton
 
-        step_triton.colors(self.state, self.state.hard)
+        steps_triton.colors(self.state, self.state.hard)
 
     def compare(self) -> None:
-        from blockcore.descent import step_triton
+        from blockcore.ops import steps_triton
 
-        step_triton.compare(self.state)
+        steps_triton.compare(self.state)
 
     def update(self) -> None:
-        from blockcore.descent import step_triton
+        from blockcore.ops import steps_triton
 
-        step_triton.update(self.state, self.state.hard, self.state.mode)
+        steps_triton.update(self.state, self.state.hard, self.state.mode)
 
 
 class _TorchStages:

@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from blockcore import workers
 from blockcore.assignment.neighbours import touching_pairs
 from blockcore.assignment.smoothing import Neighbourhood
 from blockcore.assignment.statistics import FaceStatistics, cost_table
-from blockcore.pixels import squared_error
-from blockcore.settings import OptimizeSettings
-from blockcore.shading import face_colors
-from blockcore.tiles.blend import blend
-from blockcore.visible import VisibleFaces
+from blockcore.machine import workers
+from blockcore.model.settings import OptimizeSettings
+from blockcore.ops.blend import blend
+from blockcore.ops.pixels import squared_error
+from blockcore.shading.radiance import face_colors
+from blockcore.visibility.faces import VisibleFaces
 
 
 class Objective(Protocol):

@@ -18,11 +18,11 @@ import torch
 from blockcore.assignment.problem import Problem
 from blockcore.assignment.statistics import FaceStatistics
 from blockcore.errors import BackendError, SettingsError
-from blockcore.pixels import gather_faces
-from blockcore.settings import OptimizeSettings
-from blockcore.shading import face_colors
-from blockcore.tiles.blend import blend
-from blockcore.visible import VisibleFaces
+from blockcore.model.settings import OptimizeSettings
+from blockcore.ops.blend import blend
+from blockcore.ops.pixels import gather_faces
+from blockcore.shading.radiance import face_colors
+from blockcore.visibility.faces import VisibleFaces
 
 _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
 

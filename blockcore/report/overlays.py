@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.grid import BlockGrid
-from blockcore.palette import TOP, Palette
+from blockcore.model.grid import BlockGrid
+from blockcore.model.palette import TOP, Palette
 
 Stops = tuple[tuple[float, tuple[int, int, int]], ...]
 

@@ -9,7 +9,7 @@ from string import Template
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.pictures import encode_png
+from blockcore.io.pictures import encode_png
 
 
 def fill(template: str, **values: str) -> str:

@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore import __version__
-from blockcore.files import write_file
-from blockcore.metrics import decibel
+from blockcore.io.files import write_file
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
 from blockcore.report.charts import log_curve
+from blockcore.report.metrics import decibel
 from blockcore.report.overlays import (
     CONFIDENCE_FULL,
     CONFIDENCE_STOPS,
@@ -27,8 +29,6 @@ from blockcore.report.overlays import (
     plan,
 )
 from blockcore.report.page import data_uri, fill
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
 
 if TYPE_CHECKING:
     from blockcore.optimize import OptimizeResult

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.files import finite, new_folder, write_array, write_file, write_json
-from blockcore.frames import draw, frame_colors
-from blockcore.metrics import psnr, squared_error
+from blockcore.formats.webgpu import write_map
+from blockcore.io.files import finite, new_folder, write_array, write_file, write_json
+from blockcore.io.pictures import encode_png
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import OptimizeResult, views_with_target
-from blockcore.pictures import encode_png
+from blockcore.report.metrics import psnr, squared_error
 from blockcore.report.overlays import UNSURE, confidence, difference, exposed_blocks
 from blockcore.report.report import ReportView, write_report
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
-from blockcore.tiles.texels import triangle_array
+from blockcore.shading.frames import draw, frame_colors
 from blockcore.viewer import write_viewer
 from blockcore.visibility import rasterize
-from blockcore.webgpu import write_map
+from blockcore.visibility.texels import triangle_array
 
 
 def write_results(

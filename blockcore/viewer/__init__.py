@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.camera import Camera
-from blockcore.files import write_file
-from blockcore.grid import FACE_NAMES, FACE_SLOTS
-from blockcore.palette import Palette
-from blockcore.pictures import encode_png
-from blockcore.scene import BlockScene, View
-from blockcore.tiles.texels import lay_over
+from blockcore.io.files import write_file
+from blockcore.io.pictures import encode_png
+from blockcore.model.camera import Camera
+from blockcore.model.grid import FACE_NAMES, FACE_SLOTS
+from blockcore.model.palette import Palette
+from blockcore.model.scene import BlockScene, View
+from blockcore.visibility.texels import lay_over
 from blockcore.webgpu_live.mesh import build_mesh, surface_table
 from blockcore.webgpu_live.renderer import frame_uniform, terrain_shader
 

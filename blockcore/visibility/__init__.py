@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from blockcore.camera import Camera
 from blockcore.errors import BackendError, SettingsError
-from blockcore.grid import ExposedFaces
-from blockcore.settings import RASTERIZERS
-from blockcore.triton_here import triton_problem
+from blockcore.machine.triton_here import triton_problem
+from blockcore.model.camera import Camera
+from blockcore.model.grid import ExposedFaces
+from blockcore.model.settings import RASTERIZERS
 
 MAX_SUBPIXEL_BITS = 8
 ON_GPU = ("triton", "nvdiffrast")

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.camera import Camera
-from blockcore.compiled import kernel
-from blockcore.frozen import frozen_array
-from blockcore.grid import FACE_CORNERS, TRIANGLE_CORNERS, ExposedFaces
-from blockcore.threads import spread, thread_count
+from blockcore.machine.compiled import kernel
+from blockcore.machine.threads import spread, thread_count
+from blockcore.model.camera import Camera
+from blockcore.model.frozen import frozen_array
+from blockcore.model.grid import FACE_CORNERS, TRIANGLE_CORNERS, ExposedFaces
 from blockcore.visibility import Visibility
 from blockcore.visibility.reference import WINDOW_LIMIT, facing_point
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from blockcore import memory
-from blockcore.camera import Camera
-from blockcore.grid import ExposedFaces
-from blockcore.memory import cuda_errors
-from blockcore.triton_here import triton_is_here
+from blockcore.machine import memory
+from blockcore.machine.memory import cuda_errors
+from blockcore.machine.triton_here import triton_is_here
+from blockcore.model.camera import Camera
+from blockcore.model.grid import ExposedFaces
 from blockcore.visibility import Visibility, exact, nvdiffrast
 from blockcore.visibility.exact import FaceCorners, Views
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from blockcore.camera import Camera
-from blockcore.grid import FACE_CORNERS, FACE_NORMALS, ExposedFaces
+from blockcore.model.camera import Camera
+from blockcore.model.grid import FACE_CORNERS, FACE_NORMALS, ExposedFaces
 from blockcore.visibility.reference import WINDOW_LIMIT, facing_point
 
 LARGEST_WHOLE_ID = 1 << 24  # above it float32 skips whole numbers, and nvdiffrast stores bit patterns instead

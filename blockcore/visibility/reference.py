@@ -19,9 +19,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.camera import MAX_PIXELS_PER_AXIS, Camera
-from blockcore.frozen import frozen_array
-from blockcore.grid import FACE_NORMALS, TRIANGLE_CORNERS, ExposedFaces
+from blockcore.model.camera import MAX_PIXELS_PER_AXIS, Camera
+from blockcore.model.frozen import frozen_array
+from blockcore.model.grid import FACE_NORMALS, TRIANGLE_CORNERS, ExposedFaces
 from blockcore.visibility import Visibility
 
 CLIP_PLANES = frozen_array(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.frozen import ByValue, frozen_array
-from blockcore.grid import FACE_SLOTS, TRIANGLE_CORNERS, BlockGrid
-from blockcore.palette import Palette
-from blockcore.tiles.tiles import tile_table
+from blockcore.model.frozen import ByValue, frozen_array
+from blockcore.model.grid import FACE_SLOTS, TRIANGLE_CORNERS, BlockGrid
+from blockcore.model.palette import Palette
+from blockcore.model.tile_table import tile_table
 
 SURFACES_PER_MATERIAL = 6
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.camera import Camera
 from blockcore.errors import BackendError
-from blockcore.lighting import Lighting
-from blockcore.scene import BlockScene
+from blockcore.model.camera import Camera
+from blockcore.model.lighting import Lighting
+from blockcore.model.scene import BlockScene
 from blockcore.webgpu_live.mesh import build_mesh, surface_table
 
 _COLOR_FORMAT = "rgba8unorm"

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import BackendError, BlockcoreError, Cancelled
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
 from bridge.engine.environment import absolute
 from bridge.engine.events import Done, Event, Failed
 from bridge.engine.interpreter import find_engine

@@ -16,11 +16,11 @@ import bpy
 import numpy as np
 
 from blockcore.commands.arguments import emit_json
-from bridge.apply import apply
-from bridge.build import build
-from bridge.extract import extract
-from bridge.files import new_file, open_file, save_file
-from bridge.world import update_materials
+from bridge.blender.apply import apply
+from bridge.blender.build import build
+from bridge.blender.extract import extract
+from bridge.blender.files import new_file, open_file, save_file
+from bridge.blender.world import update_materials
 from tests.captures import captured
 
 

@@ -5,16 +5,16 @@ import subprocess
 import sys
 import time
 
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.settings import OptimizeSettings
 from tests.captures import captured
 
 LARGE = """
 import json, resource, time, torch
 from blockcore.assignment.solve import cheapest_materials
 from blockcore.assignment.statistics import FaceStatistics, cost_table
-from blockcore.tiles.texels import WHOLE_FACES
-from blockcore.visible import VisibleFaces
+from blockcore.visibility.texels import WHOLE_FACES
+from blockcore.visibility.faces import VisibleFaces
 
 draw = torch.Generator().manual_seed(0)
 blocks, per = 100_000, 3

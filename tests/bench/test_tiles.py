@@ -11,11 +11,11 @@ from tests.captures import captured
 MANY_MATERIALS = """
 import resource, sys, time
 import numpy as np
-from blockcore.frames import draw, frame_colors
+from blockcore.shading.frames import draw, frame_colors
 from blockcore.optimize import optimize_materials
-from blockcore.palette import Palette
-from blockcore.scene import BlockScene, View
-from blockcore.settings import OptimizeSettings
+from blockcore.model.palette import Palette
+from blockcore.model.scene import BlockScene, View
+from blockcore.model.settings import OptimizeSettings
 from blockcore.visibility import rasterize
 from tests.captures import captured
 

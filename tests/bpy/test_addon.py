@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
 from tests.captures import dataset_path, map_path
 from tests.extension import ADDON, Blender, assert_no_engine
 from tests.parts import need
@@ -26,7 +26,7 @@ answer.append([name for name in dir(bpy.types) if name.startswith(('BLOCKS_', 'B
 GRADUAL = "group = bpy.context.scene.optimize_materials\ngroup.settings.quality = 'GRADUAL'\n"
 DEMO = "bpy.ops.blocks.demo_scene()\n" + GRADUAL
 SHOWN = """
-from bridge.world import world_materials
+from bridge.blender.world import world_materials
 def shown():
     (world,) = [o for o in bpy.context.scene.objects if o.type == 'MESH' and o.visible_get()]
     return world_materials(world).tolist()
@@ -77,7 +77,7 @@ def test_the_operator_finds_what_the_api_finds(blender: Blender, tmp_path: Path)
     (found, summary), _ = blender.run(
         DEMO
         + SHOWN
-        + "from bridge.extract import extract\n"
+        + "from bridge.blender.extract import extract\n"
         + f"extract(group.object).write({str(tmp_path / 'scene')!r})\n"
         + "assert bpy.ops.blocks.optimize_materials() == {'FINISHED'}\n"
         + "answer = [shown(), part('session').session.outcome.summary]",
@@ -205,7 +205,7 @@ answer.append(state() == before)
 
 def test_the_panel_mirrors_every_setting(blender: Blender):
     answer, _ = blender.run(
-        "from blockcore.settings import OptimizeSettings\n"
+        "from blockcore.model.settings import OptimizeSettings\n"
         "properties, wording = part('properties'), part('wording')\n"
         "group = bpy.context.scene.optimize_materials.settings\n"
         "defaults = properties.settings_of(group)\n"
@@ -354,7 +354,7 @@ palette.write_text(json.dumps({'Leaf': '#1bb71b', 'Rock': '#c99595'}))
 group.palette_file = str(palette)
 bpy.ops.blocks.orbit_cameras(count=4, rings=1)
 bpy.ops.blocks.render_targets(kind='collection', collection='Model')
-from bridge.targets import background_image
+from bridge.blender.targets import background_image
 finished = sorted(bpy.ops.blocks.optimize_materials())
 session = part('session').session
 def names():

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from blockcore.errors import BlockcoreError
-from blockcore.grid import BlockGrid
-from blockcore.palette import WEBGPU_PALETTE, Palette
-from blockcore.scene import BlockScene
+from blockcore.model.grid import BlockGrid
+from blockcore.model.palette import WEBGPU_PALETTE, Palette
+from blockcore.model.scene import BlockScene
 from tests.captures import captured
 from tests.parts import need
 
@@ -22,12 +22,12 @@ need("bpy")
 import bpy  # noqa: E402
 from mathutils import Matrix  # noqa: E402
 
-from bridge.apply import apply, apply_in_place, revert, revert_in_place, show_original  # noqa: E402
-from bridge.build import build  # noqa: E402
-from bridge.extract import extract  # noqa: E402
-from bridge.files import save_file  # noqa: E402
-from bridge.materials import display_color  # noqa: E402
-from bridge.world import ATTRIBUTE, update_materials, world_materials  # noqa: E402
+from bridge.blender.apply import apply, apply_in_place, revert, revert_in_place, show_original  # noqa: E402
+from bridge.blender.build import build  # noqa: E402
+from bridge.blender.extract import extract  # noqa: E402
+from bridge.blender.files import save_file  # noqa: E402
+from bridge.blender.materials import display_color  # noqa: E402
+from bridge.blender.world import ATTRIBUTE, update_materials, world_materials  # noqa: E402
 from tests.bpy import scenes  # noqa: E402
 
 BLOCKS = len(scenes.CELLS)

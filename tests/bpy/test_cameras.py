@@ -8,9 +8,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from blockcore.camera import Camera, orthographic, perspective
 from blockcore.errors import BlockcoreError, CameraError
-from blockcore.scene import BlockScene, View
+from blockcore.model.camera import Camera, orthographic, perspective
+from blockcore.model.scene import BlockScene, View
 from bridge.convert import TO_BLENDER, Frame, Lens, lens_of, projection
 from tests.captures import captured
 from tests.parts import need
@@ -21,8 +21,8 @@ import bpy  # noqa: E402
 from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
 from mathutils import Vector  # noqa: E402
 
-from bridge.build import build  # noqa: E402
-from bridge.extract import extract, find_camera, read_camera  # noqa: E402
+from bridge.blender.build import build  # noqa: E402
+from bridge.blender.extract import extract, find_camera, read_camera  # noqa: E402
 from tests.bpy import scenes  # noqa: E402
 
 FRAMES = [Frame(640, 400), Frame(400, 640), Frame(512, 512), Frame(300, 300, 1.0, 2.5), Frame(500, 200, 3.0, 1.0)]

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pytest
 
 from blockcore.errors import BlockcoreError
-from blockcore.lighting import WEBGPU_LIGHTING
-from blockcore.palette import WEBGPU_PALETTE, Palette
-from blockcore.pictures import encode_png
-from blockcore.scene import BlockScene
+from blockcore.io.pictures import encode_png
+from blockcore.model.lighting import WEBGPU_LIGHTING
+from blockcore.model.palette import WEBGPU_PALETTE, Palette
+from blockcore.model.scene import BlockScene
 from bridge.convert import srgb_to_linear
 from tests.parts import need
 
@@ -24,10 +24,10 @@ need("bpy")
 import bpy  # noqa: E402
 from mathutils import Matrix, Vector  # noqa: E402
 
-from bridge import marks  # noqa: E402
-from bridge.apply import apply  # noqa: E402
-from bridge.extract import extract, find_source  # noqa: E402
-from bridge.targets import background_image, set_background_image  # noqa: E402
+from bridge.blender import marks  # noqa: E402
+from bridge.blender.apply import apply  # noqa: E402
+from bridge.blender.extract import extract, find_source  # noqa: E402
+from bridge.blender.targets import background_image, set_background_image  # noqa: E402
 from tests.bpy import scenes  # noqa: E402
 
 Pixels = npt.NDArray[np.uint8]

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blockcore.camera import Camera, look_at, orthographic
-from blockcore.grid import BlockGrid
-from blockcore.palette import SIDE, TOP, WEBGPU_PALETTE
-from blockcore.pictures import read_picture
-from blockcore.scene import BlockScene, View
+from blockcore.io.pictures import read_picture
+from blockcore.model.camera import Camera, look_at, orthographic
+from blockcore.model.grid import BlockGrid
+from blockcore.model.palette import SIDE, TOP, WEBGPU_PALETTE
+from blockcore.model.scene import BlockScene, View
 from tests.captures import captured
 from tests.parts import need
 
@@ -19,7 +19,7 @@ need("bpy")
 
 import bpy  # noqa: E402
 
-from bridge.build import build  # noqa: E402
+from bridge.blender.build import build  # noqa: E402
 
 MATERIALS = np.arange(1, len(WEBGPU_PALETTE))
 

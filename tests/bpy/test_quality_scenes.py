@@ -9,9 +9,9 @@ need("bpy")
 
 import bpy  # noqa: E402
 
+from blockcore.model.settings import OptimizeSettings  # noqa: E402
 from blockcore.optimize import optimize_materials  # noqa: E402
-from blockcore.settings import OptimizeSettings  # noqa: E402
-from bridge import models, quality_scenes  # noqa: E402
+from bridge.blender import models, quality_scenes  # noqa: E402
 
 
 @pytest.fixture(scope="module")

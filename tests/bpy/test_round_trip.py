@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blockcore.frames import draw, frame_colors
-from blockcore.scene import BlockScene
+from blockcore.formats.webgpu import read_map
+from blockcore.model.scene import BlockScene
+from blockcore.shading.frames import draw, frame_colors
 from blockcore.visibility import rasterize
-from blockcore.webgpu import read_map
 from bridge import cli
 from tests.captures import captured, dataset_path, map_path
 from tests.parts import need
@@ -23,9 +23,9 @@ need("bpy")
 
 import bpy  # noqa: E402
 
-from bridge.extract import extract  # noqa: E402
-from bridge.files import open_file, save_file  # noqa: E402
-from bridge.targets import set_background_image  # noqa: E402
+from bridge.blender.extract import extract  # noqa: E402
+from bridge.blender.files import open_file, save_file  # noqa: E402
+from bridge.blender.targets import set_background_image  # noqa: E402
 from tests.bpy import scenes  # noqa: E402
 
 

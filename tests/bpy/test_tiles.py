@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from blockcore.camera import Camera, look_at, orthographic
-from blockcore.frames import draw, frame_colors
-from blockcore.grid import FACE_NAMES, FACE_NORMALS, BlockGrid
-from blockcore.lighting import Lighting
-from blockcore.palette import WEBGPU_PALETTE
-from blockcore.pictures import read_picture
-from blockcore.scene import BlockScene, View
+from blockcore.io.pictures import read_picture
+from blockcore.model.camera import Camera, look_at, orthographic
+from blockcore.model.grid import FACE_NAMES, FACE_NORMALS, BlockGrid
+from blockcore.model.lighting import Lighting
+from blockcore.model.palette import WEBGPU_PALETTE
+from blockcore.model.scene import BlockScene, View
+from blockcore.shading.frames import draw, frame_colors
 from blockcore.visibility import rasterize
 from tests.parts import need
 
@@ -20,7 +20,7 @@ need("bpy")
 
 import bpy  # noqa: E402
 
-from bridge.build import build  # noqa: E402
+from bridge.blender.build import build  # noqa: E402
 
 STONE = WEBGPU_PALETTE.index("Stone")
 WHITE = Lighting(sun_color=(0, 0, 0), ambient_strength=1.0, ground_color=(1, 1, 1), sky_color=(1, 1, 1))

@@ -6,16 +6,16 @@ import json
 
 import numpy as np
 
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
 from bridge.job import Job
 from tests.gui.window import Tree
 
 DEMO = """
 import json, bpy
 bpy.ops.blocks.demo_scene()
-from bridge.extract import extract
+from bridge.blender.extract import extract
 scene = bpy.context.scene
 extract(scene.optimize_materials.object).write("{folder}/scene")
 bpy.ops.wm.save_as_mainfile(filepath="{folder}/a b ü.blend")
@@ -23,7 +23,7 @@ bpy.ops.blocks.save_job(filepath="{folder}/panel.json")
 """
 READ = """
 import bpy, json, pathlib
-from bridge.world import world_materials
+from bridge.blender.world import world_materials
 (world,) = [o for o in bpy.context.scene.objects if o.type == 'MESH' and o.visible_get()]
 pathlib.Path("{folder}/found.json").write_text(json.dumps(world_materials(world).tolist()))
 """

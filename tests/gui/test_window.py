@@ -43,7 +43,8 @@ def visible_blocks(window: Window) -> list[str]:
 
 def materials(window: Window, name: str) -> list[int]:
     return window.ask(
-        f"from bridge.world import world_materials\nanswer = world_materials(bpy.data.objects[{name!r}]).tolist()"
+        "from bridge.blender.world import world_materials\n"
+        f"answer = world_materials(bpy.data.objects[{name!r}]).tolist()"
     )
 
 
@@ -87,7 +88,7 @@ def import_map(window: Window, number: int) -> None:
         f"bpy.ops.blocks.import_map(filepath={str(DATA / 'maps' / str(number) / 'map.json')!r},"
         f" dataset={str(DATA / 'datasets' / str(number))!r})\n"
         "world = bpy.context.scene.optimize_materials.object\n"
-        "from bridge.world import update_materials\n"
+        "from bridge.blender.world import update_materials\n"
         "import numpy as np\n"
         "update_materials(world, np.random.default_rng(0).integers(1, 8, len(world.data.vertices)))\n",
         seconds=120.0,
@@ -148,7 +149,7 @@ def run_of_the_hills(window: Window, frame: float) -> float:
 
 
 STATE = """
-from bridge.world import world_materials
+from bridge.blender.world import world_materials
 import json
 def state():
     seen = {o.name: [o.visible_get(), o.hide_get(), o.hide_viewport] for o in bpy.context.scene.objects}

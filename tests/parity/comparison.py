@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.pictures import encode_png
-from blockcore.scene import BlockScene
-from blockcore.webgpu import write_map
+from blockcore.formats.webgpu import write_map
+from blockcore.io.pictures import encode_png
+from blockcore.model.scene import BlockScene
 
 Picture = npt.NDArray[np.uint8]
 

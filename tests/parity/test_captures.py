@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blockcore.webgpu import read_scene
+from blockcore.formats.webgpu import read_scene
 from blockcore.webgpu_live.renderer import WebGpuRenderer
 from tests.parts import need
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from blockcore.grid import FACE_SLOTS
-from blockcore.scene import BlockScene
+from blockcore.model.grid import FACE_SLOTS
+from blockcore.model.scene import BlockScene
 from blockcore.visibility import rasterize
 from tests.captures import captured
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blockcore.camera import Camera, look_at, perspective
-from blockcore.grid import BlockGrid
-from blockcore.pictures import read_picture
-from blockcore.scene import BlockScene, View
-from blockcore.webgpu import read_map
+from blockcore.formats.webgpu import read_map
+from blockcore.io.pictures import read_picture
+from blockcore.model.camera import Camera, look_at, perspective
+from blockcore.model.grid import BlockGrid
+from blockcore.model.scene import BlockScene, View
 from tests.parity.comparison import Tally
 
 

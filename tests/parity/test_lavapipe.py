@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from blockcore.camera import Camera, look_at, orthographic, perspective
-from blockcore.frames import draw, frame_colors
-from blockcore.grid import BlockGrid
-from blockcore.scene import BlockScene, View
+from blockcore.model.camera import Camera, look_at, orthographic, perspective
+from blockcore.model.grid import BlockGrid
+from blockcore.model.scene import BlockScene, View
+from blockcore.shading.frames import draw, frame_colors
 from blockcore.visibility import rasterize
 from blockcore.webgpu_live.renderer import WebGpuRenderer
 from tests.parity.comparison import Tally

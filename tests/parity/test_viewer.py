@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from blockcore.camera import Camera, look_at, orthographic
-from blockcore.cli import main
-from blockcore.frames import draw, frame_colors
-from blockcore.grid import BlockGrid
-from blockcore.png import decode
-from blockcore.scene import BlockScene, View
+from blockcore.commands.cli import main
+from blockcore.io.png import decode
+from blockcore.model.camera import Camera, look_at, orthographic
+from blockcore.model.grid import BlockGrid
+from blockcore.model.scene import BlockScene, View
+from blockcore.shading.frames import draw, frame_colors
 from blockcore.viewer import write_viewer
 from blockcore.visibility import rasterize
 from tests.captures import captured, dataset_path, map_path

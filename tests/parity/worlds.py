@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from blockcore.camera import Camera, look_at, orthographic, perspective
-from blockcore.grid import BlockGrid, lattice_to_world
-from blockcore.palette import WEBGPU_PALETTE, Palette
-from blockcore.scene import BlockScene, View
+from blockcore.model.camera import Camera, look_at, orthographic, perspective
+from blockcore.model.grid import BlockGrid, lattice_to_world
+from blockcore.model.palette import WEBGPU_PALETTE, Palette
+from blockcore.model.scene import BlockScene, View
 
 _SIDES = st.one_of(st.integers(1, 320), st.sampled_from([1, 2, 3, 63, 64, 65, 255, 256, 257]))
 _FILLS = st.sampled_from([0.2, 0.5, 0.02, 0.9, 1.0, 0.0])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from blockcore.tiles import blend as module
-from blockcore.tiles.blend import blend
+from blockcore.ops import blend as module
+from blockcore.ops.blend import blend
 from tests.parts import need
 
 

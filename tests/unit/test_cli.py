@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blockcore.cli import main
-from blockcore.webgpu import read_map, write_dataset
+from blockcore.commands.cli import main
+from blockcore.formats.webgpu import read_map, write_dataset
 from tests.captures import captured, dataset_path, map_path
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +33,8 @@ def capture_arguments(number: int) -> list[object]:
 
 def test_help_loads_no_heavy_library():
     code = (
-        "import sys, blockcore.cli\n"
-        "try: blockcore.cli.main(['--help'])\n"
+        "import sys, blockcore.commands.cli\n"
+        "try: blockcore.commands.cli.main(['--help'])\n"
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'numba', 'numpy', 'PIL', 'bpy'} & set(sys.modules)))"
     )
@@ -45,7 +45,7 @@ def test_help_loads_no_heavy_library():
 
 def test_importing_blockcore_loads_no_torch():
     code = (
-        "import sys, blockcore, blockcore.scene, blockcore.webgpu, blockcore.settings\n"
+        "import sys, blockcore, blockcore.model.scene, blockcore.formats.webgpu, blockcore.model.settings\n"
         "print({'torch', 'numba', 'bpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -75,7 +75,7 @@ def test_compare_notices_a_wrong_block(tmp_path, capsys):
 
 
 def test_render_writes_what_compare_compares(tmp_path):
-    from blockcore.pictures import read_picture
+    from blockcore.io.pictures import read_picture
 
     assert main(["render", *map(str, capture_arguments(4)), "--view", "1", "--out", str(tmp_path)]) == 0
     assert np.array_equal(read_picture(tmp_path / "view_001.png"), captured(4).views[1].target)

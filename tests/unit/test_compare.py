@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blockcore.camera import Camera, look_at, perspective
-from blockcore.cli import main
-from blockcore.frames import draw, frame_colors
-from blockcore.grid import BlockGrid
-from blockcore.pictures import read_picture
-from blockcore.scene import BlockScene, View
+from blockcore.commands.cli import main
+from blockcore.io.pictures import read_picture
+from blockcore.model.camera import Camera, look_at, perspective
+from blockcore.model.grid import BlockGrid
+from blockcore.model.scene import BlockScene, View
+from blockcore.shading.frames import draw, frame_colors
 from blockcore.visibility import rasterize
 from tests.captures import captured, dataset_path, map_path
 

@@ -9,11 +9,11 @@ import torch
 
 from blockcore.descent.fast_steps import FastSteps
 from blockcore.errors import BackendError
-from blockcore.grid import BlockGrid
+from blockcore.model.grid import BlockGrid
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.painting import paint
-from blockcore.settings import OptimizeSettings
-from blockcore.shading import Sight, shaded_picture
+from blockcore.shading.painting import paint
+from blockcore.shading.radiance import Sight, shaded_picture
 from blockcore.visibility import ON_GPU, choose_rasterizer, cpu, cuda, exact, nvdiffrast
 from blockcore.world import DifferentiableBlockWorld
 from tests.captures import captured
@@ -204,7 +204,7 @@ def test_views_that_do_not_fit_are_kept_on_the_host(way: dict, monkeypatch: pyte
         kept.append(needed)
         return torch.device("cpu")
 
-    monkeypatch.setattr("blockcore.memory.where_to_keep", to_the_cpu)
+    monkeypatch.setattr("blockcore.machine.memory.where_to_keep", to_the_cpu)
     result = optimize_materials(scene, settings)
     assert kept
     np.testing.assert_array_equal(result.materials, expected.materials)

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from blockcore.camera import Camera, look_at, orthographic, perspective
 from blockcore.errors import BackendError
-from blockcore.grid import BlockGrid, ExposedFaces
-from blockcore.memory import cuda_errors
+from blockcore.formats.webgpu import read_scene
+from blockcore.machine.memory import cuda_errors
+from blockcore.model.camera import Camera, look_at, orthographic, perspective
+from blockcore.model.grid import BlockGrid, ExposedFaces
 from blockcore.visibility import choose_rasterizer, cpu, cuda, exact, nvdiffrast
 from blockcore.visibility.reference import facing_point
-from blockcore.webgpu import read_scene
 from tests.parts import need
 from tests.unit.test_visibility import random_camera, random_faces
 
@@ -251,7 +251,7 @@ INTERPRETED = """
 import sys, numpy, torch
 sys.path.insert(0, sys.argv[1])
 from tests.unit.test_cuda_exact import CPU, BlockGrid, coarse, fine, random_world
-from blockcore.camera import Camera, look_at, perspective
+from blockcore.model.camera import Camera, look_at, perspective
 from blockcore.visibility import exact, exact_triton
 exact_triton._PROGRAMS, exact_triton._STRETCH = 8, 1
 cells = numpy.argwhere(numpy.random.default_rng(0).random((5, 5, 5)) < 0.25)

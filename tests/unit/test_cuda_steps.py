@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from blockcore.assignment.statistics import face_statistics
-from blockcore.camera import Camera, look_at, perspective
 from blockcore.descent.descent import Descent, temperature_schedule
 from blockcore.descent.fast_steps import FastSteps, Segments, fits
 from blockcore.descent.losses import Objective, choose_objective
-from blockcore.grid import BlockGrid
-from blockcore.palette import WEBGPU_PALETTE
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
-from blockcore.shading import radiance_of
+from blockcore.model.camera import Camera, look_at, perspective
+from blockcore.model.grid import BlockGrid
+from blockcore.model.palette import WEBGPU_PALETTE
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
+from blockcore.shading.radiance import radiance_of
 from blockcore.visibility import rasterize
-from blockcore.visible import visible_faces
+from blockcore.visibility.faces import visible_faces
 from tests.parts import need
 
 CPU = torch.device("cpu")
@@ -111,9 +111,9 @@ from blockcore.descent.fast_steps import _TritonStages
 for way in WAYS:
     kernels, descent, _, _ = fast_and_slow(way)
     plain = fast_and_slow(way)[0]
-    kernels.stages = _TritonStages(kernels)
-    torch.testing.assert_close(kernels.take(2), plain.take(2), rtol=1e-6, atol=0.0)
-    gap = (kernels.first_moment - plain.first_moment).norm() / plain.first_moment.norm()
+    pixels_numba.stages = _TritonStages(kernels)
+    torch.testing.assert_close(pixels_numba.take(2), plain.take(2), rtol=1e-6, atol=0.0)
+    gap = (pixels_numba.first_moment - plain.first_moment).norm() / plain.first_moment.norm()
     assert gap < 1e-5, (way, gap)
 """
 
@@ -121,8 +121,8 @@ INTERPRETED_PAINTING = """
 import sys, torch
 sys.path.insert(0, sys.argv[1])
 from test_cuda_steps import problem
-from blockcore.painting import Painting
-from blockcore.shading import Sight, shaded_picture
+from blockcore.shading.painting import Painting
+from blockcore.shading.radiance import Sight, shaded_picture
 _, parts = problem()
 visible, generator = parts["visible"], torch.Generator().manual_seed(0)
 face = torch.stack(visible.views)[:, ::3, ::3].contiguous()
@@ -143,15 +143,15 @@ for how in ((0.7, False), (1.3, True)):
 
 INTERPRETED_PIXELS = """
 import numpy as np, torch
-from blockcore import kernels, pixels_triton
+from blockcore.ops import pixels_numba, pixels_triton
 rng = np.random.default_rng(0)
 face = np.repeat(rng.integers(-1, 37, 700), rng.integers(1, 9, 700)).astype(np.int32)
 values, pixels = (rng.normal(size=s).astype(np.float32) for s in ((37, 4), (4, len(face))))
 t = torch.from_numpy
 outside = values[0].copy()
 gathered = pixels_triton.gather(t(values), t(face), t(outside)).numpy()
-assert np.array_equal(gathered, kernels.gather(values, face, outside))
-sums = kernels.sum_over(pixels, face, 37)
+assert np.array_equal(gathered, pixels_numba.gather(values, face, outside))
+sums = pixels_numba.sum_over(pixels, face, 37)
 for given in (t(pixels), t(pixels.T.copy()).T):
     np.testing.assert_allclose(pixels_triton.sum_over(given, t(face), 37), sums, rtol=1e-6)
 for channels in (3, 4):
@@ -159,10 +159,10 @@ for channels in (3, 4):
     target[::3, -1] = 0
     colors = rng.random((37, 3)).astype(np.float32)
     loss, gradient = pixels_triton.squared_error(t(colors), t(face), t(target))
-    expected_loss, expected = kernels.squared_error(colors, face, target)
+    expected_loss, expected = pixels_numba.squared_error(colors, face, target)
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-6)
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-4)
-    sums = kernels.target_sums(target, np.where(face < 0, 37, face).astype(np.int32), 38)
+    sums = pixels_numba.target_sums(target, np.where(face < 0, 37, face).astype(np.int32), 38)
     assert np.array_equal(pixels_triton.target_sums(t(target), t(face), 37), np.column_stack(sums))
 """
 

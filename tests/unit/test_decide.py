@@ -11,11 +11,11 @@ from blockcore.assignment.constraints import Constraints, seam_factors
 from blockcore.assignment.decide import decide
 from blockcore.assignment.inventory import assign_within, choose_kinds
 from blockcore.errors import SettingsError
-from blockcore.grid import BlockGrid
+from blockcore.model.grid import BlockGrid
+from blockcore.model.palette import WEBGPU_PALETTE
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.palette import WEBGPU_PALETTE
-from blockcore.scene import BlockScene
-from blockcore.settings import OptimizeSettings
 from tests.captures import captured
 
 M = len(WEBGPU_PALETTE)

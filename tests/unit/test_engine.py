@@ -16,7 +16,7 @@ import pytest
 
 from blockcore.commands.arguments import add_settings, settings_of
 from blockcore.errors import BackendError, BlockcoreError
-from blockcore.settings import OptimizeSettings
+from blockcore.model.settings import OptimizeSettings
 from bridge.engine import interpreter, optimize, process
 from bridge.engine.events import Done, Event, Failed, Started, Step, Stopped
 from bridge.engine.process import EngineRun

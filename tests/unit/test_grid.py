@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blockcore.errors import MapError
-from blockcore.grid import FACE_CORNERS, FACE_NORMALS, BlockGrid, block_to_world, lattice_to_world
+from blockcore.model.grid import FACE_CORNERS, FACE_NORMALS, BlockGrid, block_to_world, lattice_to_world
 from tests.captures import captured
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from blockcore.errors import BlockcoreError
-from blockcore.settings import OptimizeSettings
+from blockcore.model.settings import OptimizeSettings
 from bridge.job import Job
 
 JOB = Job(

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from blockcore import memory
-from blockcore.cli import main
+from blockcore.commands.cli import main
 from blockcore.errors import BackendError, SettingsError
+from blockcore.machine import memory
 from tests.captures import dataset_path, map_path
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)

@@ -11,12 +11,12 @@ import torch
 from blockcore.assignment.statistics import cost_table, face_statistics
 from blockcore.descent.losses import choose_objective
 from blockcore.errors import Cancelled, SceneError, SettingsError
+from blockcore.model.scene import View
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.scene import View
-from blockcore.settings import OptimizeSettings
-from blockcore.shading import material_probabilities, radiance_of
+from blockcore.shading.radiance import material_probabilities, radiance_of
 from blockcore.visibility import rasterize
-from blockcore.visible import visible_faces
+from blockcore.visibility.faces import visible_faces
 from tests.captures import captured
 
 GRADIENT = OptimizeSettings(method="gradient", device="cpu")
@@ -138,7 +138,7 @@ def test_statistics_and_pixels_give_the_same_loss_and_gradient(commitment):
 
 
 def test_the_cost_table_is_the_loss_of_pictures():
-    from blockcore.frames import draw, frame_colors
+    from blockcore.shading.frames import draw, frame_colors
 
     scene = captured(4)
     visible, sums, radiance, _ = objectives(scene, 1.0)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from blockcore import png
 from blockcore.errors import DatasetError
-from blockcore.pictures import decode_picture, encode_png
+from blockcore.io import png
+from blockcore.io.pictures import decode_picture, encode_png
 
 
 def random_pixels(height, width, channels, seed=0):

@@ -13,15 +13,15 @@ from blockcore.assignment.problem import look, pose
 from blockcore.assignment.statistics import face_statistics
 from blockcore.descent.picture_losses import huber, lowpass_loss, ssim_loss
 from blockcore.errors import BackendError, SettingsError
-from blockcore.frames import draw, frame_colors
-from blockcore.grid import BlockGrid
-from blockcore.lighting import UNLIT, WEBGPU_LIGHTING, Lighting
-from blockcore.metrics import ssim
+from blockcore.model.grid import BlockGrid
+from blockcore.model.lighting import UNLIT, WEBGPU_LIGHTING, Lighting
+from blockcore.model.palette import Palette
+from blockcore.model.scene import BlockScene, View
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.palette import Palette
-from blockcore.scene import BlockScene, View
-from blockcore.settings import OptimizeSettings
-from blockcore.shading import radiance_of
+from blockcore.report.metrics import ssim
+from blockcore.shading.frames import draw, frame_colors
+from blockcore.shading.radiance import radiance_of
 from blockcore.visibility import rasterize
 from tests.captures import captured
 
@@ -205,7 +205,7 @@ def gray_wall() -> BlockScene:
     """A wall of 24 × 24 blocks that is to look middle gray, with black and white to make it of."""
     cells = np.array([[x, y, 0] for x in range(24) for y in range(24)])
     palette = Palette(("Air", "Black", "White"), np.array([[[0.0] * 3] * 3, [[0.0] * 3] * 3, [[1.0] * 3] * 3]))
-    from blockcore.camera import Camera, look_at, orthographic
+    from blockcore.model.camera import Camera, look_at, orthographic
 
     camera = Camera(look_at((0, 24, 90), (0, 24, 0)), orthographic(48, 48, 1, 200), 72, 72)
     target = np.full((72, 72, 3), 128, np.uint8)

@@ -8,7 +8,7 @@ import pytest
 
 from blockcore.bench import quality, quality_page
 from blockcore.bench.baselines import average_colors, nearest_color, to_lab
-from blockcore.cli import main
+from blockcore.commands.cli import main
 from blockcore.errors import SettingsError
 from tests.captures import DATA, captured
 

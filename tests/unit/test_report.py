@@ -5,13 +5,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from blockcore.grid import BlockGrid
+from blockcore.model.grid import BlockGrid
+from blockcore.model.palette import WEBGPU_PALETTE
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.palette import WEBGPU_PALETTE
 from blockcore.report.charts import log_curve
 from blockcore.report.overlays import UNSEEN_COLOR, confidence, difference, exposed_blocks, plan
 from blockcore.report.results import write_results
-from blockcore.settings import OptimizeSettings
 from tests.captures import captured
 
 

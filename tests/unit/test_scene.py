@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from blockcore.camera import Camera, look_at, orthographic, perspective
 from blockcore.errors import BlockcoreError, SceneError
-from blockcore.grid import BlockGrid
-from blockcore.lighting import Lighting
-from blockcore.palette import Palette
-from blockcore.scene import BlockScene, Source, View
+from blockcore.model.camera import Camera, look_at, orthographic, perspective
+from blockcore.model.grid import BlockGrid
+from blockcore.model.lighting import Lighting
+from blockcore.model.palette import Palette
+from blockcore.model.scene import BlockScene, Source, View
 from tests.captures import captured
 
 
@@ -78,7 +78,7 @@ def test_a_failed_write_leaves_the_older_scene(tmp_path, monkeypatch):
     def broken(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("blockcore.scene.write_json", broken)
+    monkeypatch.setattr("blockcore.model.scene.write_json", broken)
     with pytest.raises(BlockcoreError, match="No space left"):
         scene.with_materials([1, 1]).write(tmp_path / "s")
     assert BlockScene.read(tmp_path / "s") == scene

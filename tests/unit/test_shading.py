@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from blockcore.camera import look_at, perspective
-from blockcore.grid import FACE_SLOTS, BlockGrid
-from blockcore.lighting import WEBGPU_LIGHTING
-from blockcore.palette import WEBGPU_PALETTE
-from blockcore.pixels import gather_faces, squared_error, sum_over_faces
+from blockcore.model.camera import look_at, perspective
+from blockcore.model.grid import FACE_SLOTS, BlockGrid
+from blockcore.model.lighting import WEBGPU_LIGHTING
+from blockcore.model.palette import WEBGPU_PALETTE
+from blockcore.ops.pixels import gather_faces, squared_error, sum_over_faces
 from blockcore.renderer import DifferentiableBlockRenderer
-from blockcore.shading import (
+from blockcore.shading.radiance import (
     TerrainShader,
     best_materials,
     composite_over_sky,
@@ -34,7 +34,7 @@ def renderer() -> DifferentiableBlockRenderer:
 def reference_picture(logits: torch.Tensor, temperature: float, height: int, width: int) -> torch.Tensor:
     """The contract's formula, pixel by pixel, in float64, for the blend of what each material would show."""
     grid = BlockGrid((3, 3, 3), 2.0, np.array(CELLS))
-    from blockcore.camera import Camera
+    from blockcore.model.camera import Camera
 
     (seen,) = rasterize(grid.exposed_faces, [Camera(VIEW.numpy(), PROJ.numpy(), width, height)], "reference")
     light = WEBGPU_LIGHTING.face_light()

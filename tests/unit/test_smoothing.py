@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from blockcore.assignment.neighbours import among, fill_from_neighbours, neighbour_table, touching_pairs
 from blockcore.assignment.smoothing import Neighbourhood, expand, icm, lower_bound, relax, smooth
-from blockcore.grid import BlockGrid
+from blockcore.model.grid import BlockGrid
 
 MATERIALS = 3
 

@@ -9,13 +9,13 @@ import torch
 
 from blockcore.assignment.solve import assignment_cost, cheapest_materials, confidence_margins, least_cost
 from blockcore.assignment.statistics import FaceStatistics, cost_table
-from blockcore.cli import main
+from blockcore.commands.cli import main
 from blockcore.errors import SceneError
+from blockcore.model.scene import BlockScene, View
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import OptimizeResult, optimize_materials
-from blockcore.scene import BlockScene, View
-from blockcore.settings import OptimizeSettings
-from blockcore.tiles.texels import WHOLE_FACES
-from blockcore.visible import VisibleFaces
+from blockcore.visibility.faces import VisibleFaces
+from blockcore.visibility.texels import WHOLE_FACES
 from tests.captures import captured, dataset_path, map_path
 
 

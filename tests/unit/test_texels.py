@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from blockcore import DifferentiableBlockRenderer
-from blockcore.camera import Camera, look_at, orthographic, perspective
-from blockcore.geometry import surface_points
-from blockcore.grid import FACE_CORNERS, FACE_SLOTS, FACE_UVS, BlockGrid
-from blockcore.lighting import WEBGPU_LIGHTING
+from blockcore.model.camera import Camera, look_at, orthographic, perspective
+from blockcore.model.grid import FACE_CORNERS, FACE_SLOTS, FACE_UVS, BlockGrid
+from blockcore.model.lighting import WEBGPU_LIGHTING
+from blockcore.model.palette import WEBGPU_PALETTE, Palette
+from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.palette import WEBGPU_PALETTE, Palette
-from blockcore.settings import OptimizeSettings
-from blockcore.tiles.texels import TileCuts, looks_radiance, texture_coordinates
 from blockcore.visibility import rasterize
+from blockcore.visibility.geometry import surface_points
+from blockcore.visibility.texels import TileCuts, looks_radiance, texture_coordinates
 from tests.captures import captured
 from tests.parts import need
 

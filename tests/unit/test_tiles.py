@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 from blockcore.errors import BlockcoreError, PaletteError
-from blockcore.grid import BlockGrid
-from blockcore.palette import MAX_TILE_SIDE, WEBGPU_PALETTE, Palette
-from blockcore.png import SIGNATURE
-from blockcore.scene import BlockScene
-from blockcore.tiles.tiles import tile_table
-from blockcore.webgpu import read_map, write_map
+from blockcore.formats.webgpu import read_map, write_map
+from blockcore.io.png import SIGNATURE
+from blockcore.model.grid import BlockGrid
+from blockcore.model.palette import MAX_TILE_SIDE, WEBGPU_PALETTE, Palette
+from blockcore.model.scene import BlockScene
+from blockcore.model.tile_table import tile_table
 
 STONE = WEBGPU_PALETTE.index("Stone")
 TEXTURED = Path(__file__).parents[1] / "data/maps/3/map.json"

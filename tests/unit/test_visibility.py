@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import blockcore.visibility as visibility
-from blockcore.camera import Camera, look_at, orthographic, perspective
 from blockcore.errors import BackendError, SettingsError
-from blockcore.grid import FACE_NORMALS, BlockGrid, ExposedFaces
-from blockcore.triton_here import triton_problem
+from blockcore.machine.triton_here import triton_problem
+from blockcore.model.camera import Camera, look_at, orthographic, perspective
+from blockcore.model.grid import FACE_NORMALS, BlockGrid, ExposedFaces
 from blockcore.visibility import Visibility, choose_rasterizer, cpu, rasterize, reference
 from tests.captures import captured
 

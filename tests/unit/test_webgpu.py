@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from blockcore.errors import BlockcoreError
-from blockcore.webgpu import load_camera_matrices_from_metadata, read_dataset, read_map, write_dataset, write_map
+from blockcore.formats.webgpu import (
+    load_camera_matrices_from_metadata,
+    read_dataset,
+    read_map,
+    write_dataset,
+    write_map,
+)
 from tests.captures import captured, dataset_path, map_path
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from blockcore.webgpu import read_map
-from blockcore.workers import ALONE, Workers, current, joined
+from blockcore.formats.webgpu import read_map
+from blockcore.machine.workers import ALONE, Workers, current, joined
 from tests.captures import dataset_path, map_path
 from tests.parts import need
 
@@ -23,8 +23,8 @@ from blockcore.descent.descent import Descent, temperature_schedule
 from blockcore.descent.losses import PixelObjective, StatisticsObjective
 from blockcore.descent.fast_steps import FastSteps
 from blockcore.assignment.problem import look, pose
-from blockcore.settings import OptimizeSettings
-from blockcore.workers import joined
+from blockcore.model.settings import OptimizeSettings
+from blockcore.machine.workers import joined
 from tests.captures import captured
 
 scene, out, kind = captured(4), sys.argv[1], sys.argv[2]

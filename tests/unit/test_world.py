@@ -17,7 +17,7 @@ from blockcore import (
     create_perspective_matrix,
 )
 from blockcore.errors import BlockcoreError, CameraError, MapError, PaletteError
-from blockcore.frames import draw, frame_colors
+from blockcore.shading.frames import draw, frame_colors
 from blockcore.visibility import rasterize
 from tests.captures import captured
 

@@ -1,0 +1,81 @@
+"""Tiles on disk: the pictures that a map's ``textures`` names."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.errors import DatasetError, PaletteError
+from blockcore.io.files import inside, write_file
+from blockcore.io.pictures import decode_picture, encode_png
+from blockcore.model.grid import FACE_NAMES
+from blockcore.model.palette import AIR, MAX_TILE_SIDE, Palette, Tiles
+
+_MAX_FILE_BYTES = 16 << 20
+_FOLDER = "tiles"
+
+
+def read_tiles(textures: Any, folder: Path, what: str, palette: Palette) -> Tiles:
+    """Reads the tiles that a map's ``textures`` names.
+
+    Args:
+        textures: ``{material: {face: path}}``; paths are relative to ``folder`` and stay inside it.
+        folder: the map's folder.
+        what: what messages call the map.
+        palette: the palette that has the materials.
+
+    Raises:
+        PaletteError: a material or face is unknown, or a tile is missing, outside the folder, not a picture, or larger
+            than ``MAX_TILE_SIDE``.
+    """
+    if not isinstance(textures, Mapping) or not all(isinstance(faces, Mapping) for faces in textures.values()):
+        raise PaletteError(f"{what}: its textures are not {{material: {{face: path}}}}; correct or remove them")
+    tiles = {}
+    for name, faces in textures.items():
+        if name not in palette.names[AIR + 1 :]:
+            raise PaletteError(
+                f"{what}: its textures name the unknown material {name!r}; use one of {', '.join(palette.names[1:])}"
+            )
+        for face, path in faces.items():
+            if face not in FACE_NAMES:
+                raise PaletteError(f"{what}: {name} has no face {face!r}; use one of {', '.join(FACE_NAMES)}")
+            tiles[palette.index(name), FACE_NAMES.index(face)] = _read_tile(folder, path, f"{what}: {name} {face}")
+    return tiles
+
+
+def _read_tile(folder: Path, name: Any, what: str) -> npt.NDArray[np.uint8]:
+    path = inside(folder, name) if isinstance(name, str) and "\0" not in name else None
+    if path is None or (path.exists() and not path.is_file()):
+        raise PaletteError(f"{what}: tile {name!r} is not a file inside the map's folder; move the picture there")
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise PaletteError(f"{what}: tile {name!r} is a file of over {_MAX_FILE_BYTES >> 20} MiB; make it smaller")
+        pixels = decode_picture(path.read_bytes(), f"{what}: tile {name!r}", largest=MAX_TILE_SIDE)
+    except OSError as error:
+        raise PaletteError(f"{what}: tile {name!r} cannot be read ({error.strerror}); restore or remove it") from error
+    except DatasetError as error:
+        raise PaletteError(str(error)) from error
+    opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
+    return pixels if pixels.shape[2] == 4 else np.concatenate([pixels, opaque], axis=2)
+
+
+def write_tiles(palette: Palette, folder: Path) -> dict[str, dict[str, str]]:
+    """Writes a palette's tiles into ``folder``/tiles, each named by what it is and holds, so that none is overwritten.
+
+    Returns:
+        A map's ``textures``.
+    """
+    textures: dict[str, dict[str, str]] = {}
+    for (material, direction), tile in palette.tiles.items():
+        name, face = palette.names[material], FACE_NAMES[direction]
+        digest = hashlib.blake2b(tile.tobytes() + repr(tile.shape).encode(), digest_size=6).hexdigest()
+        path = f"{_FOLDER}/{re.sub('[^a-z0-9]+', '-', name.lower())}_{face}_{digest}.png"
+        write_file(folder / path, encode_png(tile))
+        textures.setdefault(name, {})[face] = path
+    return textures

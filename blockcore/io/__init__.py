@@ -1,0 +1,1 @@
+"""Bytes: files and folders that are whole or not there, and pictures."""

@@ -1,0 +1,300 @@
+"""BlockScene: the shared format between Blender, the engine and anybody's own tools.
+
+A scene is a folder::
+
+    scene.json      {"format": "blockcore.scene", "version": 1, "grid", "palette", "lighting", "views", "regions",
+                    "source"}
+    arrays.npz      positions (N, 3) int32, materials (N,) int32, palette_colors (M, 3, 3) float32,
+                    view (V, 4, 4) float64, proj (V, 4, 4) float64,
+                    and with tiles: tile_of (T, 4) int32 (material, face direction, height, width),
+                    tile_texels (K, 4) uint8, tile after tile, each row by row;
+                    with regions: region_blocks, int32, the blocks of one region after another;
+                    and with a source: block_objects (N,) text, grid_to_source (4, 4) float64
+    targets/        one PNG a view that has a target
+
+Units and axes are ``blockcore``'s own: world space with +Y up, matrices row-major acting on columns, colours as display
+values. Nothing in it is pickled. A reader refuses a version newer than its own; later versions only add.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.errors import BlockcoreError, SceneError
+from blockcore.io.files import inside, new_folder, read_json, write_file, write_json
+from blockcore.io.pictures import encode_png, read_picture
+from blockcore.model.camera import Camera
+from blockcore.model.frozen import ByValue, frozen_array
+from blockcore.model.grid import BlockGrid
+from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
+from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette, Tiles
+
+FORMAT = "blockcore.scene"
+VERSION = 1
+Regions = Mapping[str, npt.NDArray[np.int32]]
+_HEADER = "scene.json"
+_REMEDY = "export the scene again"
+
+
+@dataclass(frozen=True, eq=False)
+class View(ByValue):
+    """A camera and the picture it should show.
+
+    Attributes:
+        camera: the camera.
+        target: (H, W, 3) or (H, W, 4) uint8 display values, row 0 on top, of the camera's size; or None. Where a fourth
+            channel is 0 the pixel does not count.
+        weight: how much the view's pixels count beside those of others.
+    """
+
+    camera: Camera
+    target: npt.NDArray[np.uint8] | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.weight < np.inf:
+            raise SceneError(f"view of camera {self.camera.name!r}: weight {self.weight} must be a number above 0")
+        if self.target is None:
+            return
+        target = np.asarray(self.target)
+        size = (self.camera.height, self.camera.width)
+        if target.dtype != np.uint8 or target.ndim != 3 or target.shape[2] not in (3, 4):
+            raise SceneError(f"target of camera {self.camera.name!r}: must be (H, W, 3 or 4) 8-bit values")
+        if target.shape[:2] != size:
+            raise SceneError(
+                f"target of camera {self.camera.name!r}: is {target.shape[1]} × {target.shape[0]} pixels, but the "
+                f"camera's picture is {size[1]} × {size[0]}; render it again at that size"
+            )
+        object.__setattr__(self, "target", frozen_array(target, np.uint8))
+
+
+@dataclass(frozen=True, eq=False)
+class Source(ByValue):
+    """Where a scene came from: what is needed to put a result back.
+
+    Attributes:
+        file: the .blend or map it came from, as text; may be empty.
+        block_objects: N names, one per block: the object that is or emits it; empty where there is none.
+        grid_to_source: (4, 4) float64: blockcore world space to the source's world space.
+    """
+
+    file: str
+    block_objects: tuple[str, ...]
+    grid_to_source: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "block_objects", tuple(self.block_objects))
+        object.__setattr__(self, "grid_to_source", frozen_array(self.grid_to_source, np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class BlockScene(ByValue):
+    """A block world, the cameras that look at it and the pictures it should give.
+
+    Attributes:
+        grid: where the blocks are.
+        materials: (N,) int32, read-only: the palette index of each block, never Air.
+        palette: the materials a block can be made of.
+        views: cameras and their targets.
+        lighting: the light.
+        source: the way back to where the scene came from, or None.
+        regions: names of parts of the world, such as a vertex group or collection, to the indices of their blocks,
+            (K,) int32 ascending.
+    """
+
+    grid: BlockGrid
+    materials: npt.NDArray[np.int32]
+    palette: Palette = WEBGPU_PALETTE
+    views: tuple[View, ...] = ()
+    lighting: Lighting = WEBGPU_LIGHTING
+    source: Source | None = None
+    regions: Regions = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "views", tuple(self.views))
+        materials = np.asarray(self.materials)
+        if materials.shape != (len(self.grid),):
+            raise SceneError(f"scene: {len(self.grid)} blocks but materials of shape {materials.shape}")
+        if materials.size and not np.issubdtype(materials.dtype, np.integer):
+            raise SceneError("scene: materials must be whole numbers, indices into the palette")
+        wrong = (materials <= AIR) | (materials >= len(self.palette))
+        if wrong.any():
+            bad = int(np.flatnonzero(wrong)[0])
+            raise SceneError(
+                f"block {bad} at {self.grid.positions[bad].tolist()}: material index {materials[bad]} is Air or not "
+                f"in the palette (1 to {len(self.palette) - 1})"
+            )
+        object.__setattr__(self, "materials", frozen_array(materials, np.int32))
+        object.__setattr__(self, "regions", {str(k): self._checked_region(k, v) for k, v in self.regions.items()})
+        if self.source is not None and len(self.source.block_objects) != len(self.grid):
+            raise SceneError("scene: the source names must be as many as the blocks")
+
+    def _checked_region(self, name: str, blocks: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        members = np.unique(np.asarray(blocks))
+        if members.size and not (members.dtype.kind in "iu" and 0 <= members[0] <= members[-1] < len(self.grid)):
+            raise SceneError(f"region {name!r}: names blocks that are not there; there are 0 to {len(self.grid) - 1}")
+        return frozen_array(members, np.int32)
+
+    def with_materials(self, materials: npt.ArrayLike) -> BlockScene:
+        """Returns the same scene with other block materials, (N,) palette indices."""
+        return replace(self, materials=np.asarray(materials))
+
+    def write(self, folder: Path | str) -> None:
+        """Writes the scene to ``folder``, replacing a scene that is there; whole or not at all.
+
+        Raises:
+            BlockcoreError: the folder is something else, or cannot be written.
+        """
+        with new_folder(Path(folder), _HEADER) as fresh:
+            write_file(fresh / "arrays.npz", _pack(_arrays(self)))
+            for index, view in enumerate(self.views):
+                if view.target is not None:
+                    write_file(fresh / _target_name(index), encode_png(view.target))
+            write_json(fresh / _HEADER, _header(self))
+
+    @staticmethod
+    def read(folder: Path | str) -> BlockScene:
+        """Reads a scene from ``folder``.
+
+        Raises:
+            BlockcoreError: there is no scene, it is damaged, or of a newer version.
+        """
+        folder = Path(folder)
+        header = read_json(folder / _HEADER, SceneError, _REMEDY)
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise SceneError(f"{folder / _HEADER}: is not a blockcore scene; {_REMEDY}")
+        version = header.get("version")
+        if not isinstance(version, int) or not 1 <= version <= VERSION:
+            raise SceneError(
+                f"{folder / _HEADER}: has version {version!r}, this blockcore reads up to {VERSION}; update blockcore"
+            )
+        try:
+            return _assemble(folder, header, _unpack(folder / "arrays.npz"))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise SceneError(f"{folder}: scene is damaged ({error!r}); {_REMEDY}") from error
+
+
+def _header(scene: BlockScene) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "grid": {"size": list(scene.grid.size), "world_scale": scene.grid.world_scale},
+        "palette": {"names": list(scene.palette.names)},
+        "lighting": asdict(scene.lighting),
+        "views": [
+            {
+                "name": view.camera.name,
+                "width": view.camera.width,
+                "height": view.camera.height,
+                "target": None if view.target is None else _target_name(index),
+                "weight": view.weight,
+            }
+            for index, view in enumerate(scene.views)
+        ],
+        "regions": {name: len(blocks) for name, blocks in scene.regions.items()},
+        "source": None if scene.source is None else {"file": scene.source.file},
+    }
+
+
+def _arrays(scene: BlockScene) -> dict[str, npt.NDArray[Any]]:
+    def stack(matrices: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+        return np.stack(matrices) if matrices else np.zeros((0, 4, 4))
+
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "positions": scene.grid.positions,
+        "materials": scene.materials,
+        "palette_colors": scene.palette.colors,
+        "view": stack([view.camera.view for view in scene.views]),
+        "proj": stack([view.camera.proj for view in scene.views]),
+    }
+    if scene.palette.tiles:
+        tiles = scene.palette.tiles
+        arrays["tile_of"] = np.array([(*key, *tile.shape[:2]) for key, tile in tiles.items()], dtype=np.int32)
+        arrays["tile_texels"] = np.concatenate([tile.reshape(-1, 4) for tile in tiles.values()])
+    if scene.regions:
+        arrays["region_blocks"] = np.concatenate(list(scene.regions.values()))
+    if scene.source is not None:
+        arrays["block_objects"] = np.array(scene.source.block_objects, dtype=np.str_)
+        arrays["grid_to_source"] = scene.source.grid_to_source
+    return arrays
+
+
+def _assemble(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> BlockScene:
+    light: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in header["lighting"].items()
+    }
+    cameras = [
+        Camera(arrays["view"][i], arrays["proj"][i], entry["width"], entry["height"], entry["name"])
+        for i, entry in enumerate(header["views"])
+    ]
+    source = None
+    if header["source"] is not None:
+        source = Source(header["source"]["file"], tuple(arrays["block_objects"].tolist()), arrays["grid_to_source"])
+    return BlockScene(
+        grid=BlockGrid(tuple(header["grid"]["size"]), header["grid"]["world_scale"], arrays["positions"]),
+        materials=arrays["materials"],
+        palette=Palette(tuple(header["palette"]["names"]), arrays["palette_colors"], _tiles(arrays)),
+        views=tuple(
+            View(camera, _read_target(folder, entry["target"], camera), entry.get("weight", 1.0))
+            for camera, entry in zip(cameras, header["views"], strict=True)
+        ),
+        lighting=Lighting(**light),
+        source=source,
+        regions=_regions(header, arrays),
+    )
+
+
+def _regions(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Regions:
+    sizes = header.get("regions", {})
+    ends = np.cumsum(list(sizes.values()), dtype=np.int64)
+    parts = np.split(arrays["region_blocks"], ends) if sizes else []
+    return dict(zip(sizes, parts, strict=False))
+
+
+def _tiles(arrays: dict[str, npt.NDArray[Any]]) -> Tiles:
+    if "tile_of" not in arrays:
+        return {}
+    of = arrays["tile_of"].reshape(-1, 4).astype(np.int64)
+    ends = np.cumsum(of[:, 2] * of[:, 3])
+    texels = np.split(arrays["tile_texels"], ends)
+    if len(texels[-1]):
+        raise ValueError("tile texels left over")
+    return {
+        (material, direction): part.reshape(height, width, 4)
+        for (material, direction, height, width), part in zip(of.tolist(), texels, strict=False)
+    }
+
+
+def _target_name(index: int) -> str:
+    return f"targets/{index:03d}.png"
+
+
+def _read_target(folder: Path, name: str | None, camera: Camera) -> npt.NDArray[np.uint8] | None:
+    if name is None:
+        return None
+    path = inside(folder, name)
+    if path is None:
+        raise SceneError(f"{folder / _HEADER}: target {name!r} leads out of the scene's folder; {_REMEDY}")
+    return read_picture(path, (camera.width, camera.height))
+
+
+def _pack(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _unpack(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BlockcoreError(f"{path}: cannot be read ({error}); {_REMEDY}") from error

@@ -1,0 +1,1 @@
+"""Faces, materials and light to pixels."""

@@ -1,1 +1,0 @@
-"""Tiles: textures on the faces of blocks, from their files to pixels and gradients."""

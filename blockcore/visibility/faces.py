@@ -1,0 +1,168 @@
+"""What a set of views shows: its faces and blocks numbered densely, so that every step works on those alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from blockcore.model.camera import Camera
+from blockcore.model.grid import ExposedFaces
+from blockcore.model.palette import Palette
+from blockcore.visibility.texels import WHOLE_FACES, TileCuts, texture_coordinates, triangle_array
+
+if TYPE_CHECKING:
+    from blockcore.visibility import Visibility
+
+_MOST_PIXELS = 1 << 22  # numbered at once
+
+
+@dataclass(frozen=True, eq=False)
+class VisibleFaces:
+    """The F faces and V blocks that at least one pixel of some view shows. Tensors live on one device.
+
+    Where the palette has tiles, a face is here each of the parts into which they cut it; see ``texels``.
+
+    Attributes:
+        blocks: (V,) int64, ascending: which of the grid's blocks they are.
+        block: (F,) int64, ascending: the block of each face, as an index into ``blocks``.
+        look: (F,) int64: the look of each face, as an index into ``looks``.
+        looks: (L, 3) int64: face direction, and column and row of the part; ``texels.WHOLE_FACES`` without tiles.
+        views: per view (H, W) int32: the face each pixel shows, in 0…F-1, or -1. They may be on the CPU where the
+            GPU's memory is too small for all of them.
+    """
+
+    blocks: torch.Tensor
+    block: torch.Tensor
+    look: torch.Tensor
+    looks: npt.NDArray[np.int64]
+    views: tuple[torch.Tensor, ...]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.blocks.device
+
+    @cached_property
+    def starts(self) -> torch.Tensor:
+        """(V + 1,) int32: where the faces of each block begin, and where the last one's end."""
+        return torch.searchsorted(self.block, torch.arange(len(self.blocks) + 1, device=self.device)).int()
+
+
+def visible_faces(
+    exposed: ExposedFaces,
+    cameras: Sequence[Camera],
+    visibilities: Sequence[Visibility],
+    palette: Palette,
+    device: torch.device,
+    keep: torch.device | None = None,
+) -> VisibleFaces:
+    """Numbers the faces and blocks that the views show.
+
+    Args:
+        exposed: the grid's exposed faces.
+        cameras: the views.
+        visibilities: what each view shows.
+        palette: whose tiles cut the faces.
+        device: where the result shall live.
+        keep: where its views shall, if not there, too.
+
+    Returns:
+        The visible faces; views in the order given.
+    """
+    if palette.tiles:
+        return _visible_parts(exposed, cameras, visibilities, TileCuts.of(palette), device, keep or device)
+    seen = torch.zeros(len(exposed) + 1, dtype=torch.bool, device=device)
+    for ids in _batches(visibilities, device):
+        seen[(ids + 1) // 2] = True
+    seen[0] = False
+    number = torch.cumsum(seen, dim=0, dtype=torch.int32) - 1
+    number[0] = -1
+    shown = torch.nonzero(seen[1:])[:, 0]
+    block, direction = (t[shown] for t in face_index_tensors(exposed, device))
+    blocks, block = torch.unique_consecutive(block, return_inverse=True)  # faces are ordered by block
+    views = [view for ids in _batches(visibilities, device) for view in number[(ids + 1) // 2].to(keep or device)]
+    return VisibleFaces(blocks, block, direction, WHOLE_FACES, tuple(views))
+
+
+def every_face(exposed: ExposedFaces, blocks: int, device: torch.device) -> VisibleFaces:
+    """Takes all exposed faces of all blocks for visible, without any view: to count those seen makes a GPU's host wait.
+
+    Args:
+        exposed: the grid's exposed faces, cut by no tiles.
+        blocks: how many the grid has.
+        device: where the result shall live.
+    """
+    block, direction = face_index_tensors(exposed, device)
+    return VisibleFaces(torch.arange(blocks, device=device), block, direction, WHOLE_FACES, ())
+
+
+def _batches(visibilities: Sequence[Visibility], device: torch.device) -> Iterator[torch.Tensor]:
+    """Yields triangle ids (B, H, W) of views in order: several of one size at once on a GPU, which saves launches."""
+    batch: list[torch.Tensor] = []
+    for visibility in visibilities:
+        ids = torch.as_tensor(visibility.triangle_id, device=device)
+        together = (len(batch) + 1) * ids.numel() <= _MOST_PIXELS
+        if batch and not (together and batch[0].shape == ids.shape):
+            yield torch.stack(batch)
+            batch = []
+        if device.type == "cuda":
+            batch.append(ids)
+        else:
+            yield ids[None]
+    if batch:
+        yield torch.stack(batch)
+
+
+def _visible_parts(
+    exposed: ExposedFaces,
+    cameras: Sequence[Camera],
+    visibilities: Sequence[Visibility],
+    cuts: TileCuts,
+    device: torch.device,
+    keep: torch.device,
+) -> VisibleFaces:
+    """Numbers parts of faces: by face, and within a face by row and column."""
+    per_view = [_parts(exposed, camera, seen, cuts) for camera, seen in zip(cameras, visibilities, strict=True)]
+    parts = np.unique(np.concatenate([found for found, _ in per_view]))
+    rows, columns = cuts.most
+    face, place = np.divmod(parts, rows * columns)
+    looks, look = np.unique(exposed.direction[face] * np.int64(rows * columns) + place, return_inverse=True)
+    blocks, block = np.unique(exposed.block[face].astype(np.int64), return_inverse=True)
+    views = []
+    for found, number in per_view:
+        renumbered = np.append(np.searchsorted(parts, found), -1).astype(np.int32)  # -1, none, takes the last
+        views.append(torch.from_numpy(renumbered[number]).to(keep))
+    return VisibleFaces(
+        blocks=torch.from_numpy(blocks).to(device),
+        block=torch.from_numpy(block).to(device),
+        look=torch.from_numpy(look).to(device),
+        looks=np.stack([looks // (rows * columns), looks % columns, looks // columns % rows], axis=1),
+        views=tuple(views),
+    )
+
+
+def _parts(
+    exposed: ExposedFaces, camera: Camera, visibility: Visibility, cuts: TileCuts
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Returns the parts that a view shows, ascending, and (H, W) which of them each pixel shows, -1 for none."""
+    face = (triangle_array(visibility) + 1) // 2 - 1
+    covered = face >= 0
+    uv = texture_coordinates(exposed, camera, visibility)[covered]
+    column, row = cuts.cut(uv, exposed.direction[face[covered]]).T
+    rows, columns = cuts.most
+    found, inverse = np.unique((face[covered].astype(np.int64) * rows + row) * columns + column, return_inverse=True)
+    number = np.full(face.shape, -1, np.int64)
+    number[covered] = inverse
+    return found, number
+
+
+def face_index_tensors(faces: ExposedFaces, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the block and direction of each face, (F,) int64 each, on ``device``."""
+    block, direction = (torch.from_numpy(a.astype("int64")).to(device) for a in (faces.block, faces.direction))
+    return block, direction

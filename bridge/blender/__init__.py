@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only home of bpy: scenes out of Blender, and results into it."""

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the open Blender scene to a BlockScene: blocks, cameras, and the pictures that the cameras should show.
+
+Blocks come out in a grid that just holds them. A world that this package has put into Blender comes out in its own grid
+again, as long as its blocks still fit there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.errors import SceneError
+from blockcore.model.camera import Camera
+from blockcore.model.grid import BlockGrid
+from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
+from blockcore.model.palette import AIR, Palette
+from blockcore.model.scene import BlockScene, Source, View
+from bridge.blender import marks
+from bridge.blender.cubes import Cubes, find_cubes
+from bridge.blender.materials import palette_of
+from bridge.blender.regions import read_regions
+from bridge.blender.targets import background_image, target_pixels
+from bridge.convert import TO_BLENDER, Frame, Lens, projection, view_matrix
+from bridge.lattice import Lattice, find_lattice
+
+Matrix = npt.NDArray[np.float64]
+
+BLOCKS_NAME = "Blocks"
+"""The collection that is looked for where no source is named."""
+_FIT = 0.01  # of a block: how well cubes must fit a noted grid
+_EXACT = 1e-6
+
+
+def extract(
+    source: Any = None,
+    cameras: Sequence[Any] | None = None,
+    palette: Palette | None = None,
+    need_targets: bool = True,
+) -> BlockScene:
+    """Reads blocks, cameras and targets out of the open Blender scene. Changes nothing in it.
+
+    Args:
+        source: a collection or an object; None for the one that ``find_source`` finds.
+        cameras: camera objects, each of which must have a target; None for all that have one.
+        palette: the palette; None for the one noted on the world, or built from the cubes' materials. A block whose
+            material it does not have starts as its first one after Air.
+        need_targets: whether having no camera with a target is an error; else all cameras are taken as they are.
+
+    Returns:
+        The scene. Its source names one object a block: the cube itself, or the object that emits it.
+
+    Raises:
+        BlockcoreError: the scene cannot be used; the message names the object and the remedy.
+    """
+    source = find_source() if source is None else source
+    cubes = find_cubes(source)
+    lattice = find_lattice(cubes.matrices, cubes.describe)
+    holder, mark = _note(source, cubes)
+    grid, grid_to_source = _noted_grid(cubes, lattice, holder, mark) or _tight_grid(lattice)
+    palette = palette or (mark.palette if mark else palette_of([kind.look for kind in cubes.kinds]))
+    return BlockScene(
+        grid=grid,
+        materials=_materials(cubes, palette),
+        palette=palette,
+        views=tuple(read_view(camera, grid_to_source) for camera in _chosen(cameras, need_targets)),
+        lighting=_turned(mark.lighting if mark else WEBGPU_LIGHTING, grid_to_source),
+        source=Source(bpy.data.filepath, cubes.emitters, grid_to_source),
+        regions=read_regions(cubes),
+    )
+
+
+def find_source(name: str | None = None) -> Any:
+    """Returns the collection or object that holds the blocks.
+
+    Args:
+        name: of a collection or an object; None for the visible world that this package made, else the collection
+            "Blocks", else everything in the scene.
+
+    Raises:
+        SceneError: there is none of that name, or several worlds.
+    """
+    if name is not None:
+        source = bpy.data.collections.get(name) or bpy.data.objects.get(name)
+        if source is None:
+            raise SceneError(f"there is no collection or object called {name!r}; name the one that holds the blocks")
+        return source
+    worlds = [obj for obj in bpy.context.scene.objects if obj.visible_get() and marks.is_world(obj)]
+    if len(worlds) > 1:
+        names = ", ".join(repr(obj.name) for obj in worlds)
+        raise SceneError(f"there are {len(worlds)} block worlds, {names}; name the one to use, or hide the others")
+    if worlds:
+        return worlds[0]
+    return bpy.data.collections.get(BLOCKS_NAME) or bpy.context.scene.collection
+
+
+def find_camera(name: str) -> Any:
+    """Returns the scene's camera object of that name.
+
+    Raises:
+        SceneError: there is none.
+    """
+    camera = bpy.context.scene.objects.get(name)
+    if camera is None or camera.type != "CAMERA":
+        names = ", ".join(repr(obj.name) for obj in bpy.context.scene.objects if obj.type == "CAMERA")
+        raise SceneError(f"there is no camera called {name!r}; the scene has {names or 'none'}")
+    return camera
+
+
+def read_view(camera: Any, grid_to_source: npt.ArrayLike, need_target: bool = False) -> View:
+    """Reads one camera and its target.
+
+    Args:
+        camera: the camera object.
+        grid_to_source: (4, 4), blockcore's world to Blender's.
+        need_target: whether to refuse a camera without a background image.
+
+    Raises:
+        BlockcoreError: the camera is none that blockcore has, or its target is missing or of another size.
+    """
+    image = background_image(camera)
+    if image is None and need_target:
+        raise SceneError(f"camera {camera.name!r}: has no target; give it a background image")
+    posed = read_camera(camera, grid_to_source)
+    return View(posed, None if image is None else target_pixels(camera, image), marks.read_weight(camera))
+
+
+def read_camera(camera: Any, grid_to_source: npt.ArrayLike) -> Camera:
+    """Reads one camera, as animation and constraints leave it, for the size of the scene's render.
+
+    Raises:
+        CameraError: it is a panorama, switched off, or has an impossible clip range or scale.
+    """
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    posed = camera.evaluated_get(depsgraph)
+    if not posed.is_evaluated:
+        raise SceneError(f"camera {camera.name!r}: is disabled in the viewport; enable it, or choose other cameras")
+    data, render = posed.data, bpy.context.scene.render
+    lens = Lens(
+        type=data.type,
+        lens=data.lens,
+        sensor_width=data.sensor_width,
+        sensor_height=data.sensor_height,
+        sensor_fit=data.sensor_fit,
+        ortho_scale=data.ortho_scale,
+        shift_x=data.shift_x,
+        shift_y=data.shift_y,
+        clip_start=data.clip_start,
+        clip_end=data.clip_end,
+    )
+    frame = Frame(
+        width=render.resolution_x * render.resolution_percentage // 100,
+        height=render.resolution_y * render.resolution_percentage // 100,
+        pixel_aspect_x=render.pixel_aspect_x,
+        pixel_aspect_y=render.pixel_aspect_y,
+    )
+    return Camera(
+        view_matrix(posed.matrix_world, grid_to_source, camera.name),
+        projection(lens, frame, camera.name),
+        frame.width,
+        frame.height,
+        camera.name,
+    )
+
+
+def _chosen(cameras: Sequence[Any] | None, need_targets: bool) -> list[Any]:
+    every = [obj for obj in bpy.context.scene.objects if obj.type == "CAMERA"] if cameras is None else list(cameras)
+    if not need_targets:
+        return every
+    if not every:
+        raise SceneError("there is no camera; add one and give it the picture it should show as a background image")
+    blind = [camera for camera in every if background_image(camera) is None]
+    if blind and (cameras is not None or len(blind) == len(every)):
+        raise SceneError(f"camera {blind[0].name!r}: has no target; give it a background image")
+    return [camera for camera in every if camera not in blind]
+
+
+def _note(source: Any, cubes: Cubes) -> tuple[Any, marks.WorldMark | None]:
+    """Returns what a world is noted on, the one object that emits all cubes or else the source, and the note."""
+    emitters = set(cubes.emitters)
+    emitter = bpy.data.objects[emitters.pop()] if len(emitters) == 1 else source
+    mark = marks.read_world(emitter)
+    return (emitter, mark) if mark else (source, marks.read_world(source))
+
+
+def _noted_grid(
+    cubes: Cubes, lattice: Lattice, holder: Any, mark: marks.WorldMark | None
+) -> tuple[BlockGrid, Matrix] | None:
+    """Returns the grid noted on ``holder`` and its way to Blender's world, if every cube fits into one of its cells."""
+    if mark is None:
+        return None
+    frame = TO_BLENDER.copy()
+    if isinstance(holder, bpy.types.Object):
+        frame = np.array(holder.matrix_world, dtype=np.float64) @ TO_BLENDER
+    scale = float(np.cbrt(abs(np.linalg.det(frame[:3, :3]))))
+    if not scale or abs(mark.world_scale * scale / lattice.block_size - 1.0) > _FIT:
+        return None
+    centers = np.concatenate([cubes.matrices[:, :3, 3], np.ones((len(cubes), 1))], axis=1)
+    sx, sy, sz = mark.grid_size
+    places = (centers @ np.linalg.inv(frame).T)[:, :3] / mark.world_scale + (sx / 2 - 0.5, -0.5, sz / 2 - 0.5)
+    cells = np.rint(places)
+    turn = lattice.rotation.T @ frame[:3, :3] / scale
+    fits = np.abs(places - cells).max() < _FIT and np.abs(turn - np.rint(turn)).max() < _FIT
+    if not fits or (cells < 0).any() or (cells >= (sx, sy, sz)).any():
+        return None
+    if abs(scale - 1.0) < _EXACT:
+        scale = 1.0
+    frame[:3, :3] /= scale
+    return BlockGrid((sx, sy, sz), mark.world_scale * scale, cells.astype(np.int32)), frame
+
+
+def _tight_grid(lattice: Lattice) -> tuple[BlockGrid, Matrix]:
+    """Returns the grid that just holds the lattice's cells, and its way to Blender's world."""
+    (nx, ny, nz), size = lattice.size, lattice.block_size
+    x, y, z = lattice.cells.T
+    frame = np.eye(4)
+    frame[:3, :3] = lattice.rotation @ TO_BLENDER[:3, :3]
+    frame[:3, 3] = lattice.origin + lattice.rotation @ (nx / 2 * size, ny / 2 * size, 0.0)
+    return BlockGrid((nx, nz, ny), size, np.stack([x, z, ny - 1 - y], axis=1).astype(np.int32)), frame
+
+
+def _materials(cubes: Cubes, palette: Palette) -> npt.NDArray[np.int32]:
+    index = {name: i for i, name in enumerate(palette.names)}
+    of_kind = [index.get(kind.look.name, AIR + 1) for kind in cubes.kinds]
+    if AIR in of_kind:
+        raise SceneError(
+            f"object {cubes.kinds[of_kind.index(AIR)].emitter!r}: its material is Air; remove it, or give it another"
+        )
+    return np.array(of_kind, dtype=np.int32)[cubes.kind]
+
+
+def _turned(lighting: Lighting, grid_to_source: Matrix) -> Lighting:
+    """Keeps the sun where it is in Blender's world when the grid is turned in it."""
+    turn = TO_BLENDER[:3, :3].T @ grid_to_source[:3, :3]
+    if np.abs(turn - np.eye(3)).max() < _EXACT:
+        return lighting
+    x, y, z = (turn.T @ lighting.sun_direction).tolist()
+    return replace(lighting, sun_direction=(x, y, z))

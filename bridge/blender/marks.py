@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Notes left on Blender data, as custom properties, so that a world comes back exactly as it went in."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from blockcore.errors import BlockcoreError
+from blockcore.io.pictures import decode_picture, encode_png
+from blockcore.model.lighting import Lighting
+from blockcore.model.palette import Palette, Tiles
+
+_WORLD = "blockcore_world"
+_WEIGHT = "blockcore_weight"
+_HIDDEN = "blockcore_hidden"
+MATERIAL = "blockcore_material"
+"""Names, on a material, a mesh or an object, the palette material that it shows."""
+
+
+@dataclass(frozen=True)
+class WorldMark:
+    """What the blocks alone do not tell about their world.
+
+    Attributes:
+        grid_size: cells along blockcore's x, y, z.
+        world_scale: edge of a block, in the marked object's own units.
+        palette: the materials a block can be made of.
+        lighting: the light, in blockcore's axes.
+    """
+
+    grid_size: tuple[int, int, int]
+    world_scale: float
+    palette: Palette
+    lighting: Lighting
+
+
+def write_world(holder: Any, mark: WorldMark) -> None:
+    """Notes ``mark`` on an object or a collection."""
+    holder[_WORLD] = json.dumps(
+        {
+            "grid_size": mark.grid_size,
+            "world_scale": mark.world_scale,
+            "palette": {"names": mark.palette.names, "colors": mark.palette.colors.tolist()},
+            "tiles": [
+                [material, direction, base64.b64encode(encode_png(tile)).decode()]
+                for (material, direction), tile in mark.palette.tiles.items()
+            ],
+            "lighting": asdict(mark.lighting),
+        }
+    )
+
+
+def read_world(holder: Any) -> WorldMark | None:
+    """Returns the note on an object or a collection, or None where there is none that makes sense."""
+    try:
+        note = json.loads(holder[_WORLD])
+        light: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in note["lighting"].items()
+        }
+        x, y, z = note["grid_size"]
+        return WorldMark(
+            grid_size=(x, y, z),
+            world_scale=float(note["world_scale"]),
+            palette=Palette(tuple(note["palette"]["names"]), note["palette"]["colors"], _tiles(note["tiles"])),
+            lighting=Lighting(**light),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, BlockcoreError):
+        return None  # a property of that name that somebody else wrote
+
+
+def is_world(holder: Any) -> bool:
+    """Whether an object or a collection carries the note of a world; quicker than reading it."""
+    return holder.get(_WORLD) is not None
+
+
+def _tiles(entries: list[tuple[int, int, str]]) -> Tiles:
+    tiles = {}
+    for material, direction, png in entries:
+        pixels = decode_picture(base64.b64decode(png), "tile")
+        opaque = np.full((*pixels.shape[:2], 4 - pixels.shape[2]), 255, dtype=np.uint8)
+        tiles[material, direction] = np.concatenate([pixels, opaque], axis=2)
+    return tiles
+
+
+def write_weight(camera: Any, weight: float) -> None:
+    """Notes on a camera object how much its picture counts; 1 is not worth a note."""
+    if weight != 1.0:
+        camera[_WEIGHT] = weight
+
+
+def read_weight(camera: Any) -> float:
+    """Returns how much a camera object's picture counts: its custom property ``blockcore_weight``, or 1."""
+    weight = camera.get(_WEIGHT, 1.0)
+    return float(weight) if isinstance(weight, int | float) else 1.0
+
+
+def write_hidden(world: Any, states: dict[str, tuple[bool, bool]]) -> None:
+    """Notes on a world's object which objects were hidden for it, and their earlier viewport and render visibility."""
+    world[_HIDDEN] = json.dumps(states)
+
+
+def read_hidden(world: Any) -> dict[str, tuple[bool, bool]]:
+    """Returns what ``write_hidden`` noted; empty where there is nothing that makes sense."""
+    try:
+        return {str(name): (bool(view), bool(render)) for name, (view, render) in json.loads(world[_HIDDEN]).items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Regions: the parts of a world that rules can name, which in Blender are collections and vertex groups.
+
+A collection with some of the cubes' objects in it is a region of their blocks. Where one object emits a block a vertex,
+as a world of this package does, each of its vertex groups is a region of the blocks whose weight is at least a half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from bridge.blender.cubes import Cubes
+
+Regions = Mapping[str, npt.NDArray[np.int32]]
+_INSIDE = 0.5  # weight
+
+
+def read_regions(cubes: Cubes) -> Regions:
+    """Returns the regions of cubes by name; of a collection and a vertex group of one name, both together."""
+    emitters = np.array(cubes.emitters)
+    names = set(cubes.emitters)
+    regions: dict[str, npt.NDArray[np.int32]] = {}
+    for collection in bpy.data.collections:
+        within = {obj.name for obj in collection.all_objects} & names
+        if within and within != names:
+            _add(regions, collection.name, np.flatnonzero(np.isin(emitters, list(within))))
+    for name in names:
+        obj = bpy.data.objects[name]
+        if obj.type == "MESH" and len(obj.vertex_groups):
+            blocks = np.flatnonzero(emitters == name)
+            if len(blocks) == len(obj.data.vertices):
+                for group, vertices in _groups(obj).items():
+                    _add(regions, group, blocks[vertices])
+    return regions
+
+
+def write_regions(world: Any, regions: Regions) -> None:
+    """Makes regions vertex groups of an object that has a vertex a block."""
+    for name, blocks in regions.items():
+        world.vertex_groups.new(name=name).add(blocks.tolist(), 1.0, "REPLACE")
+
+
+def _groups(obj: Any) -> dict[str, npt.NDArray[np.int64]]:
+    members: list[list[int]] = [[] for _ in obj.vertex_groups]
+    for vertex in obj.data.vertices:
+        for element in vertex.groups:
+            if element.weight >= _INSIDE:
+                members[element.group].append(vertex.index)
+    return {
+        group.name: np.array(inside, dtype=np.int64) for group, inside in zip(obj.vertex_groups, members, strict=True)
+    }
+
+
+def _add(regions: dict[str, npt.NDArray[np.int32]], name: str, blocks: npt.NDArray[Any]) -> None:
+    regions[name] = np.union1d(regions.get(name, np.zeros(0, np.int32)), blocks).astype(np.int32)

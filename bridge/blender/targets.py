@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pictures that cameras should show: their background images, as exact 8-bit display values, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.errors import SceneError
+from blockcore.io.pictures import encode_png
+from bridge.convert import linear_to_srgb
+
+_STILLS = ("FILE", "GENERATED")
+
+
+def background_image(camera: Any) -> Any | None:
+    """Returns the first background image of a camera object that is switched on, or None."""
+    shown = (
+        entry for entry in camera.data.background_images if entry.source == "IMAGE" and entry.show_background_image
+    )
+    return next((entry.image for entry in shown if entry.image is not None), None)
+
+
+def set_background_image(camera: Any, name: str, pixels: npt.NDArray[np.uint8]) -> Any:
+    """Makes a picture the only background image of a camera object, packed into the .blend.
+
+    Args:
+        camera: the camera object.
+        name: of the image.
+        pixels: (H, W, 3 or 4) uint8 display values, row 0 on top.
+
+    Returns:
+        The image.
+    """
+    image = packed_image(name, pixels)
+    camera.data.background_images.clear()
+    entry = camera.data.background_images.new()
+    entry.image = image
+    entry.alpha = 1.0
+    camera.data.show_background_images = True
+    return image
+
+
+def packed_image(name: str, pixels: npt.NDArray[np.uint8]) -> Any:
+    """Makes an image, packed into the .blend as a PNG, of (H, W, 3 or 4) uint8 display values, row 0 on top."""
+    height, width = pixels.shape[:2]
+    data = encode_png(pixels)
+    image = bpy.data.images.new(name, width, height)
+    image.pack(data=data, data_len=len(data))
+    image.source = "FILE"
+    return image
+
+
+def target_pixels(camera: Any, image: Any) -> npt.NDArray[np.uint8]:
+    """Reads an image's display values.
+
+    Blender keeps 8-bit pictures as their bytes, whatever their colour space: those come out as they are. Floating point
+    pictures are scene-linear and get the sRGB curve, as the Standard view does.
+
+    Args:
+        camera: the camera object it belongs to; messages name it.
+        image: the image: from a file, packed, or generated.
+
+    Returns:
+        (H, W, 3) uint8, or (H, W, 4) where some pixel is not opaque; row 0 on top.
+
+    Raises:
+        SceneError: it is not a still picture, or its file is missing or damaged.
+    """
+    what = f"target of camera {camera.name!r}"
+    if image.source not in _STILLS or image.type not in ("IMAGE", "UV_TEST"):
+        raise SceneError(f"{what}: image {image.name!r} is not a still picture; save the frame as a PNG and use that")
+    width, height = image.size
+    if not width or not height:
+        place = image.filepath or "packed data"
+        raise SceneError(f"{what}: image {image.name!r} ({place}) cannot be read; find the file or load another")
+    values = np.empty(len(image.pixels), dtype=np.float32)
+    image.pixels.foreach_get(values)
+    pixels = values.reshape(height, width, -1)[::-1]
+    if pixels.shape[2] < 3:
+        pixels = np.concatenate([np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]], axis=2)
+    if image.is_float:
+        pixels = np.concatenate([linear_to_srgb(pixels[..., :3]), pixels[..., 3:]], axis=2)
+    rounded: npt.NDArray[np.uint8] = np.rint(np.clip(np.nan_to_num(pixels), 0.0, 1.0) * 255.0).astype(np.uint8)
+    return rounded[..., :3] if rounded.shape[2] == 3 or (rounded[..., 3] == 255).all() else rounded

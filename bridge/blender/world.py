@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One Blender object that shows a whole block world: a point a block, and a cube a material, instanced on them.
+
+The points carry the palette index as the integer attribute ``material``; a geometry-nodes modifier picks the cube by
+it. Changing the materials of a world therefore means writing one attribute. The cubes lie in a collection of their own
+that is not linked to any scene.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+from mathutils import Matrix
+
+from blockcore.errors import SceneError
+from blockcore.model.grid import FACE_CORNERS, FACE_UVS, BlockGrid, lattice_to_world
+from blockcore.model.palette import AIR, Palette
+from blockcore.model.scene import BlockScene
+from bridge.blender import marks
+from bridge.blender.materials import face_materials
+from bridge.blender.regions import write_regions
+from bridge.convert import TO_BLENDER
+
+ATTRIBUTE = "material"
+
+
+def add_world(scene: BlockScene, name: str, collection: Any) -> Any:
+    """Adds the object that shows a scene's blocks.
+
+    Args:
+        scene: the blocks; its source, if any, tells where in Blender's world they are.
+        name: of the object.
+        collection: where it is linked.
+
+    Returns:
+        The object.
+    """
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(scene.grid))
+    mesh.vertices.foreach_set("co", _centers(scene.grid).ravel())
+    mesh.attributes.new(ATTRIBUTE, "INT", "POINT").data.foreach_set("value", scene.materials)
+    world = bpy.data.objects.new(name, mesh)
+    world.rotation_mode = "QUATERNION"
+    if scene.source is not None:
+        world.matrix_world = Matrix(scene.source.grid_to_source @ np.linalg.inv(TO_BLENDER))
+    cubes = _cube_collection(scene.palette, f"{name} Cubes")
+    modifier = world.modifiers.new("Blocks", "NODES")
+    modifier.node_group = _node_tree(f"{name} Instances", cubes, scene.grid.world_scale)
+    marks.write_world(world, marks.WorldMark(scene.grid.size, scene.grid.world_scale, scene.palette, scene.lighting))
+    collection.objects.link(world)
+    write_regions(world, scene.regions)
+    return world
+
+
+def update_materials(world: Any, materials: npt.ArrayLike) -> None:
+    """Changes the materials that a world shows: fast enough to be done while an optimisation runs.
+
+    Args:
+        world: an object of ``add_world``.
+        materials: (N,) palette indices in block order.
+
+    Raises:
+        SceneError: the object is no such world, or the materials do not fit it.
+    """
+    mark, attribute = marks.read_world(world), world.data.attributes.get(ATTRIBUTE)
+    if mark is None or attribute is None:
+        raise SceneError(f"object {world.name!r}: is not a block world; apply a result first")
+    values = np.asarray(materials)
+    if values.shape != (len(attribute.data),):
+        raise SceneError(f"object {world.name!r}: has {len(attribute.data)} blocks, not {values.size}; apply it anew")
+    if not np.issubdtype(values.dtype, np.integer) or (values <= AIR).any() or (values >= len(mark.palette)).any():
+        raise SceneError(f"object {world.name!r}: materials must be whole numbers from 1 to {len(mark.palette) - 1}")
+    attribute.data.foreach_set("value", np.ascontiguousarray(values, dtype=np.int32))
+    world.data.update_tag()
+
+
+def world_materials(world: Any) -> npt.NDArray[np.int32]:
+    """Returns the palette indices that a world shows, (N,) int32 in block order."""
+    data = world.data.attributes[ATTRIBUTE].data
+    values = np.empty(len(data), dtype=np.int32)
+    data.foreach_get("value", values)
+    return values
+
+
+def remove_world(world: Any) -> None:
+    """Removes a world's object with all that ``add_world`` made for it, but for the materials."""
+    trees = [modifier.node_group for modifier in world.modifiers if modifier.type == "NODES" and modifier.node_group]
+    mesh = world.data
+    bpy.data.objects.remove(world)
+    if not mesh.users:
+        bpy.data.meshes.remove(mesh)
+    for tree in trees:
+        if not tree.users:
+            _remove_tree(tree)
+
+
+def _remove_tree(tree: Any) -> None:
+    cubes = [node.inputs["Collection"].default_value for node in tree.nodes if node.bl_idname == _COLLECTION_INFO]
+    bpy.data.node_groups.remove(tree)
+    for collection in cubes:
+        if collection is not None and not collection.users:
+            for cube in list(collection.objects):
+                bpy.data.meshes.remove(cube.data)  # and the object with it
+            bpy.data.collections.remove(collection)
+
+
+def _centers(grid: BlockGrid) -> npt.NDArray[np.float32]:
+    centers = lattice_to_world(grid.positions + 0.5, grid.size, grid.world_scale)
+    return np.ascontiguousarray(centers @ TO_BLENDER[:3, :3].T.astype(np.float32))
+
+
+def _cube_collection(palette: Palette, name: str) -> Any:
+    """Makes one cube of unit size a material; their names sort by index, the order in which they are picked."""
+    collection = bpy.data.collections.new(name)
+    for index, material in enumerate(palette.names):
+        mesh = bpy.data.meshes.new(material)
+        if index != AIR:
+            _fill_cube(mesh, face_materials(palette, index))
+        cube = bpy.data.objects.new(f"{index:04d} {material}", mesh)
+        cube[marks.MATERIAL] = material
+        collection.objects.link(cube)
+    return collection
+
+
+def _fill_cube(mesh: Any, materials: list[Any]) -> None:
+    corners = (FACE_CORNERS.reshape(-1, 3) - 0.5) @ TO_BLENDER[:3, :3].T
+    points, index = np.unique(corners, axis=0, return_inverse=True)
+    mesh.from_pydata(points.tolist(), [], index.reshape(-1, 4).tolist())
+    slots = list(dict.fromkeys(materials))
+    for material in slots:
+        mesh.materials.append(material)
+    mesh.polygons.foreach_set("material_index", [slots.index(material) for material in materials])
+    uv = FACE_UVS.reshape(-1, 2) * (1.0, -1.0) + (0.0, 1.0)  # Blender counts rows from below
+    mesh.uv_layers.new(name="UVMap").data.foreach_set("uv", uv.astype(np.float32).ravel())
+    mesh.update()
+
+
+_COLLECTION_INFO = "GeometryNodeCollectionInfo"
+
+
+def _node_tree(name: str, cubes: Any, block_size: float) -> Any:
+    tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
+    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    points, picked, index, instances, output = (
+        _node(tree, kind, column)
+        for kind, column in (
+            ("NodeGroupInput", 0),
+            (_COLLECTION_INFO, 0),
+            ("GeometryNodeInputNamedAttribute", 0),
+            ("GeometryNodeInstanceOnPoints", 1),
+            ("NodeGroupOutput", 2),
+        )
+    )
+    picked.inputs["Collection"].default_value = cubes
+    picked.inputs["Separate Children"].default_value = True
+    picked.inputs["Reset Children"].default_value = True
+    index.data_type = "INT"
+    index.inputs["Name"].default_value = ATTRIBUTE
+    instances.inputs["Pick Instance"].default_value = True
+    instances.inputs["Scale"].default_value = (block_size,) * 3
+    tree.links.new(points.outputs["Geometry"], instances.inputs["Points"])
+    tree.links.new(picked.outputs["Instances"], instances.inputs["Instance"])
+    tree.links.new(index.outputs["Attribute"], instances.inputs["Instance Index"])
+    tree.links.new(instances.outputs["Instances"], output.inputs["Geometry"])
+    return tree
+
+
+def _node(tree: Any, kind: str, column: int) -> Any:
+    node = tree.nodes.new(kind)
+    node.location = (column * 250.0, -200.0 * sum(other.location.x == column * 250.0 for other in tree.nodes))
+    return node

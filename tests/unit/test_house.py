@@ -1,0 +1,117 @@
+"""The house stands as README and docs describe it: imports run one way, and nothing private crosses a room."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = (
+    *("errors", "io", "model", "formats", "machine", "ops", "voxelize", "visibility", "shading", "assignment"),
+    *("descent", "guidance", "plan", "optimize", "renderer", "world", "webgpu_live", "viewer", "report", "bench"),
+    *("commands", "test_render", "__main__"),
+)
+"""Of blockcore, from the ground up: a room imports those before it."""
+GROUND = {"blockcore.machine.moved"}  # knows nothing, and keeps old names from the first import on
+
+
+def modules(package: str) -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted((ROOT / package).rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yields (module, name) of all imports, also those inside functions and for type checkers."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def home(module: str, name: str) -> str:
+    """Returns the module that ``from module import name`` is about, which may be a module of a package."""
+    path = ROOT / Path(*module.split("."), name)
+    return f"{module}.{name}" if name and (path.with_suffix(".py").is_file() or path.is_dir()) else module
+
+
+def test_blockcore_imports_downwards():
+    wrong = []
+    for module, tree in modules("blockcore"):
+        if not room(module):
+            continue
+        for source, name in imports(tree):
+            used = home(source, name)
+            inside = used.startswith("blockcore.") and used not in GROUND
+            if inside and ROOMS.index(room(used)) > ROOMS.index(room(module)):
+                wrong.append(f"{module} imports {used}")
+    assert not wrong
+
+
+@pytest.mark.parametrize(("package", "barred"), [("blockcore", ("bridge", "addon", "bpy")), ("bridge", ("addon",))])
+def test_packages_import_one_way(package, barred):
+    wrong = [
+        f"{module} imports {source}"
+        for module, tree in modules(package)
+        for source, _ in imports(tree)
+        if source.split(".")[0] in barred
+    ]
+    assert not wrong
+
+
+def test_modules_of_a_room_make_no_circle():
+    graph = {
+        module: {home(source, name) for source, name in imports(tree)} - {module}
+        for package in ("blockcore", "bridge")
+        for module, tree in modules(package)
+    }
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module in done:
+            return
+        for used in graph[module]:
+            # A module always imports the package it lies in; that is no circle as long as the package's own
+            # file does not need the module to be imported.
+            if used in graph and not module.startswith(f"{used}."):
+                visit(used, (*path, module))
+        done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_no_private_name_crosses_a_room():
+    wrong = [
+        f"{module} takes {name} from {source}"
+        for package in ("blockcore", "bridge", "addon")
+        for module, tree in modules(package)
+        for source, name in imports(tree)
+        if name.startswith("_") and not name.startswith("__") and source.split(".")[:2] != module.split(".")[:2]
+    ]
+    assert not wrong
+
+
+def test_few_files_stand_beside_the_rooms():
+    assert len(list((ROOT / "blockcore").glob("*.py"))) <= 8
+
+
+def test_old_names_are_the_moved_modules():
+    import blockcore.frames
+    import blockcore.webgpu
+
+    import blockcore.shading.frames
+    from blockcore import formats
+
+    assert blockcore.frames is blockcore.shading.frames
+    assert blockcore.webgpu is formats.webgpu
