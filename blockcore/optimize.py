@@ -23,7 +23,7 @@ from blockcore.descent.losses import Objective, PixelObjective, SeamsObjective, 
 from blockcore.descent.picture_losses import PictureLoss, picture_loss, picture_objective
 from blockcore.errors import SceneError, SettingsError
 from blockcore.machine.device import choose_device
-from blockcore.model.lighting import Lighting
+from blockcore.model.baked_light import Light
 from blockcore.model.palette import AIR
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
@@ -65,7 +65,7 @@ class OptimizeResult:
     method: str
     loss: float
     optimality_gap: float | None
-    lighting: Lighting
+    lighting: Light
     gains: npt.NDArray[np.float64]
     steps: int
     seconds: float

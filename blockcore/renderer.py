@@ -11,9 +11,10 @@ import numpy.typing as npt
 import torch
 
 from blockcore.errors import CameraError, MapError
+from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
 from blockcore.model.grid import BlockGrid
-from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
+from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.shading.mesh import cell_array
 from blockcore.shading.painting import paint
@@ -49,7 +50,7 @@ class DifferentiableBlockRenderer:
         world_scale: float = 2.0,
         device: torch.device | str = "cpu",
         palette: Palette = WEBGPU_PALETTE,
-        lighting: Lighting = WEBGPU_LIGHTING,
+        lighting: Light = WEBGPU_LIGHTING,
         rasterizer: str = "auto",
         remembered_views: int = 64,
     ) -> None:
@@ -145,8 +146,8 @@ class DifferentiableBlockRenderer:
     def _look(self, grid: BlockGrid, cameras: Sequence[Camera], last: _Seen | None) -> _Seen:
         """Finds what the cameras see; what is the same as of the last ones is taken from there."""
         found = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
-        if self.device.type != "cuda" or self.palette.tiles:
-            visible = visible_faces(grid.exposed_faces, cameras, found, self.palette, self.device)
+        if self.device.type != "cuda" or self.palette.tiles or isinstance(self.lighting, BakedLight):
+            visible = visible_faces(grid.exposed_faces, cameras, found, self.palette, self.device, None, self.lighting)
             face = torch.stack(visible.views)
         else:
             known = last is not None and last.grid is grid
@@ -155,7 +156,9 @@ class DifferentiableBlockRenderer:
         if last is not None and last.sight.visible.looks is visible.looks:
             radiance, background = last.sight.radiance, last.sight.background
         else:
-            radiance = radiance_of(self.palette, self.lighting, self.device, torch.float64, visible.looks)
+            radiance = radiance_of(
+                self.palette, self.lighting, self.device, torch.float64, visible.looks, visible.received
+            )
             background = torch.tensor(self.lighting.background, device=self.device, dtype=torch.float64)
         return _Seen(grid, self.palette, self.lighting, Sight(visible, face, radiance, background))
 
@@ -166,7 +169,7 @@ class _Seen:
 
     grid: BlockGrid
     palette: Palette
-    lighting: Lighting
+    lighting: Light
     sight: Sight
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from blockcore.errors import MapError
+from blockcore.model.baked_light import Light
 from blockcore.model.grid import BlockGrid
-from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
+from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
 from blockcore.renderer import DifferentiableBlockRenderer, Positions
 from blockcore.shading.mesh import cell_array
@@ -41,7 +42,7 @@ class DifferentiableBlockWorld:
         world_scale: float = 2.0,
         device: torch.device | str = "cpu",
         palette: Palette = WEBGPU_PALETTE,
-        lighting: Lighting = WEBGPU_LIGHTING,
+        lighting: Light = WEBGPU_LIGHTING,
         rasterizer: str = "auto",
     ) -> None:
         self.grid_size = grid_size
@@ -64,7 +65,7 @@ class DifferentiableBlockWorld:
         world_scale: float = 2.0,
         device: torch.device | str = "cpu",
         palette: Palette = WEBGPU_PALETTE,
-        lighting: Lighting = WEBGPU_LIGHTING,
+        lighting: Light = WEBGPU_LIGHTING,
         rasterizer: str = "auto",
         bias_strength: float = 10.0,
     ) -> DifferentiableBlockWorld:

@@ -28,18 +28,6 @@ _LEAST_CLIP = 1e-4  # Blender keeps clip_start positive
 _TOLERANCE = 1e-4  # of matrices that went through float32
 
 
-def srgb_to_linear(display: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Display values in 0…1 to scene-linear ones, any shape (IEC 61966-2-1)."""
-    c = np.asarray(display, dtype=np.float64)
-    return np.where(c <= 0.04045, c / 12.92, ((np.maximum(c, 0.04045) + 0.055) / 1.055) ** 2.4)
-
-
-def linear_to_srgb(linear: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Scene-linear values to display values, any shape, not clamped (IEC 61966-2-1)."""
-    c = np.asarray(linear, dtype=np.float64)
-    return np.where(c <= 0.0031308, c * 12.92, 1.055 * np.maximum(c, 0.0031308) ** (1 / 2.4) - 0.055)
-
-
 @dataclass(frozen=True)
 class Lens:
     """What a Blender camera says about its projection; names, units and defaults are Blender's.

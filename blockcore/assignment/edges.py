@@ -7,7 +7,7 @@ one block alone still come down to a table of costs; the others are settled bloc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -151,5 +151,5 @@ def split_mixed(
         gain=gain,
         weight=weight,
     )
-    alone = VisibleFaces(visible.blocks, visible.block, visible.look, visible.looks, tuple(views))
+    alone = replace(visible, views=tuple(views))
     return alone, kept, mixed_pixels

@@ -18,6 +18,7 @@ from blockcore.assignment.solve import assignment_cost, cheapest_materials, conf
 from blockcore.assignment.statistics import FaceStatistics, cost_table, face_statistics
 from blockcore.errors import Cancelled, SceneError
 from blockcore.machine import memory, workers
+from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.lighting import UNLIT, WEBGPU_LIGHTING, Lighting
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
@@ -56,7 +57,7 @@ class Problem:
     visible: VisibleFaces
     targets: Pictures
     weights: Sequence[float]
-    lighting: Lighting
+    lighting: Light
     gains: npt.NDArray[np.float64]
     radiance: torch.Tensor
     statistics: FaceStatistics
@@ -141,7 +142,7 @@ def look(
 
         cuda.release_large()
     seen = [Visibility(ids) for ids in team.exchange(found, sizes, device, keep)]
-    return visible_faces(faces, cameras, seen, scene.palette, device, keep)
+    return visible_faces(faces, cameras, seen, scene.palette, device, keep, scene.lighting)
 
 
 def pose(scene: BlockScene, settings: OptimizeSettings, views: Sequence[View], visible: VisibleFaces) -> Problem:
@@ -200,7 +201,7 @@ class _Search:
             allowed = Constraints.of(settings, scene).allowed[visible.blocks.cpu().numpy()]
             self.barred = torch.from_numpy(~allowed).to(visible.device)
 
-    def run(self) -> tuple[Lighting, npt.NDArray[np.float64]]:
+    def run(self) -> tuple[Light, npt.NDArray[np.float64]]:
         """Returns the light and the gains."""
         fits_light, fits_gains = self.settings.lighting == "fitted", self.settings.exposure != "fixed"
         gains = np.ones((len(self.targets), 3))
@@ -215,7 +216,7 @@ class _Search:
             if before is not None and bool((materials == before).all()):
                 break
             before = materials
-            if fits_light:
+            if fits_light and isinstance(lighting, Lighting):
                 lighting = fit_lighting(self.scene.palette, self.visible, self._leveled(gains), materials, lighting)
             if fits_gains:
                 balance = self.settings.exposure == "white_balance"
@@ -226,12 +227,13 @@ class _Search:
                     gains = gains / np.exp(np.log(gains).mean(axis=0))
         return lighting, gains
 
-    def radiance(self, lighting: Lighting) -> torch.Tensor:
+    def radiance(self, lighting: Light) -> torch.Tensor:
         """Returns (M, L, 3) float64."""
-        return radiance_of(self.scene.palette, lighting, self.visible.device, torch.float64, self.visible.looks)
+        seen = self.visible
+        return radiance_of(self.scene.palette, lighting, seen.device, torch.float64, seen.looks, seen.received)
 
     def costs(
-        self, radiance: torch.Tensor, gains: npt.NDArray[np.float64], lighting: Lighting
+        self, radiance: torch.Tensor, gains: npt.NDArray[np.float64], lighting: Light
     ) -> tuple[torch.Tensor, float]:
         """Returns (V, M) float64 costs and the loss outside."""
         loss = self.settings.loss if self.settings.loss in SEPARABLE_LOSSES else "l2"
@@ -250,22 +252,23 @@ class _Search:
             costs_numba.add_pixel_costs(outside, empty, none, none, pixels, sky, *how)
         return torch.from_numpy(costs).to(self.visible.device), float(outside[0, 0])
 
-    def _best(self, lighting: Lighting, gains: npt.NDArray[np.float64]) -> torch.Tensor:
+    def _best(self, lighting: Light, gains: npt.NDArray[np.float64]) -> torch.Tensor:
         return cheapest_materials(self._allowed_costs(lighting, gains))
 
-    def _allowed_costs(self, lighting: Lighting, gains: npt.NDArray[np.float64]) -> torch.Tensor:
+    def _allowed_costs(self, lighting: Light, gains: npt.NDArray[np.float64]) -> torch.Tensor:
         costs, _ = self.costs(self.radiance(lighting), gains, lighting)
         return costs if self.barred is None else costs.masked_fill(self.barred, torch.inf)
 
-    def _start(self) -> Lighting:
+    def _start(self) -> Light:
         """Returns the light to use, or to begin from: of several guesses the one that explains the targets best."""
         scene, name = self.scene, self.settings.lighting
-        given = {"webgpu": WEBGPU_LIGHTING, "unlit": UNLIT}.get(name, scene.lighting)
+        given: Light = {"webgpu": WEBGPU_LIGHTING, "unlit": UNLIT}.get(name, scene.lighting)
         if name != "fitted":
             return replace(given, background=scene.lighting.background)
         guesses = [
             replace(brightened(light, factor), background=scene.lighting.background)
             for light in (scene.lighting, WEBGPU_LIGHTING, UNLIT)
+            if not isinstance(light, BakedLight)
             for factor in _BRIGHTNESS
         ]
         gains = np.ones((len(self.targets), 3))

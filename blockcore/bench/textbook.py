@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from blockcore.errors import SceneError
+from blockcore.model.baked_light import BakedLight
 from blockcore.model.grid import FACE_NORMALS, FACE_SLOTS, TRIANGLE_CORNERS
 from blockcore.model.scene import BlockScene
 
@@ -23,6 +25,8 @@ class Textbook:
             return torch.tensor(np.ascontiguousarray(values), dtype=dtype, device=device)
 
         faces, light = scene.grid.exposed_faces, scene.lighting
+        if isinstance(light, BakedLight):
+            raise SceneError("the textbook's loop knows no baked light; use it on a map")
         corners = faces.corners().reshape(-1, 3)
         self.size = (scene.views[0].camera.height, scene.views[0].camera.width)
         self.vertices = tensor(np.concatenate([corners, np.ones((len(corners), 1))], axis=1))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import SceneError
+from blockcore.model.display import linear_to_srgb
 from blockcore.model.grid import FACE_NORMALS
 
 Rgb = tuple[float, float, float]
@@ -65,8 +66,8 @@ class Lighting:
             The light; exact for white faces that the sun shines on straight or not at all.
         """
         world, sun = (np.maximum(np.asarray(v, dtype=np.float64), 0.0) for v in (world_radiance, sun_radiance))
-        ambient = _display(world)
-        straight = _display(world + sun / np.pi) - ambient
+        ambient = linear_to_srgb(world)
+        straight = linear_to_srgb(world + sun / np.pi) - ambient
         sky = tuple(float(v) for v in np.clip(ambient, 0.0, 1.0)) if background is None else background
         colors = tuple(float(v) for v in ambient)
         return Lighting(
@@ -90,11 +91,6 @@ class Lighting:
     def face_light(self) -> npt.NDArray[np.float64]:
         """Returns the light on each of the six block faces, (6, 3) RGB factors, in the order of ``grid.FACE_NAMES``."""
         return self.light(FACE_NORMALS)
-
-
-def _display(linear: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Returns the sRGB curve (IEC 61966-2-1) of linear values, which may be above 1."""
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-12) ** (1 / 2.4) - 0.055)
 
 
 WEBGPU_LIGHTING = Lighting()

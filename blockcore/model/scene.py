@@ -2,18 +2,21 @@
 
 A scene is a folder::
 
-    scene.json      {"format": "blockcore.scene", "version": 1, "grid", "palette", "lighting", "views", "regions",
+    scene.json      {"format": "blockcore.scene", "version": 2, "grid", "palette", "lighting", "views", "regions",
                     "source"}
     arrays.npz      positions (N, 3) int32, materials (N,) int32, palette_colors (M, 3, 3) float32,
                     view (V, 4, 4) float64, proj (V, 4, 4) float64,
                     and with tiles: tile_of (T, 4) int32 (material, face direction, height, width),
                     tile_texels (K, 4) uint8, tile after tile, each row by row;
                     with regions: region_blocks, int32, the blocks of one region after another;
+                    with baked light: light_received (F, k, k, 3) float32, display_levels (n,) float64,
+                    display_table (n, 3) or (n, n, n, 3) float32;
                     and with a source: block_objects (N,) text, grid_to_source (4, 4) float64
     targets/        one PNG a view that has a target
 
 Units and axes are ``blockcore``'s own: world space with +Y up, matrices row-major acting on columns, colours as display
-values. Nothing in it is pickled. A reader refuses a version newer than its own; later versions only add.
+values. Nothing in it is pickled. A reader refuses a version newer than its own; later versions only add: 2 added baked
+light, and a scene without it is still written as version 1.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +34,16 @@ import numpy.typing as npt
 from blockcore.errors import BlockcoreError, SceneError
 from blockcore.io.files import inside, new_folder, read_json, write_file, write_json
 from blockcore.io.pictures import encode_png, read_picture
+from blockcore.model.baked_light import BakedLight, Light, light_arrays, light_from, light_header
 from blockcore.model.camera import Camera
 from blockcore.model.frozen import ByValue, frozen_array
 from blockcore.model.grid import BlockGrid
-from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
+from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette, Tiles
 
 FORMAT = "blockcore.scene"
-VERSION = 1
+VERSION = 2
+_WITHOUT_BAKED_LIGHT = 1
 Regions = Mapping[str, npt.NDArray[np.int32]]
 _HEADER = "scene.json"
 _REMEDY = "export the scene again"
@@ -104,7 +109,7 @@ class BlockScene(ByValue):
         materials: (N,) int32, read-only: the palette index of each block, never Air.
         palette: the materials a block can be made of.
         views: cameras and their targets.
-        lighting: the light.
+        lighting: the light: a sun and a hemisphere, or what each face receives.
         source: the way back to where the scene came from, or None.
         regions: names of parts of the world, such as a vertex group or collection, to the indices of their blocks,
             (K,) int32 ascending.
@@ -114,7 +119,7 @@ class BlockScene(ByValue):
     materials: npt.NDArray[np.int32]
     palette: Palette = WEBGPU_PALETTE
     views: tuple[View, ...] = ()
-    lighting: Lighting = WEBGPU_LIGHTING
+    lighting: Light = WEBGPU_LIGHTING
     source: Source | None = None
     regions: Regions = field(default_factory=dict)
 
@@ -134,6 +139,11 @@ class BlockScene(ByValue):
             )
         object.__setattr__(self, "materials", frozen_array(materials, np.int32))
         object.__setattr__(self, "regions", {str(k): self._checked_region(k, v) for k, v in self.regions.items()})
+        if isinstance(self.lighting, BakedLight) and len(self.lighting.received) != len(self.grid.exposed_faces):
+            raise SceneError(
+                f"scene: light for {len(self.lighting.received)} faces, but its blocks have "
+                f"{len(self.grid.exposed_faces)} exposed ones; bake it again"
+            )
         if self.source is not None and len(self.source.block_objects) != len(self.grid):
             raise SceneError("scene: the source names must be as many as the blocks")
 
@@ -185,10 +195,10 @@ class BlockScene(ByValue):
 def _header(scene: BlockScene) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if isinstance(scene.lighting, BakedLight) else _WITHOUT_BAKED_LIGHT,
         "grid": {"size": list(scene.grid.size), "world_scale": scene.grid.world_scale},
         "palette": {"names": list(scene.palette.names)},
-        "lighting": asdict(scene.lighting),
+        "lighting": light_header(scene.lighting),
         "views": [
             {
                 "name": view.camera.name,
@@ -215,6 +225,7 @@ def _arrays(scene: BlockScene) -> dict[str, npt.NDArray[Any]]:
         "view": stack([view.camera.view for view in scene.views]),
         "proj": stack([view.camera.proj for view in scene.views]),
     }
+    arrays |= light_arrays(scene.lighting)
     if scene.palette.tiles:
         tiles = scene.palette.tiles
         arrays["tile_of"] = np.array([(*key, *tile.shape[:2]) for key, tile in tiles.items()], dtype=np.int32)
@@ -228,9 +239,6 @@ def _arrays(scene: BlockScene) -> dict[str, npt.NDArray[Any]]:
 
 
 def _assemble(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> BlockScene:
-    light: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in header["lighting"].items()
-    }
     cameras = [
         Camera(arrays["view"][i], arrays["proj"][i], entry["width"], entry["height"], entry["name"])
         for i, entry in enumerate(header["views"])
@@ -246,7 +254,7 @@ def _assemble(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArra
             View(camera, _read_target(folder, entry["target"], camera), entry.get("weight", 1.0))
             for camera, entry in zip(cameras, header["views"], strict=True)
         ),
-        lighting=Lighting(**light),
+        lighting=light_from(header["lighting"], arrays),
         source=source,
         regions=_regions(header, arrays),
     )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from blockcore import __version__
 from blockcore.io.files import write_file
+from blockcore.model.baked_light import BakedLight
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from blockcore.report.charts import log_curve
@@ -215,6 +216,16 @@ def _settings_rows(settings: OptimizeSettings) -> str:
 
 def _light(result: OptimizeResult) -> list[tuple[str, str]]:
     light = result.lighting
+
+    if isinstance(light, BakedLight):
+        side, faces = light.side, len(light.received)
+        mean = light.received.mean(axis=(0, 1, 2))
+        return [
+            ("light", "the scene's own, measured on its faces"),
+            ("measured on", f"{faces} faces, {side} × {side} places each"),
+            ("white face, mean (linear)", " ".join(f"{value:.2f}" for value in mean.tolist())),
+            ("display transform", "mixes channels" if light.display.mixes else "a curve a channel"),
+        ]
 
     def triple(values: Iterable[float]) -> str:
         return " ".join(f"{value:.2f}" for value in values)

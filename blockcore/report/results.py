@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from blockcore.formats.webgpu import write_map
 from blockcore.io.files import finite, new_folder, write_array, write_file, write_json
 from blockcore.io.pictures import encode_png
+from blockcore.model.baked_light import light_header
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import OptimizeResult, views_with_target
@@ -135,7 +136,7 @@ def _summary(
         "psnr_before": psnr(float(total_before / pixels)),
         "psnr_after": psnr(float(total_after / pixels)),
         "views": rows,
-        "lighting": asdict(result.lighting),
+        "lighting": light_header(result.lighting),
         "materials": _counts(result.materials, scene.palette.names),
         "materials_before": _counts(result.initial, scene.palette.names),
         "device": result.device,

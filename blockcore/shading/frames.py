@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
 from blockcore.model.grid import FACE_SLOTS, ExposedFaces
-from blockcore.model.lighting import Lighting
 from blockcore.model.palette import Palette
 from blockcore.model.tile_table import tile_table
 from blockcore.visibility.texels import lay_over, triangle_array
@@ -35,8 +36,8 @@ class FrameColors:
     tile: npt.NDArray[np.int32]
 
 
-def frame_colors(faces: ExposedFaces, materials: npt.NDArray[Any], palette: Palette, lighting: Lighting) -> FrameColors:
-    """Works out the colours of a world: ``round(255 * clamp(surface * light, 0, 1))``.
+def frame_colors(faces: ExposedFaces, materials: npt.NDArray[Any], palette: Palette, lighting: Light) -> FrameColors:
+    """Works out the colours of a world: ``round(255 * clamp(surface * light, 0, 1))``, or what a baked light shows.
 
     Args:
         faces: the exposed faces.
@@ -47,6 +48,8 @@ def frame_colors(faces: ExposedFaces, materials: npt.NDArray[Any], palette: Pale
     Returns:
         The colours.
     """
+    if isinstance(lighting, BakedLight):
+        return _baked_colors(faces, materials, palette, lighting)
     light = lighting.face_light()
     surface = palette.colors.astype(np.float64)[:, FACE_SLOTS]
     flat = _packed(surface * light)[materials[faces.block], faces.direction]
@@ -64,6 +67,56 @@ def frame_colors(faces: ExposedFaces, materials: npt.NDArray[Any], palette: Pale
         )
     background = _packed(np.asarray(lighting.background)[None])
     return FrameColors(faces, np.concatenate([flat, background, texels]), tile)
+
+
+def _baked_colors(
+    faces: ExposedFaces, materials: npt.NDArray[Any], palette: Palette, lighting: BakedLight
+) -> FrameColors:
+    """Gives every face a tile of its own: as fine as the light on it and the material's tile are together."""
+    table = [np.zeros(len(faces), np.uint32), _packed(np.asarray(lighting.background)[None])]
+    material = materials[faces.block]
+    tile = np.zeros((len(faces), 3), np.int32)
+    start = len(faces) + 1
+    for size in {(lighting.side, lighting.side)} | {_together(lighting.side, t) for t in palette.tiles.values()}:
+        width, height = size
+        number, pictures = _surfaces(palette, size, lighting.side)
+        here = np.flatnonzero(number[material, faces.direction] >= 0)
+        surface = pictures[number[material[here], faces.direction[here]]]
+        down, across = (np.arange(n) * lighting.side // n for n in (height, width))
+        shown = lighting.show(surface, lighting.received[here][:, down[:, None], across])
+        tile[here] = np.column_stack(
+            [start + np.arange(len(here)) * width * height, np.full((len(here), 2), [width, height])]
+        )
+        table.append(_packed(shown).ravel())
+        start += len(here) * width * height
+    return FrameColors(faces, np.concatenate(table), tile)
+
+
+def _together(side: int, tile: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    """Returns width and height of the coarsest tile whose texels lie in one of a tile's and in one of a light's."""
+    return math.lcm(side, tile.shape[1]), math.lcm(side, tile.shape[0])
+
+
+def _surfaces(
+    palette: Palette, size: tuple[int, int], side: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Returns the unlit pictures (P, height, width, 3) of what is as fine as ``size``, and the picture of each (M, 6).
+
+    Where a material and direction have none, the number is -1.
+    """
+    width, height = size
+    number = np.full((len(palette), len(FACE_SLOTS)), -1)
+    pictures: list[npt.NDArray[np.float64]] = []
+    for material, direction in np.ndindex(*number.shape):
+        color = palette.colors[material, FACE_SLOTS[direction]].astype(np.float64)
+        tile = palette.tiles.get((material, direction))
+        if (size == (side, side)) if tile is None else (size == _together(side, tile)):
+            number[material, direction] = len(pictures)
+            fine = np.zeros((height, width, 4), np.uint8)
+            if tile is not None:
+                fine = tile.repeat(height // tile.shape[0], axis=0).repeat(width // tile.shape[1], axis=1)
+            pictures.append(lay_over(color, fine))
+    return number, np.array(pictures).reshape(-1, height, width, 3)
 
 
 def draw(

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from blockcore.model.baked_light import Light
 from blockcore.model.grid import FACE_SLOTS
 from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
 from blockcore.model.palette import AIR, Palette
@@ -83,10 +84,11 @@ def radiance_table(palette: torch.Tensor, face_light: torch.Tensor) -> torch.Ten
 
 def radiance_of(
     palette: Palette,
-    lighting: Lighting,
+    lighting: Light,
     device: torch.device,
     dtype: torch.dtype,
     looks: npt.NDArray[np.int64] = WHOLE_FACES,
+    received: npt.NDArray[np.float64] | None = None,
 ) -> torch.Tensor:
     """Returns the display colours of a palette under a light, as a constant (M, L, 3) tensor.
 
@@ -96,8 +98,11 @@ def radiance_of(
         device: where the tensor shall live.
         dtype: its type.
         looks: (L, 3), the faces or parts of faces; see ``texels.looks_radiance``. By default the six whole faces.
+        received: (L, 3), what each of them receives of a baked light.
     """
-    return torch.from_numpy(looks_radiance(palette, lighting, looks)).to(device=device, dtype=dtype).contiguous()
+    return (
+        torch.from_numpy(looks_radiance(palette, lighting, looks, received)).to(device=device, dtype=dtype).contiguous()
+    )
 
 
 def clamp_display(values: torch.Tensor) -> torch.Tensor:

@@ -14,13 +14,15 @@ import numpy.typing as npt
 
 from blockcore.io.files import write_file
 from blockcore.io.pictures import encode_png
+from blockcore.model.baked_light import BakedLight
 from blockcore.model.camera import Camera
 from blockcore.model.grid import FACE_NAMES, FACE_SLOTS
 from blockcore.model.palette import Palette
 from blockcore.model.scene import BlockScene, View
+from blockcore.shading.frames import frame_colors
 from blockcore.visibility.texels import lay_over
-from blockcore.webgpu_live.mesh import build_mesh, surface_table
-from blockcore.webgpu_live.renderer import frame_uniform, terrain_shader
+from blockcore.webgpu_live.mesh import build_mesh, finished_surfaces, surface_table
+from blockcore.webgpu_live.renderer import drawn_light, frame_uniform, terrain_shader
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("drawing.js", "navigation.js", "page.js")
@@ -62,7 +64,12 @@ def viewer_page(scene: BlockScene, title: str, before: npt.NDArray[np.int32] | N
 def _world(scene: BlockScene, before: npt.NDArray[np.int32] | None) -> dict[str, Any]:
     faces = scene.grid.exposed_faces
     corners = faces.corners().reshape(-1, 3) if len(faces) else np.zeros((1, 3), np.float32)
-    surfaces, texels = surface_table(scene.palette)
+    materials = None
+    if isinstance(scene.lighting, BakedLight):
+        surface, earlier, surfaces, texels, materials = _finished(scene, before)
+    else:
+        surface, (surfaces, texels) = build_mesh(scene.grid, scene.materials).surface, surface_table(scene.palette)
+        earlier = None if before is None else build_mesh(scene.grid, before).surface
     counts = np.bincount(scene.materials, minlength=len(scene.palette)).tolist()
     return {
         "gridSize": scene.grid.size,
@@ -71,20 +78,53 @@ def _world(scene: BlockScene, before: npt.NDArray[np.int32] | None) -> dict[str,
         "blockCount": len(scene.grid),
         "faceCount": len(faces),
         "cells": _packed(faces.cell),
-        "surfaceOfFace": _packed(build_mesh(scene.grid, scene.materials).surface),
-        "surfaceOfFaceBefore": None if before is None else _packed(build_mesh(scene.grid, before).surface),
+        "surfaceOfFace": _packed(surface),
+        "surfaceOfFaceBefore": None if earlier is None else _packed(earlier),
         "surfaces": _base64(surfaces.tobytes()),
         "texels": _base64(texels.tobytes()),
         "materials": [
             {"name": name, "colors": _swatch(scene.palette, index), "count": count}
             for index, (name, count) in enumerate(zip(scene.palette.names, counts, strict=True))
         ],
-        "light": frame_uniform(np.eye(4, dtype=np.float32), scene.lighting)[16:].tolist(),
+        "light": frame_uniform(np.eye(4, dtype=np.float32), drawn_light(scene.lighting))[16:].tolist(),
         "background": list(scene.lighting.background),
         "terrainShader": terrain_shader(),
         "composeShader": _text("compose.wgsl"),
+        "materialOfSurface": None if materials is None else _packed(materials),
         "views": [_view(view) for view in scene.views],
     }
+
+
+_Finished = tuple[
+    npt.NDArray[np.uint32],
+    npt.NDArray[np.uint32] | None,
+    npt.NDArray[np.void],
+    npt.NDArray[np.uint8],
+    npt.NDArray[np.int32],
+]
+
+
+def _finished(scene: BlockScene, before: npt.NDArray[np.int32] | None) -> _Finished:
+    """Returns the surfaces of faces in baked light: numbers, those of ``before``, all of them, texels, materials."""
+    faces = scene.grid.exposed_faces
+    sets = []
+    for chosen in (scene.materials,) if before is None else (scene.materials, before):
+        number, surfaces, texels = finished_surfaces(frame_colors(faces, chosen, scene.palette, scene.lighting))
+        materials = np.zeros(len(surfaces), np.int32)
+        materials[number] = chosen[faces.block]
+        sets.append((number, surfaces, texels, materials))
+    number, surfaces, texels, materials = sets[0]
+    if before is None:
+        return number, None, surfaces, texels, materials
+    earlier, others, more, of = sets[1]
+    others["first_texel"] += np.uint32(len(texels))
+    return (
+        number,
+        earlier + np.uint32(len(surfaces)),
+        np.concatenate([surfaces, others]),
+        np.concatenate([texels, more]),
+        np.concatenate([materials, of]),
+    )
 
 
 def _view(view: View) -> dict[str, Any]:

@@ -61,7 +61,10 @@ class Drawing {
     const cells = new Int32Array(await unpacked(world.cells));
     const after = new Uint32Array(await unpacked(world.surfaceOfFace));
     const before = world.surfaceOfFaceBefore ? new Uint32Array(await unpacked(world.surfaceOfFaceBefore)) : null;
-    return new Drawing(canvas, world, device, cells, after, before);
+    const drawing = new Drawing(canvas, world, device, cells, after, before);
+    // Where the light is baked each face is a surface of its own.
+    drawing.materialOf = world.materialOfSurface ? new Int32Array(await unpacked(world.materialOfSurface)) : null;
+    return drawing;
   }
 
   constructor(canvas, world, device, cells, after, before) {
@@ -156,7 +159,9 @@ class Drawing {
     const colors = new Float32Array(bytes.buffer);
     const words = new Uint32Array(bytes.buffer);
     for (let at = 0; at < colors.length && material !== null; at += SURFACE_WORDS) {
-      if (Math.floor(at / SURFACE_WORDS / 6) !== material) {
+      const surface = at / SURFACE_WORDS;
+      const own = this.materialOf ? this.materialOf[surface] : Math.floor(surface / 6);
+      if (own !== material) {
         const gray = 0.12 + 0.3 * (0.3 * colors[at] + 0.6 * colors[at + 1] + 0.1 * colors[at + 2]);
         colors.fill(gray, at, at + 3);
         words[at + 4] = 0; // no tile

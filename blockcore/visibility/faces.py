@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from blockcore.model.baked_light import BakedLight, Light, merged
 from blockcore.model.camera import Camera
 from blockcore.model.grid import ExposedFaces
 from blockcore.model.palette import Palette
@@ -20,19 +21,23 @@ if TYPE_CHECKING:
     from blockcore.visibility import Visibility
 
 _MOST_PIXELS = 1 << 22  # numbered at once
+MOST_LIT_LOOKS = 1 << 12
+"""To how many looks baked light comes down, however many faces there are: nearly equal light becomes one."""
 
 
 @dataclass(frozen=True, eq=False)
 class VisibleFaces:
     """The F faces and V blocks that at least one pixel of some view shows. Tensors live on one device.
 
-    Where the palette has tiles, a face is here each of the parts into which they cut it; see ``texels``.
+    Where the palette has tiles, a face is here each of the parts into which they cut it; see ``texels``. So it is where
+    light is baked with several texels a face.
 
     Attributes:
         blocks: (V,) int64, ascending: which of the grid's blocks they are.
         block: (F,) int64, ascending: the block of each face, as an index into ``blocks``.
         look: (F,) int64: the look of each face, as an index into ``looks``.
         looks: (L, 3) int64: face direction, and column and row of the part; ``texels.WHOLE_FACES`` without tiles.
+        received: (L, 3) float64, what each look receives of a baked light; None where light is not baked.
         views: per view (H, W) int32: the face each pixel shows, in 0…F-1, or -1. They may be on the CPU where the
             GPU's memory is too small for all of them.
     """
@@ -42,6 +47,7 @@ class VisibleFaces:
     look: torch.Tensor
     looks: npt.NDArray[np.int64]
     views: tuple[torch.Tensor, ...]
+    received: npt.NDArray[np.float64] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -61,6 +67,7 @@ def visible_faces(
     palette: Palette,
     device: torch.device,
     keep: torch.device | None = None,
+    lighting: Light | None = None,
 ) -> VisibleFaces:
     """Numbers the faces and blocks that the views show.
 
@@ -71,12 +78,14 @@ def visible_faces(
         palette: whose tiles cut the faces.
         device: where the result shall live.
         keep: where its views shall, if not there, too.
+        lighting: the light; a baked one cuts the faces, too.
 
     Returns:
         The visible faces; views in the order given.
     """
-    if palette.tiles:
-        return _visible_parts(exposed, cameras, visibilities, TileCuts.of(palette), device, keep or device)
+    baked = lighting if isinstance(lighting, BakedLight) else None
+    if palette.tiles or baked is not None:
+        return _visible_parts(exposed, cameras, visibilities, TileCuts.of(palette), baked, device, keep or device)
     seen = torch.zeros(len(exposed) + 1, dtype=torch.bool, device=device)
     for ids in _batches(visibilities, device):
         seen[(ids + 1) // 2] = True
@@ -124,15 +133,26 @@ def _visible_parts(
     cameras: Sequence[Camera],
     visibilities: Sequence[Visibility],
     cuts: TileCuts,
+    baked: BakedLight | None,
     device: torch.device,
     keep: torch.device,
 ) -> VisibleFaces:
-    """Numbers parts of faces: by face, and within a face by row and column."""
-    per_view = [_parts(exposed, camera, seen, cuts) for camera, seen in zip(cameras, visibilities, strict=True)]
+    """Numbers parts of faces: by face, and within a face by row and column of the tiles, then of the light."""
+    side = 1 if baked is None else baked.side
+    per_view = [_parts(exposed, camera, seen, cuts, side) for camera, seen in zip(cameras, visibilities, strict=True)]
     parts = np.unique(np.concatenate([found for found, _ in per_view]))
     rows, columns = cuts.most
-    face, place = np.divmod(parts, rows * columns)
-    looks, look = np.unique(exposed.direction[face] * np.int64(rows * columns) + place, return_inverse=True)
+    face, within = np.divmod(parts, rows * columns * side**2)
+    place, texel = np.divmod(within, side**2)
+    surface = exposed.direction[face] * np.int64(rows * columns) + place
+    received = None
+    if baked is None:
+        looks, look = np.unique(surface, return_inverse=True)
+    else:
+        surfaces, group = np.unique(surface, return_inverse=True)
+        lights = baked.received.reshape(-1, side**2, 3)[face, texel].astype(np.float64)
+        received, groups, look = merged(lights, group, max(MOST_LIT_LOOKS, len(surfaces)))
+        looks = surfaces[groups]
     blocks, block = np.unique(exposed.block[face].astype(np.int64), return_inverse=True)
     views = []
     for found, number in per_view:
@@ -144,19 +164,24 @@ def _visible_parts(
         look=torch.from_numpy(look).to(device),
         looks=np.stack([looks // (rows * columns), looks % columns, looks // columns % rows], axis=1),
         views=tuple(views),
+        received=received,
     )
 
 
 def _parts(
-    exposed: ExposedFaces, camera: Camera, visibility: Visibility, cuts: TileCuts
+    exposed: ExposedFaces, camera: Camera, visibility: Visibility, cuts: TileCuts, side: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Returns the parts that a view shows, ascending, and (H, W) which of them each pixel shows, -1 for none."""
     face = (triangle_array(visibility) + 1) // 2 - 1
     covered = face >= 0
-    uv = texture_coordinates(exposed, camera, visibility)[covered]
-    column, row = cuts.cut(uv, exposed.direction[face[covered]]).T
+    part = face[covered].astype(np.int64)
     rows, columns = cuts.most
-    found, inverse = np.unique((face[covered].astype(np.int64) * rows + row) * columns + column, return_inverse=True)
+    if rows * columns * side > 1:
+        uv = texture_coordinates(exposed, camera, visibility)[covered]
+        column, row = cuts.cut(uv, exposed.direction[face[covered]]).T
+        across, down = np.clip(np.floor(uv * side), 0, side - 1).astype(np.int64).T
+        part = (((part * rows + row) * columns + column) * side + down) * side + across
+    found, inverse = np.unique(part, return_inverse=True)
     number = np.full(face.shape, -1, np.int64)
     number[covered] = inverse
     return found, number

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.errors import SceneError
+from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
 from blockcore.model.frozen import frozen_array
 from blockcore.model.grid import FACE_NAMES, FACE_SLOTS, ExposedFaces
-from blockcore.model.lighting import Lighting
 from blockcore.model.palette import Palette
 
 if TYPE_CHECKING:
@@ -113,13 +114,19 @@ def _texel_at(part: npt.NDArray[np.int64], sides: tuple[int, ...], side: int) ->
     return np.asarray(counted[part])
 
 
-def looks_radiance(palette: Palette, lighting: Lighting, looks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def looks_radiance(
+    palette: Palette,
+    lighting: Light,
+    looks: npt.NDArray[np.int64],
+    received: npt.NDArray[np.float64] | None = None,
+) -> npt.NDArray[np.float64]:
     """Returns the display colours of each material's faces, or of the parts into which tiles cut them.
 
     Args:
         palette: M materials.
         lighting: the light.
         looks: (L, 3): face direction, and column and row of the part as by ``TileCuts.cut``.
+        received: (L, 3), what each look receives of a baked light.
 
     Returns:
         (M, L, 3) RGB in 0…1. Takes 24·M·L bytes.
@@ -131,8 +138,12 @@ def looks_radiance(palette: Palette, lighting: Lighting, looks: npt.NDArray[np.i
         x = _texel_at(looks[here, 1], cuts.widths[direction], tile.shape[1])
         y = _texel_at(looks[here, 2], cuts.heights[direction], tile.shape[0])
         surface[material, here] = lay_over(surface[material, here], tile[y, x])
-    radiance: npt.NDArray[np.float64] = np.clip(surface * lighting.face_light()[looks[:, 0]], 0.0, 1.0)
-    return radiance
+    if not isinstance(lighting, BakedLight):
+        radiance: npt.NDArray[np.float64] = np.clip(surface * lighting.face_light()[looks[:, 0]], 0.0, 1.0)
+        return radiance
+    if received is None:
+        raise SceneError("light: what faces receive is known of the faces it was baked for alone; look at those")
+    return lighting.show(surface, received)
 
 
 def lay_over(colors: npt.NDArray[np.float64], texels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

@@ -11,6 +11,7 @@ from blockcore.model.frozen import ByValue, frozen_array
 from blockcore.model.grid import FACE_SLOTS, TRIANGLE_CORNERS, BlockGrid
 from blockcore.model.palette import Palette
 from blockcore.model.tile_table import tile_table
+from blockcore.shading.frames import FrameColors
 
 SURFACES_PER_MATERIAL = 6
 
@@ -57,3 +58,28 @@ def surface_table(palette: Palette) -> tuple[npt.NDArray[np.void], npt.NDArray[n
     surfaces["first_texel"] = tiles.first
     surfaces["tile_size"] = tiles.size
     return surfaces.ravel(), tiles.texels
+
+
+def finished_surfaces(
+    colors: FrameColors,
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.void], npt.NDArray[np.uint8]]:
+    """Packs the colours of faces in baked light for the shader: each face is a surface of its own, lit already.
+
+    Args:
+        colors: of a world in baked light, in which every face has a tile.
+
+    Returns:
+        The surface of each face (F,), the surfaces and their texels as ``surface_table`` does; to be drawn ``UNLIT``.
+    """
+    direction = colors.faces.direction.astype(np.int64)
+    order = np.argsort(direction, kind="stable")
+    begins = np.searchsorted(direction[order], np.arange(SURFACES_PER_MATERIAL))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - begins[direction[order]]
+    number = SURFACES_PER_MATERIAL * rank + direction
+    surfaces = np.zeros(SURFACES_PER_MATERIAL * int(rank.max(initial=0) + 1), SURFACE)
+    texels = colors.table.view(np.uint8).reshape(-1, 4)
+    surfaces["color"][number] = texels[colors.tile[:, 0], :3] / 255.0
+    surfaces["first_texel"][number] = colors.tile[:, 0]
+    surfaces["tile_size"][number] = colors.tile[:, 1:]
+    return number.astype(np.uint32), surfaces, texels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import BackendError
+from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
-from blockcore.model.lighting import Lighting
+from blockcore.model.lighting import UNLIT, Lighting
 from blockcore.model.scene import BlockScene
-from blockcore.webgpu_live.mesh import build_mesh, surface_table
+from blockcore.shading.frames import frame_colors
+from blockcore.webgpu_live.mesh import build_mesh, finished_surfaces, surface_table
 
 _COLOR_FORMAT = "rgba8unorm"
 _DEPTH_FORMAT = "depth32float"
@@ -32,6 +35,11 @@ def frame_uniform(view_proj: npt.NDArray[np.float32], lighting: Lighting) -> npt
     light = [*sun, lighting.ambient_strength]
     light += [*lighting.sun_color, 0.0, *lighting.ground_color, 0.0, *lighting.sky_color, 0.0]
     return np.array([*view_proj.T.ravel(), *light], np.float32)
+
+
+def drawn_light(light: Light) -> Lighting:
+    """Returns the light that the shader shall draw in: none where it is baked, and surfaces finished."""
+    return replace(UNLIT, background=light.background) if isinstance(light, BakedLight) else light
 
 
 @cache
@@ -65,14 +73,17 @@ class WebGpuRenderer:
             BackendError: the ``wgpu`` package or a WebGPU adapter is missing, or the scene outgrows its buffers.
         """
         self._device = _open_device()
-        self._lighting = scene.lighting
         mesh = build_mesh(scene.grid, scene.materials)
         self._index_count = len(mesh.index)
-        surfaces, texels = surface_table(scene.palette)
+        surface, (surfaces, texels) = mesh.surface, surface_table(scene.palette)
+        if isinstance(scene.lighting, BakedLight):
+            colors = frame_colors(scene.grid.exposed_faces, scene.materials, scene.palette, scene.lighting)
+            surface, surfaces, texels = finished_surfaces(colors)
+        self._lighting = drawn_light(scene.lighting)
         self._frame = self._buffer(np.zeros(32, np.float32), "UNIFORM")
         self._position = self._buffer(mesh.position, "VERTEX")
         self._index = self._buffer(mesh.index, "INDEX")
-        storage = [self._buffer(array, "STORAGE") for array in (mesh.surface, surfaces, texels)]
+        storage = [self._buffer(array, "STORAGE") for array in (surface, surfaces, texels)]
         self._pipeline = _terrain_pipeline()
         self._bindings = self._device.create_bind_group(
             layout=self._pipeline.get_bind_group_layout(0),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mathutils import Matrix, Vector
 
 from blockcore.errors import SceneError
+from blockcore.model.display import srgb_to_linear
 from blockcore.model.grid import FACE_NORMALS
 from blockcore.model.lighting import Lighting
 from blockcore.model.scene import BlockScene, View
@@ -24,7 +25,7 @@ from bridge.blender import marks
 from bridge.blender.extract import BLOCKS_NAME
 from bridge.blender.targets import set_background_image
 from bridge.blender.world import add_world
-from bridge.convert import TO_BLENDER, Frame, Lens, camera_pose, lens_of, srgb_to_linear
+from bridge.convert import TO_BLENDER, Frame, Lens, camera_pose, lens_of
 
 CAMERAS_NAME = "Cameras"
 

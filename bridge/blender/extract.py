@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import SceneError
+from blockcore.model.baked_light import Light
 from blockcore.model.camera import Camera
 from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
@@ -23,6 +24,7 @@ from blockcore.model.palette import AIR, Palette
 from blockcore.model.scene import BlockScene, Source, View
 from bridge.blender import marks
 from bridge.blender.cubes import Cubes, find_cubes
+from bridge.blender.light import has_light, scene_light
 from bridge.blender.materials import palette_of
 from bridge.blender.regions import read_regions
 from bridge.blender.targets import background_image, target_pixels
@@ -42,6 +44,7 @@ def extract(
     cameras: Sequence[Any] | None = None,
     palette: Palette | None = None,
     need_targets: bool = True,
+    bake: bool = True,
 ) -> BlockScene:
     """Reads blocks, cameras and targets out of the open Blender scene. Changes nothing in it.
 
@@ -51,6 +54,8 @@ def extract(
         palette: the palette; None for the one noted on the world, or built from the cubes' materials. A block whose
             material it does not have starts as its first one after Air.
         need_targets: whether having no camera with a target is an error; else all cameras are taken as they are.
+        bake: whether the scene's own light is measured, where there is one, for the cameras' targets. Else, and where a
+            world was made in another light that is noted on it, the light is that or the WebGPU editor's.
 
     Returns:
         The scene. Its source names one object a block: the cube itself, or the object that emits it.
@@ -64,12 +69,19 @@ def extract(
     holder, mark = _note(source, cubes)
     grid, grid_to_source = _noted_grid(cubes, lattice, holder, mark) or _tight_grid(lattice)
     palette = palette or (mark.palette if mark else palette_of([kind.look for kind in cubes.kinds]))
+    materials = _materials(cubes, palette)
+    views = tuple(read_view(camera, grid_to_source) for camera in _chosen(cameras, need_targets))
+    lighting: Light = _turned(mark.lighting if mark and mark.lighting else WEBGPU_LIGHTING, grid_to_source)
+    targeted = [view.camera for view in views if view.target is not None]
+    if bake and targeted and not (mark and mark.lighting) and has_light():
+        hidden = [bpy.data.objects[name] for name in dict.fromkeys(cubes.emitters)]
+        lighting = scene_light(grid, materials, palette, grid_to_source, hidden, targeted)
     return BlockScene(
         grid=grid,
-        materials=_materials(cubes, palette),
+        materials=materials,
         palette=palette,
-        views=tuple(read_view(camera, grid_to_source) for camera in _chosen(cameras, need_targets)),
-        lighting=_turned(mark.lighting if mark else WEBGPU_LIGHTING, grid_to_source),
+        views=views,
+        lighting=lighting,
         source=Source(bpy.data.filepath, cubes.emitters, grid_to_source),
         regions=read_regions(cubes),
     )

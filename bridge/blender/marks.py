@@ -30,13 +30,13 @@ class WorldMark:
         grid_size: cells along blockcore's x, y, z.
         world_scale: edge of a block, in the marked object's own units.
         palette: the materials a block can be made of.
-        lighting: the light, in blockcore's axes.
+        lighting: the light, in blockcore's axes; None where it is that of the Blender scene itself.
     """
 
     grid_size: tuple[int, int, int]
     world_scale: float
     palette: Palette
-    lighting: Lighting
+    lighting: Lighting | None
 
 
 def write_world(holder: Any, mark: WorldMark) -> None:
@@ -50,7 +50,7 @@ def write_world(holder: Any, mark: WorldMark) -> None:
                 [material, direction, base64.b64encode(encode_png(tile)).decode()]
                 for (material, direction), tile in mark.palette.tiles.items()
             ],
-            "lighting": asdict(mark.lighting),
+            "lighting": None if mark.lighting is None else asdict(mark.lighting),
         }
     )
 
@@ -60,14 +60,14 @@ def read_world(holder: Any) -> WorldMark | None:
     try:
         note = json.loads(holder[_WORLD])
         light: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in note["lighting"].items()
+            name: tuple(value) if isinstance(value, list) else value for name, value in (note["lighting"] or {}).items()
         }
         x, y, z = note["grid_size"]
         return WorldMark(
             grid_size=(x, y, z),
             world_scale=float(note["world_scale"]),
             palette=Palette(tuple(note["palette"]["names"]), note["palette"]["colors"], _tiles(note["tiles"])),
-            lighting=Lighting(**light),
+            lighting=Lighting(**light) if light else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, BlockcoreError):
         return None  # a property of that name that somebody else wrote

@@ -22,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.io.pictures import encode_png
+from blockcore.model.display import linear_to_srgb, srgb_to_linear
 from blockcore.model.grid import FACE_NAMES, FACE_SLOTS
 from blockcore.model.palette import SLOT_NAMES, WEBGPU_PALETTE, Palette
 from blockcore.visibility.texels import lay_over
 from bridge.blender import marks
 from bridge.blender.targets import packed_image
-from bridge.convert import linear_to_srgb, srgb_to_linear
 
 _COPY_SUFFIX = re.compile(r"\.\d{3,}$")
 _SLOT_SUFFIX = re.compile(rf"[ _.-]({'|'.join(SLOT_NAMES)})$", re.IGNORECASE)

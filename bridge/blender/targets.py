@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from blockcore.errors import SceneError
 from blockcore.io.pictures import encode_png
-from bridge.convert import linear_to_srgb
+from blockcore.model.display import linear_to_srgb
 
 _STILLS = ("FILE", "GENERATED")
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mathutils import Matrix
 
 from blockcore.errors import SceneError
+from blockcore.model.baked_light import BakedLight
 from blockcore.model.grid import FACE_CORNERS, FACE_UVS, BlockGrid, lattice_to_world
 from blockcore.model.palette import AIR, Palette
 from blockcore.model.scene import BlockScene
@@ -49,7 +50,8 @@ def add_world(scene: BlockScene, name: str, collection: Any) -> Any:
     cubes = _cube_collection(scene.palette, f"{name} Cubes")
     modifier = world.modifiers.new("Blocks", "NODES")
     modifier.node_group = _node_tree(f"{name} Instances", cubes, scene.grid.world_scale)
-    marks.write_world(world, marks.WorldMark(scene.grid.size, scene.grid.world_scale, scene.palette, scene.lighting))
+    noted = None if isinstance(scene.lighting, BakedLight) else scene.lighting
+    marks.write_world(world, marks.WorldMark(scene.grid.size, scene.grid.world_scale, scene.palette, noted))
     collection.objects.link(world)
     write_regions(world, scene.regions)
     return world

@@ -13,10 +13,10 @@ import pytest
 
 from blockcore.errors import BlockcoreError
 from blockcore.io.pictures import encode_png
+from blockcore.model.display import srgb_to_linear
 from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene
-from bridge.convert import srgb_to_linear
 from tests.parts import need
 
 need("bpy")

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The light that each exposed face of a block world receives in the open scene, measured by Cycles.
+
+The blocks are replaced by one mesh of their exposed faces, coloured as their materials are, and Cycles bakes into a
+picture what a white matt face would send there: direct and indirect light, with shadows and the bounce from the blocks'
+own materials. Every face has its own k × k texels, and Cycles samples a texel inside itself, so that nothing bleeds.
+
+Left out: the light that blocks emit, and what glossy and transparent blocks would reflect and let through; all blocks
+are matt here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.errors import BlockcoreError
+from blockcore.model.display import srgb_to_linear
+from blockcore.model.grid import FACE_SLOTS, FACE_UVS, BlockGrid
+from blockcore.model.palette import Palette
+
+_NAME = "blockcore bake"
+_DARKEST = 1e-3  # of a colour: Cycles finds the light by dividing by it
+
+
+def bake_received(
+    grid: BlockGrid,
+    materials: npt.NDArray[np.int32],
+    palette: Palette,
+    grid_to_source: npt.NDArray[np.float64],
+    hidden: Sequence[Any],
+    side: int,
+    samples: int,
+) -> npt.NDArray[np.float32]:
+    """Measures the light on the exposed faces of blocks. The scene is as before afterwards.
+
+    Args:
+        grid: the blocks.
+        materials: (N,) palette indices of the blocks: the light that bounces off them.
+        palette: the materials.
+        grid_to_source: (4, 4), blockcore's world to Blender's.
+        hidden: objects that the blocks take the place of: left out of the light.
+        side: texels along each edge of a face.
+        samples: of each texel.
+
+    Returns:
+        (F, side, side, 3) float32, scene-linear RGB: irradiance / π, on face, row and column, as a tile lies on it.
+
+    Raises:
+        BlockcoreError: Cycles is missing or cannot bake the scene.
+    """
+    faces = grid.exposed_faces
+    across = max(1, int(np.ceil(np.sqrt(len(faces)))))
+    down = -(-len(faces) // across)
+    colors = srgb_to_linear(palette.colors)[materials[faces.block], FACE_SLOTS[faces.direction]]
+    mesh = _mesh(faces.corners().reshape(-1, 3), grid_to_source, _texel_uv(faces.direction, across, down), colors)
+    image = bpy.data.images.new(_NAME, across * side, down * side, alpha=False, float_buffer=True)
+    material = _material(image)
+    mesh.materials.append(material)
+    obj = bpy.data.objects.new(_NAME, mesh)
+    bpy.context.scene.collection.objects.link(obj)
+    try:
+        with _settings(hidden, samples):
+            _bake(obj)
+        pixels = np.empty(len(image.pixels), dtype=np.float32)
+        image.pixels.foreach_get(pixels)
+    finally:
+        bpy.data.objects.remove(obj)
+        bpy.data.meshes.remove(mesh)
+        bpy.data.materials.remove(material)
+        bpy.data.images.remove(image)
+    rows = pixels.reshape(down, side, across, side, -1)[:, ::-1, :, :, :3]  # Blender counts rows from below
+    return np.ascontiguousarray(rows.swapaxes(1, 2).reshape(-1, side, side, 3)[: len(faces)])
+
+
+def _texel_uv(direction: npt.NDArray[np.int32], across: int, down: int) -> npt.NDArray[np.float64]:
+    """Returns where the corners of each face lie in the picture, (F, 4, 2): a face a cell, row by row from below."""
+    row, column = np.divmod(np.arange(len(direction)), across)
+    within = FACE_UVS[direction] * (1.0, -1.0) + (0.0, 1.0)
+    return (within + np.stack([column, row], axis=1)[:, None]) / (across, down)
+
+
+def _mesh(
+    corners: npt.NDArray[np.float32],
+    grid_to_source: npt.NDArray[np.float64],
+    uv: npt.NDArray[np.float64],
+    colors: npt.NDArray[np.float64],
+) -> Any:
+    mesh = bpy.data.meshes.new(_NAME)
+    points = corners @ grid_to_source[:3, :3].T + grid_to_source[:3, 3]
+    count = len(colors)
+    mesh.vertices.add(4 * count)
+    mesh.vertices.foreach_set("co", points.astype(np.float32).ravel())
+    mesh.loops.add(4 * count)
+    mesh.loops.foreach_set("vertex_index", np.arange(4 * count, dtype=np.int32))
+    mesh.polygons.add(count)
+    mesh.polygons.foreach_set("loop_start", np.arange(0, 4 * count, 4, dtype=np.int32))
+    mesh.uv_layers.new(name="UVMap").data.foreach_set("uv", uv.astype(np.float32).ravel())
+    opaque = np.ones((count, 4), dtype=np.float32)
+    opaque[:, :3] = np.maximum(colors, _DARKEST)
+    mesh.attributes.new("albedo", "FLOAT_COLOR", "FACE").data.foreach_set("color", opaque.ravel())
+    mesh.update(calc_edges=True)
+    return mesh
+
+
+def _material(image: Any) -> Any:
+    material = bpy.data.materials.new(_NAME)
+    if material.node_tree is None:  # Blender 5 makes it by itself
+        material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    surface, out = nodes.new("ShaderNodeBsdfDiffuse"), nodes.new("ShaderNodeOutputMaterial")
+    albedo, texture = nodes.new("ShaderNodeAttribute"), nodes.new("ShaderNodeTexImage")
+    albedo.attribute_name, texture.image = "albedo", image
+    nodes.active = texture
+    links.new(albedo.outputs["Color"], surface.inputs["Color"])
+    links.new(surface.outputs["BSDF"], out.inputs["Surface"])
+    return material
+
+
+def _bake(obj: Any) -> None:
+    here = {"active_object": obj, "object": obj, "selected_objects": [obj], "selected_editable_objects": [obj]}
+    bpy.context.view_layer.update()
+    try:
+        with bpy.context.temp_override(**here):
+            done = bpy.ops.object.bake(
+                type="DIFFUSE",
+                pass_filter={"DIRECT", "INDIRECT"},
+                target="IMAGE_TEXTURES",
+                save_mode="INTERNAL",
+                margin=0,
+                use_clear=True,
+                use_selected_to_active=False,
+            )
+    except RuntimeError as error:
+        raise BlockcoreError(f"the light cannot be baked: Blender says {str(error).strip()}") from error
+    if "FINISHED" not in done:
+        raise BlockcoreError("the light cannot be baked: Blender stopped the bake; try it with Render > Bake")
+
+
+@contextmanager
+def _settings(hidden: Sequence[Any], samples: int) -> Iterator[None]:
+    scene = bpy.context.scene
+    if not hasattr(scene, "cycles"):
+        raise BlockcoreError("the light cannot be baked: Cycles is missing; enable the add-on Cycles Render Engine")
+    changes = [(scene.render, "engine", "CYCLES"), (scene.cycles, "samples", samples)]
+    changes += [(scene.cycles, "use_denoising", False), (scene.cycles, "use_adaptive_sampling", False)]
+    changes += [(scene.render.bake, "use_multires", False)] if hasattr(scene.render.bake, "use_multires") else []
+    changes += [(obj, "hide_render", True) for obj in hidden]
+    before = [(holder, name, getattr(holder, name)) for holder, name, _ in changes]
+    try:
+        for holder, name, value in changes:
+            setattr(holder, name, value)
+        yield
+    finally:
+        for holder, name, value in before:
+            setattr(holder, name, value)
