@@ -64,7 +64,7 @@ class BLOCKS_OT_export_map(Operator, ExportHelper):
         """Exports the map."""
         path = Path(self.filepath)
         cameras = None if self.with_dataset else ()
-        scene = extract(properties.source_of(context.scene), cameras, need_targets=self.with_dataset)
+        scene = extract(properties.source_of(context.scene), cameras, need_targets=self.with_dataset, bake=False)
         write_map(path, scene.grid, scene.materials, scene.palette, path.stem)
         if self.with_dataset:
             write_dataset(path.parent / "dataset", scene.views)

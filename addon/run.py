@@ -19,13 +19,15 @@ import bpy
 import numpy as np
 
 from blockcore.errors import BackendError, Cancelled, SceneError
+from blockcore.model.baked_light import BakedLight
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene
 from bridge.blender.extract import extract
+from bridge.blender.files import save_file
 from bridge.blender.preview import Preview
 from bridge.engine import events
-from bridge.engine.optimize import read_materials, start
-from bridge.engine.process import EngineRun
+from bridge.engine.baker import start_lit
+from bridge.engine.optimize import Running, read_materials, start
 from bridge.job import Job
 from bridge.palettes import read_palette
 
@@ -58,7 +60,11 @@ class Run:
         self._job, self._python = job, python
         self._scene = read_scene(job)
         self._folder = Path(tempfile.mkdtemp(prefix="blockcore-", dir=bpy.app.tempdir or None))
-        self._engine: EngineRun | None = None
+        self._blender, self._copy = bpy.app.binary_path, self._folder / "copy.blend"
+        self._bakes = isinstance(self._scene.lighting, BakedLight) and job.settings.lighting == "scene"
+        if self._bakes:
+            save_file(self._copy)
+        self._engine: Running | None = None
         self._problem: BaseException | None = None
         self._cancelled_at = 0.0
         self._preview: Preview | None = None
@@ -74,16 +80,18 @@ class Run:
         try:
             self._scene.write(self._folder / "scene")
             if not self._cancelled_at:
-                self._engine = start(
-                    self._folder / "scene",
-                    self._folder / "result",
-                    self._job.settings,
-                    self._python or None,
-                    self._folder / "preview.npy",
-                )
-                _stand_back(self._engine.pid)
+                self._engine = self._launch()
         except BaseException as problem:
             self._problem = problem
+
+    def _launch(self) -> Running:
+        settings, python, preview = self._job.settings, self._python or None, self._folder / "preview.npy"
+        out = self._folder / "result"
+        if self._bakes:
+            return start_lit(self._blender, self._copy, self._folder, out, settings, python, preview, _stand_back)
+        run = start(self._folder / "scene", out, settings, python, preview)
+        _stand_back(run.pid)
+        return run
 
     def tick(self) -> bool:
         """Takes in what happened since the last time; returns whether the result is there.
@@ -111,6 +119,10 @@ class Run:
         match event:
             case events.Started():
                 self.headline = f"Looking at {event.views} views…"
+            case events.Baking():
+                self.factor = event.faces / event.of
+                self.headline = f"Measuring the light of {event.faces} of {event.of} faces"
+                self.loss_text, self.time_text = "", _time_left(event.seconds * (event.of / event.faces - 1.0))
             case events.Step():
                 self.factor = event.step / event.steps
                 is_last = event.step == event.steps
@@ -173,7 +185,10 @@ class Run:
         if self._done is None:
             shutil.rmtree(self._folder, ignore_errors=True)
         else:
-            shutil.rmtree(self._folder / "scene", ignore_errors=True)
+            for name in ("scene", "lit scene"):
+                shutil.rmtree(self._folder / name, ignore_errors=True)
+            for name in ("copy.blend", "bounce.npy"):
+                (self._folder / name).unlink(missing_ok=True)
 
 
 def _stand_back(pid: int) -> None:
@@ -190,7 +205,7 @@ def _time_left(seconds: float) -> str:
 
 
 def read_scene(job: Job) -> BlockScene:
-    """Reads what a job asks for out of the open scene.
+    """Reads what a job asks for out of the open scene; its own light, if that is what counts, is still to be measured.
 
     Raises:
         BlockcoreError: the scene lacks it, or cannot be used.
@@ -198,7 +213,7 @@ def read_scene(job: Job) -> BlockScene:
     source = (bpy.data.collections if job.blocks_kind == "collection" else bpy.data.objects).get(job.blocks)
     if source is None:
         raise SceneError(f"there is no {job.blocks_kind} {job.blocks!r} in this file; choose one that holds the blocks")
-    return extract(source, _cameras(job), palette_of(job))
+    return extract(source, _cameras(job), palette_of(job), bake=False)
 
 
 def _cameras(job: Job) -> list[Any] | None:

@@ -105,7 +105,7 @@ def refresh(scene: Any) -> None:
     own, status = None, Status()
     try:
         if group.source is not None:
-            world = extract(group.source, cameras=(), need_targets=False)
+            world = extract(group.source, cameras=(), need_targets=False, bake=False)
             x, up, y = world.grid.size
             own, status = world.palette, Status(len(world.grid), world.grid.world_scale, (x, y, up))
         _list_materials(group, _palette(group, own))

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
     from blockcore.model.palette import Palette
     from blockcore.model.scene import BlockScene
+    from blockcore.model.settings import OptimizeSettings
     from bridge.engine.events import Event
+    from bridge.engine.lit import LitRun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,6 +92,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_out(command, "DIR")
     command.set_defaults(run=_demo)
 
+    command = commands.add_parser("bake", help="measure the light of a .blend on a BlockScene's blocks, with Cycles")
+    command.add_argument("blend", type=Path, metavar="X.blend", help="the file; it is only read")
+    command.add_argument("--scene", type=Path, required=True, metavar="SCENE_DIR", help="its blocks, from export")
+    command.add_argument("--bounce", type=Path, metavar="FILE.npy", help="materials whose colours bounce")
+    _add_out(command, "SCENE_DIR")
+    command.set_defaults(run=_bake)
+
     command = commands.add_parser("quality-scenes", help="make the scenes that measure quality, with Cycles")
     _add_out(command, "DIR")
     command.set_defaults(run=_quality_scenes)
@@ -133,18 +144,43 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _optimize(args: argparse.Namespace) -> None:
+    import bpy
+
+    from blockcore.model.baked_light import BakedLight
     from blockcore.report.metrics import decibel
+    from bridge.blender.files import save_file
     from bridge.engine.optimize import find_materials
 
     settings = settings_of(args)
-    scene = _extract(args)
-    materials, done = find_materials(scene, settings, args.engine, args.report, _show_progress)
+    scene = _extract(args, bake=False)
+    with tempfile.TemporaryDirectory(prefix="blockcore-") as folder:
+        begin = None
+        if isinstance(scene.lighting, BakedLight) and settings.lighting == "scene":
+            copy = Path(folder) / "copy.blend"
+            save_file(copy)
+            begin = partial(_start_lit, bpy.app.binary_path, copy, settings, args.engine)
+            print("light: the scene's own, measured by Cycles")
+        materials, done = find_materials(scene, settings, args.engine, args.report, _show_progress, begin)
     _put_back(args, scene.with_materials(materials))
     result = done.result
     print(f"{result['visible_blocks']} of {result['blocks']} blocks are visible; {done.seconds:.1f} s")
     print(f"PSNR {decibel(result['psnr_before'])} before, {decibel(result['psnr_after'])} after")
     if args.report:
         print(f"report: {args.report / 'report.html'}")
+
+
+def _start_lit(
+    blender: str, blend: Path, settings: OptimizeSettings, python: str | None, folder: Path, out: Path
+) -> LitRun:
+    from bridge.engine.baker import start_lit
+
+    return start_lit(blender, blend, folder, out, settings, python)
+
+
+def _bake(args: argparse.Namespace) -> None:
+    from bridge.blender.measuring import measure
+
+    measure(args.blend, args.scene, args.out, args.bounce or args.out / "bounce.npy")
 
 
 def _apply(args: argparse.Namespace) -> None:
@@ -168,7 +204,7 @@ def _quality_scenes(args: argparse.Namespace) -> None:
         print(f"{name}: done", flush=True)
 
 
-def _extract(args: argparse.Namespace) -> BlockScene:
+def _extract(args: argparse.Namespace, bake: bool = True) -> BlockScene:
     import bpy
 
     from bridge.blender.extract import extract, find_camera, find_source
@@ -181,9 +217,9 @@ def _extract(args: argparse.Namespace) -> BlockScene:
     palette = _palette(args.palette)
     source = find_source(args.blocks)
     if "camera" not in args:
-        return extract(source, (), palette, need_targets=False)
+        return extract(source, (), palette, need_targets=False, bake=False)
     cameras = [find_camera(name) for name in args.camera] if args.camera else None
-    return extract(source, cameras, palette)
+    return extract(source, cameras, palette, bake=bake)
 
 
 def _palette(path: Path | None) -> Palette | None:

@@ -11,7 +11,7 @@ are matt here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from blockcore.model.grid import FACE_SLOTS, FACE_UVS, BlockGrid
 from blockcore.model.palette import Palette
 
 _NAME = "blockcore bake"
+_TEXELS_AT_ONCE = 1 << 17
 _DARKEST = 1e-3  # of a colour: Cycles finds the light by dividing by it
 
 
@@ -36,6 +37,7 @@ def bake_received(
     hidden: Sequence[Any],
     side: int,
     samples: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Measures the light on the exposed faces of blocks. The scene is as before afterwards.
 
@@ -47,6 +49,7 @@ def bake_received(
         hidden: objects that the blocks take the place of: left out of the light.
         side: texels along each edge of a face.
         samples: of each texel.
+        progress: told how many faces are done, of how many.
 
     Returns:
         (F, side, side, 3) float32, scene-linear RGB: irradiance / π, on face, row and column, as a tile lies on it.
@@ -55,27 +58,59 @@ def bake_received(
         BlockcoreError: Cycles is missing or cannot bake the scene.
     """
     faces = grid.exposed_faces
-    across = max(1, int(np.ceil(np.sqrt(len(faces)))))
-    down = -(-len(faces) // across)
+    corners = faces.corners() @ grid_to_source[:3, :3].T + grid_to_source[:3, 3]
     colors = srgb_to_linear(palette.colors)[materials[faces.block], FACE_SLOTS[faces.direction]]
-    mesh = _mesh(faces.corners().reshape(-1, 3), grid_to_source, _texel_uv(faces.direction, across, down), colors)
-    image = bpy.data.images.new(_NAME, across * side, down * side, alpha=False, float_buffer=True)
-    material = _material(image)
-    mesh.materials.append(material)
-    obj = bpy.data.objects.new(_NAME, mesh)
-    bpy.context.scene.collection.objects.link(obj)
+    batches = np.array_split(np.arange(len(faces)), max(1, -(-len(faces) * side**2 // _TEXELS_AT_ONCE)))
+    parts, received = [], []
     try:
+        for some in batches:
+            parts.append(_Part(corners[some], faces.direction[some], colors[some], side))
         with _settings(hidden, samples):
-            _bake(obj)
-        pixels = np.empty(len(image.pixels), dtype=np.float32)
-        image.pixels.foreach_get(pixels)
+            for number, part in enumerate(parts):
+                _bake(part.object)
+                received.append(part.read())
+                if progress is not None:
+                    progress(int(batches[number][-1]) + 1, len(faces))
     finally:
-        bpy.data.objects.remove(obj)
-        bpy.data.meshes.remove(mesh)
-        bpy.data.materials.remove(material)
-        bpy.data.images.remove(image)
-    rows = pixels.reshape(down, side, across, side, -1)[:, ::-1, :, :, :3]  # Blender counts rows from below
-    return np.ascontiguousarray(rows.swapaxes(1, 2).reshape(-1, side, side, 3)[: len(faces)])
+        for part in parts:
+            part.remove()
+    return np.concatenate(received) if len(faces) else np.zeros((0, side, side, 3), np.float32)
+
+
+class _Part:
+    """Some of the faces: an object of the scene, with the picture that its light is baked into."""
+
+    def __init__(
+        self,
+        corners: npt.NDArray[np.float64],
+        direction: npt.NDArray[np.int32],
+        colors: npt.NDArray[np.float64],
+        side: int,
+    ) -> None:
+        self.count, self.side = len(corners), side
+        self.across = max(1, int(np.ceil(np.sqrt(self.count))))
+        self.down = max(1, -(-self.count // self.across))
+        self.image = bpy.data.images.new(_NAME, self.across * side, self.down * side, alpha=False, float_buffer=True)
+        self.material = _material(self.image)
+        self.mesh = _mesh(corners, _texel_uv(direction, self.across, self.down), colors)
+        self.mesh.materials.append(self.material)
+        self.object = bpy.data.objects.new(_NAME, self.mesh)
+        bpy.context.scene.collection.objects.link(self.object)
+
+    def read(self) -> npt.NDArray[np.float32]:
+        """Returns what was baked, (faces, side, side, 3)."""
+        pixels = np.empty(len(self.image.pixels), dtype=np.float32)
+        self.image.pixels.foreach_get(pixels)
+        cells = pixels.reshape(self.down, self.side, self.across, self.side, -1)
+        upright = cells[:, ::-1, :, :, :3].swapaxes(1, 2)  # Blender counts rows from below
+        return np.ascontiguousarray(upright.reshape(-1, self.side, self.side, 3)[: self.count])
+
+    def remove(self) -> None:
+        """Leaves nothing of it in the file."""
+        bpy.data.objects.remove(self.object)
+        bpy.data.meshes.remove(self.mesh)
+        bpy.data.materials.remove(self.material)
+        bpy.data.images.remove(self.image)
 
 
 def _texel_uv(direction: npt.NDArray[np.int32], across: int, down: int) -> npt.NDArray[np.float64]:
@@ -86,16 +121,14 @@ def _texel_uv(direction: npt.NDArray[np.int32], across: int, down: int) -> npt.N
 
 
 def _mesh(
-    corners: npt.NDArray[np.float32],
-    grid_to_source: npt.NDArray[np.float64],
+    corners: npt.NDArray[np.float64],
     uv: npt.NDArray[np.float64],
     colors: npt.NDArray[np.float64],
 ) -> Any:
     mesh = bpy.data.meshes.new(_NAME)
-    points = corners @ grid_to_source[:3, :3].T + grid_to_source[:3, 3]
     count = len(colors)
     mesh.vertices.add(4 * count)
-    mesh.vertices.foreach_set("co", points.astype(np.float32).ravel())
+    mesh.vertices.foreach_set("co", corners.astype(np.float32).ravel())
     mesh.loops.add(4 * count)
     mesh.loops.foreach_set("vertex_index", np.arange(4 * count, dtype=np.int32))
     mesh.polygons.add(count)
@@ -150,7 +183,6 @@ def _settings(hidden: Sequence[Any], samples: int) -> Iterator[None]:
         raise BlockcoreError("the light cannot be baked: Cycles is missing; enable the add-on Cycles Render Engine")
     changes = [(scene.render, "engine", "CYCLES"), (scene.cycles, "samples", samples)]
     changes += [(scene.cycles, "use_denoising", False), (scene.cycles, "use_adaptive_sampling", False)]
-    changes += [(scene.render.bake, "use_multires", False)] if hasattr(scene.render.bake, "use_multires") else []
     changes += [(obj, "hide_render", True) for obj in hidden]
     before = [(holder, name, getattr(holder, name)) for holder, name, _ in changes]
     try:

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import SceneError
-from blockcore.model.baked_light import Light
 from blockcore.model.camera import Camera
 from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
@@ -24,7 +23,7 @@ from blockcore.model.palette import AIR, Palette
 from blockcore.model.scene import BlockScene, Source, View
 from bridge.blender import marks
 from bridge.blender.cubes import Cubes, find_cubes
-from bridge.blender.light import has_light, scene_light
+from bridge.blender.light import baked, has_light, unmeasured
 from bridge.blender.materials import palette_of
 from bridge.blender.regions import read_regions
 from bridge.blender.targets import background_image, target_pixels
@@ -54,8 +53,8 @@ def extract(
         palette: the palette; None for the one noted on the world, or built from the cubes' materials. A block whose
             material it does not have starts as its first one after Air.
         need_targets: whether having no camera with a target is an error; else all cameras are taken as they are.
-        bake: whether the scene's own light is measured, where there is one, for the cameras' targets. Else, and where a
-            world was made in another light that is noted on it, the light is that or the WebGPU editor's.
+        bake: whether the scene's own light is measured, where there is one and the blocks' world was not made in
+            another, which is noted on it. Else it is left white, for ``light.baked`` to measure.
 
     Returns:
         The scene. Its source names one object a block: the cube itself, or the object that emits it.
@@ -69,22 +68,18 @@ def extract(
     holder, mark = _note(source, cubes)
     grid, grid_to_source = _noted_grid(cubes, lattice, holder, mark) or _tight_grid(lattice)
     palette = palette or (mark.palette if mark else palette_of([kind.look for kind in cubes.kinds]))
-    materials = _materials(cubes, palette)
-    views = tuple(read_view(camera, grid_to_source) for camera in _chosen(cameras, need_targets))
-    lighting: Light = _turned(mark.lighting if mark and mark.lighting else WEBGPU_LIGHTING, grid_to_source)
-    targeted = [view.camera for view in views if view.target is not None]
-    if bake and targeted and not (mark and mark.lighting) and has_light():
-        hidden = [bpy.data.objects[name] for name in dict.fromkeys(cubes.emitters)]
-        lighting = scene_light(grid, materials, palette, grid_to_source, hidden, targeted)
-    return BlockScene(
+    own = not (mark and mark.lighting) and has_light()
+    noted = _turned(mark.lighting if mark and mark.lighting else WEBGPU_LIGHTING, grid_to_source)
+    scene = BlockScene(
         grid=grid,
-        materials=materials,
+        materials=_materials(cubes, palette),
         palette=palette,
-        views=views,
-        lighting=lighting,
+        views=tuple(read_view(camera, grid_to_source) for camera in _chosen(cameras, need_targets)),
+        lighting=unmeasured(grid) if own else noted,
         source=Source(bpy.data.filepath, cubes.emitters, grid_to_source),
         regions=read_regions(cubes),
     )
+    return baked(scene) if own and bake else scene
 
 
 def find_source(name: str | None = None) -> Any:

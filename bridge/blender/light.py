@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -13,9 +13,10 @@ import numpy.typing as npt
 from blockcore.errors import SceneError
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.camera import Camera
+from blockcore.model.display import Display
 from blockcore.model.grid import BlockGrid, lattice_to_world
 from blockcore.model.lighting import Rgb
-from blockcore.model.palette import Palette
+from blockcore.model.scene import BlockScene
 from bridge.blender.bake import bake_received
 from bridge.blender.display import read_display
 
@@ -31,35 +32,43 @@ def has_light() -> bool:
     return scene.world is not None or any(obj.type == "LIGHT" and not obj.hide_render for obj in scene.objects)
 
 
-def scene_light(
-    grid: BlockGrid,
-    materials: npt.NDArray[np.int32],
-    palette: Palette,
-    grid_to_source: npt.NDArray[np.float64],
-    hidden: Sequence[Any],
-    cameras: Sequence[Camera],
+def unmeasured(grid: BlockGrid) -> BakedLight:
+    """Returns what stands for the scene's own light until it is measured: white on every face."""
+    return BakedLight(np.ones((len(grid.exposed_faces), 1, 1, 3), np.float32))
+
+
+def baked(
+    scene: BlockScene,
+    bounce: npt.NDArray[np.int32] | None = None,
     samples: int = SAMPLES,
-) -> BakedLight:
-    """Bakes the light that the blocks receive in the open scene; leaves the scene as it is.
+    progress: Callable[[int, int], None] | None = None,
+) -> BlockScene:
+    """Returns a scene with the light that its blocks receive in the open Blender scene, which stays as it is.
 
     Args:
-        grid: the blocks.
-        materials: (N,) palette indices of the blocks, whose colours bounce.
-        palette: the materials.
-        grid_to_source: (4, 4), blockcore's world to Blender's.
-        hidden: objects that the blocks take the place of.
-        cameras: that will look at them: the larger a block is in their pictures, the finer is the light.
+        scene: of the open file. The objects that its source names are left out of the light. The larger a block is in
+            the pictures of its views, the finer is the light.
+        bounce: (N,) palette indices of the blocks, whose colours bounce; the scene's own if None.
         samples: of each texel.
+        progress: told how many faces are done, of how many.
 
     Raises:
-        SceneError: no light reaches any block.
+        SceneError: no light reaches any block, or the scene has no source.
         BlockcoreError: Cycles is missing or cannot bake the scene.
     """
-    side = texel_side(grid, cameras)
-    received = bake_received(grid, materials, palette, grid_to_source, hidden, side, samples)
+    if scene.source is None:
+        raise SceneError("the scene does not tell where its blocks are in Blender; export it again")
+    materials = scene.materials if bounce is None else bounce
+    names = [name for name in dict.fromkeys(scene.source.block_objects) if name]
+    hidden = [obj for obj in map(bpy.data.objects.get, names) if obj is not None]
+    side = texel_side(scene.grid, [view.camera for view in scene.views if view.target is not None])
+    received = bake_received(
+        scene.grid, materials, scene.palette, scene.source.grid_to_source, hidden, side, samples, progress
+    )
     if not received.any():
         raise SceneError("the scene's light reaches no block; add a light, or choose the lighting fitted or unlit")
-    return BakedLight(received, read_display(), _background())
+    display = read_display()
+    return replace(scene, lighting=BakedLight(received, display, _background(display)))
 
 
 def texel_side(grid: BlockGrid, cameras: Sequence[Camera]) -> int:
@@ -76,7 +85,7 @@ def texel_side(grid: BlockGrid, cameras: Sequence[Camera]) -> int:
     return int(np.clip(np.ceil(largest / _PIXELS), 1, max(1, most)))
 
 
-def _background() -> Rgb:
+def _background(display: Display) -> Rgb:
     """Returns the display colour of a plain world; black where there is none."""
     world = bpy.context.scene.world
     if world is None:
@@ -85,5 +94,5 @@ def _background() -> Rgb:
     for node in world.node_tree.nodes if world.node_tree else ():
         if node.type == "BACKGROUND":
             linear = np.array(node.inputs["Color"].default_value[:3]) * node.inputs["Strength"].default_value
-    red, green, blue = np.clip(read_display().show(linear), 0.0, 1.0).tolist()
+    red, green, blue = np.clip(display.show(linear), 0.0, 1.0).tolist()
     return (red, green, blue)

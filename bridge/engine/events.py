@@ -21,6 +21,15 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Baking:
+    """The light of ``faces`` faces, of how many, is measured; ``seconds`` since the start."""
+
+    faces: int
+    of: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Step:
     """One step was taken; ``changed`` is how many blocks now prefer another material, ``seconds`` since the start."""
 
@@ -61,8 +70,15 @@ class Stopped:
     """The engine stopped because it was asked to."""
 
 
-Event = Started | Step | Preview | Done | Failed | Stopped
-_EVENTS: dict[str, type] = {"start": Started, "step": Step, "preview": Preview, "done": Done, "error": Failed}
+Event = Started | Baking | Step | Preview | Done | Failed | Stopped
+_EVENTS: dict[str, type] = {
+    "start": Started,
+    "baking": Baking,
+    "step": Step,
+    "preview": Preview,
+    "done": Done,
+    "error": Failed,
+}
 
 
 def parse(line: bytes) -> Event | None:

@@ -16,7 +16,10 @@ from blockcore.model.settings import OptimizeSettings
 from bridge.engine.environment import absolute
 from bridge.engine.events import Done, Event, Failed
 from bridge.engine.interpreter import find_engine
+from bridge.engine.lit import LitRun
 from bridge.engine.process import EngineRun, launch
+
+Running = EngineRun | LitRun
 
 
 def start(
@@ -51,6 +54,7 @@ def find_materials(
     python: str | None = None,
     out: Path | str | None = None,
     watch: Callable[[Event], None] = lambda event: None,
+    begin: Callable[[Path, Path], Running] | None = None,
 ) -> tuple[npt.NDArray[np.int32], Done]:
     """Runs the engine on a scene and waits for it.
 
@@ -60,6 +64,8 @@ def find_materials(
         python: the interpreter; None for the one that ``find_engine`` finds.
         out: folder for the result; None for one that does not stay.
         watch: is called with every event.
+        begin: starts what finds the materials of the scene in a folder's "scene", such as ``baker.start_lit``; the
+            second folder is for the result. None for the engine alone.
 
     Returns:
         (N,) int32 palette indices in block order, and the engine's last event.
@@ -71,7 +77,8 @@ def find_materials(
     with tempfile.TemporaryDirectory(prefix="blockcore-") as folder:
         scene.write(Path(folder) / "scene")
         out = Path(folder) / "result" if out is None else Path(out)
-        with start(Path(folder) / "scene", out, settings, python) as run:
+        running = begin(Path(folder), out) if begin else start(Path(folder) / "scene", out, settings, python)
+        with running as run:
             for event in run.events():
                 watch(event)
         if isinstance(event, Failed):

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the second Blender does: measures the light on a scene's blocks, and says so as the engine does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blockcore.errors import BlockcoreError
+from blockcore.model.baked_light import BakedLight
+from blockcore.model.scene import BlockScene
+from bridge.blender.files import open_file
+from bridge.blender.light import baked
+
+_SAME = 0.01  # of the brightest light: what measuring may differ by without more light
+_STOPPED = 130
+
+
+def measure(blend: Path, scene: Path, out: Path, bounce: Path) -> None:
+    """Writes a BlockScene with the light that its blocks receive in a .blend.
+
+    Says ``baking`` events and ``done`` or ``error`` on standard output, and ends at once where standard input closes.
+
+    Args:
+        blend: the file; it is only read.
+        scene: folder of the BlockScene, which was extracted from it.
+        out: folder of the same with its light; the light that was there before is compared with the new one.
+        bounce: materials (N,) whose colours bounce, if that file is there.
+
+    Raises:
+        BlockcoreError: the file or the scene cannot be read, or the light not be measured.
+    """
+    began = time.monotonic()
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    try:
+        open_file(blend)
+        found = BlockScene.read(scene)
+        colors = np.load(bounce, allow_pickle=False) if bounce.is_file() else None
+        before = BlockScene.read(out).lighting if colors is not None else None
+        lit = baked(found, colors, progress=lambda faces, of: _say("baking", faces, of, began))
+        lit.write(out)
+    except BlockcoreError as error:
+        _print({"event": "error", "message": str(error)})
+        raise
+    changed = not isinstance(before, BakedLight) or not _same(before, lit.lighting)
+    _print({"event": "done", "out": str(out), "seconds": time.monotonic() - began, "result": {"changed": changed}})
+
+
+def _same(before: BakedLight, after: Any) -> bool:
+    return float(np.abs(before.received - after.received).max()) <= _SAME * float(before.received.max())
+
+
+def _say(event: str, faces: int, of: int, began: float) -> None:
+    _print({"event": event, "faces": faces, "of": of, "seconds": time.monotonic() - began})
+
+
+def _print(event: dict[str, Any]) -> None:
+    print("\n" + json.dumps(event, ensure_ascii=True), flush=True)  # Blender's own remarks may leave a line open
+
+
+def _end_with_input() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(_STOPPED)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The second Blender that measures light: how it is started on a copy of a file, and what ties it to the engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy
+
+import blockcore
+from blockcore.model.settings import OptimizeSettings
+from bridge.engine.lit import LitRun
+from bridge.engine.optimize import start
+from bridge.engine.process import EngineRun, launch
+
+
+def start_bake(blender: str, blend: Path, scene: Path, out: Path, bounce: Path) -> EngineRun:
+    """Starts measuring the light of a .blend on the blocks of a scene.
+
+    Args:
+        blender: Blender's program; "" where bpy is a package of this interpreter.
+        blend: the file; it is only read.
+        scene: folder of the BlockScene.
+        out: folder for the same with its light.
+        bounce: a file of materials (N,), whose colours bounce; the scene's own where it is not there.
+
+    Raises:
+        BackendError: it cannot be started.
+    """
+    arguments = ["bake", str(blend), "--scene", str(scene), "--out", str(out), "--bounce", str(bounce)]
+    if not blender:
+        return launch([sys.executable, "-m", "bridge", *arguments])
+    return launch([blender, "--background", "--factory-startup", "--python-expr", _inside(), "--", *arguments])
+
+
+def start_lit(
+    blender: str,
+    blend: Path,
+    folder: Path,
+    out: Path,
+    settings: OptimizeSettings,
+    python: str | None = None,
+    preview: Path | None = None,
+    started: Callable[[int], None] = lambda pid: None,
+) -> LitRun:
+    """Starts choosing materials in the own light of a .blend.
+
+    Args:
+        blender: as for ``start_bake``.
+        blend: the file.
+        folder: holds the BlockScene in "scene"; gets "lit scene" beside it.
+        out: folder for the result.
+        settings: how to choose.
+        python: the engine's interpreter; None for the one that is found.
+        preview: a file that shall hold the assignment so far.
+        started: told the number of each process.
+
+    Raises:
+        BackendError: a process cannot be started.
+    """
+
+    def told(run: EngineRun) -> EngineRun:
+        started(run.pid)
+        return run
+
+    lit, bounce = folder / "lit scene", folder / "bounce.npy"
+    return LitRun(
+        lambda: told(start_bake(blender, blend, folder / "scene", lit, bounce)),
+        lambda: told(start(lit, out, settings, python, preview)),
+        Path(out) / "materials.npy",
+        bounce,
+    )
+
+
+def _inside() -> str:
+    """Returns what Blender shall run: it starts without add-ons, so that it has to be told where packages lie."""
+    places = dict.fromkeys(str(Path(str(module.__file__)).resolve().parent.parent) for module in (blockcore, numpy))
+    return f"import sys; sys.path[:0] = {list(places)!r}; import bridge.cli; sys.exit(bridge.cli.main())"
