@@ -89,7 +89,8 @@ class Frame:
 def projection(lens: Lens, frame: Frame, name: str = "camera") -> Matrix:
     """Builds the projection matrix of a Blender camera.
 
-    The frustum is Blender's. Depth follows blockcore: OpenGL's rows for a perspective, 0…1 for an orthographic camera.
+    The frustum is Blender's, and what is nearer than ``clip_start`` is cut off: depth goes from 0 there to 1 at
+    ``clip_end``, which is the clip volume that blockcore draws.
 
     Args:
         lens: the camera.
@@ -118,7 +119,7 @@ def projection(lens: Lens, frame: Frame, name: str = "camera") -> Matrix:
     shift = 2.0 * lens.shift_x * across / width, 2.0 * lens.shift_y * across / height
     if is_perspective:
         matrix[:2, 2] = shift
-        matrix[2, 2:] = (far + near) / (near - far), 2.0 * far * near / (near - far)
+        matrix[2, 2:] = far / (near - far), far * near / (near - far)
         matrix[3, 2] = -1.0
     else:
         matrix[:2, 3] = np.negative(shift)
@@ -147,7 +148,7 @@ def lens_of(camera: Camera) -> tuple[Lens, Frame, float]:
         proj = proj / -proj[3, 2] if proj[3, 2] else proj
         shape[:3, (2, 3)] = 0.0
         shape[3, 2] = 0.0
-        near, far = (proj[2, 3] / (proj[2, 2] - 1.0), proj[2, 3] / (proj[2, 2] + 1.0)) if proj[3, 2] else (0.0, 0.0)
+        near, far = (proj[2, 3] / proj[2, 2], proj[2, 3] / (proj[2, 2] + 1.0)) if proj[3, 2] else (0.0, 0.0)
         shift = proj[:2, 2]
     else:
         proj = proj / proj[3, 3] if proj[3, 3] else proj

@@ -68,6 +68,11 @@ class Camera(ByValue):
         return np.asarray(np.linalg.inv(self.view)[:3, 3])
 
     @property
+    def is_mirrored(self) -> bool:
+        """Whether the pose swaps left and right, as a negative scale of an object in Blender does."""
+        return bool(np.linalg.det(self.view[:3, :3]) < 0.0)
+
+    @property
     def is_perspective(self) -> bool:
         """Whether clip w varies over the picture."""
         return bool(np.any(self.proj[3, :3] != 0.0))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from blockcore.errors import BackendError, SettingsError
 from blockcore.machine.triton_here import triton_problem
@@ -13,6 +15,7 @@ from blockcore.model.grid import ExposedFaces
 from blockcore.model.settings import RASTERIZERS
 
 MAX_SUBPIXEL_BITS = 8
+_MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
 ON_GPU = ("triton", "nvdiffrast")
 """The rasterisers that need a CUDA device; the first that is here is taken."""
 
@@ -81,6 +84,9 @@ def rasterize(
 ) -> list[Visibility]:
     """Finds which triangle each pixel of each view shows.
 
+    A camera whose pose mirrors, as a negative scale makes it, sees what a straight one sees, mirrored. A projection
+    that mirrors turns fronts into backs, as on a GPU.
+
     Args:
         faces: the exposed faces of a grid.
         cameras: the views.
@@ -100,6 +106,25 @@ def rasterize(
     if type(subpixel_bits) is not int or not 0 <= subpixel_bits <= MAX_SUBPIXEL_BITS:
         raise SettingsError(f"subpixel_bits {subpixel_bits!r} must be a whole number from 0 to {MAX_SUBPIXEL_BITS}")
     name, _ = choose_rasterizer(rasterizer, device_type)
+    drawn = _draw(faces, [_straight(camera) for camera in cameras], name, subpixel_bits)
+    return [_mirrored(seen) if camera.is_mirrored else seen for seen, camera in zip(drawn, cameras, strict=True)]
+
+
+def _straight(camera: Camera) -> Camera:
+    """Returns the camera that sees, mirrored left to right, what a mirroring one sees; any other camera itself."""
+    return (
+        replace(camera, view=_MIRROR @ camera.view, proj=_MIRROR @ camera.proj @ _MIRROR)
+        if camera.is_mirrored
+        else camera
+    )
+
+
+def _mirrored(seen: Visibility) -> Visibility:
+    ids = seen.triangle_id
+    return Visibility(np.ascontiguousarray(ids[:, ::-1]) if isinstance(ids, np.ndarray) else ids.flip(1))
+
+
+def _draw(faces: ExposedFaces, cameras: Sequence[Camera], name: str, subpixel_bits: int) -> list[Visibility]:
     if name == "reference":
         from blockcore.visibility import reference
 

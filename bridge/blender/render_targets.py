@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,8 +14,11 @@ import bpy
 from blockcore.errors import DatasetError
 from blockcore.formats.webgpu import read_dataset
 from blockcore.io.pictures import read_picture
+from bridge.blender.held import held
+from bridge.blender.render_settings import plain_pictures
 from bridge.blender.targets import set_background_image, target_pixels
 
+_SHAPES = ("MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD", "VOLUME", "EMPTY")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".tga", ".exr")
 
 
@@ -36,7 +39,7 @@ def render_targets(model: Any, cameras: Sequence[Any]) -> Iterator[str]:
         BlockcoreError: a picture was not rendered.
     """
     shown = set(model.all_objects) if isinstance(model, bpy.types.Collection) else {model, *model.children_recursive}
-    with TemporaryDirectory() as folder, _only(shown), _render_settings():
+    with TemporaryDirectory() as folder, _only(shown), plain_pictures(bpy.context.scene):
         render = bpy.context.scene.render
         for number, camera in enumerate(cameras):
             path = Path(folder) / f"{number:03d}.png"
@@ -47,41 +50,16 @@ def render_targets(model: Any, cameras: Sequence[Any]) -> Iterator[str]:
             yield camera.name
 
 
-@contextmanager
-def _only(shown: set[Any]) -> Iterator[None]:
-    """Leaves everything but ``shown`` and the lights out of renders."""
+def _only(shown: set[Any]) -> AbstractContextManager[None]:
+    """Leaves everything but ``shown`` and the lights out of renders; what is hidden there itself stays hidden.
+
+    A model that was switched off as a whole, since blocks took its place, is shown.
+    """
     others = [obj for obj in bpy.context.scene.objects if obj not in shown and obj.type != "LIGHT"]
-    before = [(obj, obj.hide_render) for obj in [*others, *shown]]
-    for obj, _ in before:
-        obj.hide_render = obj not in shown
-    try:
-        yield
-    finally:
-        for obj, hidden in before:
-            obj.hide_render = hidden
-
-
-@contextmanager
-def _render_settings() -> Iterator[None]:
-    scene = bpy.context.scene
-    picture = {"file_format": "PNG", "color_mode": "RGBA", "color_depth": "8"}
-    view = {"view_transform": "Standard", "look": "None", "exposure": 0.0, "gamma": 1.0}
-    changes = [
-        (scene.render, {"filepath": scene.render.filepath, "film_transparent": True, "use_file_extension": True}),
-        (scene.render, {"dither_intensity": 0.0}),
-        (scene.render.image_settings, picture),
-        (scene.view_settings, view),
-        (scene, {"camera": scene.camera}),
-    ]
-    before = [(holder, name, getattr(holder, name)) for holder, values in changes for name in values]
-    try:
-        for holder, values in changes:
-            for name, value in values.items():
-                setattr(holder, name, value)
-        yield
-    finally:
-        for holder, name, value in before:
-            setattr(holder, name, value)
+    off = all(obj.hide_render for obj in shown if obj.type in _SHAPES)
+    return held(
+        [*((obj, "hide_render", True) for obj in others), *((obj, "hide_render", False) for obj in shown if off)]
+    )
 
 
 def load_targets(folder: Path | str, cameras: Sequence[Any]) -> list[str]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
 import numpy as np
+
+from blockcore.model.lighting import UNLIT
+from blockcore.shading.frames import draw, frame_colors
+from blockcore.visibility import rasterize
+from bridge.blender.extract import extract
 
 CELLS = [(0, 0, 0), (1, 0, 0), (2, 0, 0), (0, 1, 0), (0, 0, 1), (3, 2, 1)]
 """Cells in Blender's axes; no symmetry maps them onto themselves."""
@@ -131,3 +137,57 @@ def camera(name: str = "Camera", place: tuple[float, float, float] = (3.0, -9.0,
 def picture_size(width: int, height: int, percentage: int = 100) -> None:
     render = bpy.context.scene.render
     render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, percentage
+
+
+def emission(name: str, color: tuple[float, ...], strength: float = 1.0) -> Any:
+    """A material that shows its scene-linear colour whatever the light."""
+    made = material(name)
+    nodes = made.node_tree.nodes
+    nodes.clear()
+    light, out = nodes.new("ShaderNodeEmission"), nodes.new("ShaderNodeOutputMaterial")
+    light.inputs["Color"].default_value, light.inputs["Strength"].default_value = (*color, 1.0), strength
+    made.node_tree.links.new(light.outputs[0], out.inputs["Surface"])
+    return made
+
+
+def flat_blocks() -> Any:
+    """3 × 3 × 3 cubes of four colours that need no light; their collection."""
+    paints = [
+        emission(f"M{i}x", c) for i, c in enumerate([(0.8, 0.1, 0.1), (0.1, 0.7, 0.2), (0.1, 0.2, 0.9), (1, 1, 0)])
+    ]
+    blocks = collection()
+    for i, cell in enumerate(np.ndindex(3, 3, 3)):
+        add(cube_mesh(materials=(paints[i % 4],)), f"Block {i}", cell, blocks)
+    return blocks
+
+
+def rendered(camera: Any, folder: Path, size: tuple[int, int] = (160, 120)) -> Any:
+    """What Cycles shows in the Standard view, (H, W, 4) in 0 … 255, a sample a pixel's centre."""
+    scene, render = bpy.context.scene, bpy.context.scene.render
+    render.engine, scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.filter_width = (
+        "CYCLES",
+        1,
+        False,
+        0.01,
+    )
+    scene.view_settings.view_transform, render.film_transparent, render.dither_intensity = "Standard", True, 0
+    picture_size(*size)
+    scene.camera, render.filepath = camera, str(folder / "rendered.png")
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(render.filepath)
+    pixels = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(pixels)
+    bpy.data.images.remove(image)
+    return np.rint(pixels.reshape(size[1], size[0], 4)[::-1] * 255).astype(int)
+
+
+def differs_from_cycles(camera: Any, folder: Path) -> float:
+    """The part of the pixels that show blocks in which the extracted scene's picture is not Cycles'."""
+    wanted = rendered(camera, folder)
+    scene = extract(bpy.context.scene.collection, [camera], need_targets=False, bake=False)
+    posed = scene.views[0].camera
+    colors = frame_colors(scene.grid.exposed_faces, scene.materials, scene.palette, UNLIT)
+    found = draw(rasterize(scene.grid.exposed_faces, [posed], "cpu")[0], posed, colors).astype(int)
+    shown = wanted[..., 3] > 0
+    assert shown.mean() > 0.05
+    return float((np.abs(wanted - found)[shown][:, :3].max(axis=-1) > 2).mean())

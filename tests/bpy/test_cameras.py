@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from blockcore.errors import BlockcoreError, CameraError
 from blockcore.model.camera import Camera, orthographic, perspective
 from blockcore.model.scene import BlockScene, View
+from blockcore.visibility import rasterize
 from bridge.convert import TO_BLENDER, Frame, Lens, lens_of, projection
 from tests.captures import captured
 from tests.parts import need
@@ -27,6 +29,7 @@ from tests.bpy import scenes  # noqa: E402
 
 FRAMES = [Frame(640, 400), Frame(400, 640), Frame(512, 512), Frame(300, 300, 1.0, 2.5), Frame(500, 200, 3.0, 1.0)]
 SHIFTS = [(0.0, 0.0), (0.13, -0.21)]
+Scale = tuple[float, float, float]
 Way = tuple[str, str, tuple[float, float], Frame]
 
 
@@ -61,8 +64,9 @@ def test_projection_is_blenders(type_: str, fit: str) -> None:
         aspect = {"scale_x": frame.pixel_aspect_x, "scale_y": frame.pixel_aspect_y}
         own = np.array(camera.calc_matrix_camera(bpy.context.evaluated_depsgraph_get(), **size, **aspect))
         np.testing.assert_allclose(found.proj[[0, 1, 3]], own[[0, 1, 3]], atol=1e-6)
-        if type_ == "PERSP":
-            np.testing.assert_allclose(found.proj, own, rtol=1e-5, atol=1e-6)
+        for distance, depth in ((0.4, 0.0), (90.0, 1.0)):  # Blender cuts at its clip range, blockcore at 0 ≤ z ≤ w
+            _, _, z, w = found.proj @ (0.0, 0.0, -distance, 1.0)
+            assert z / w == pytest.approx(depth, abs=1e-6)
         np.testing.assert_allclose(found.view, np.linalg.inv(np.array(camera.matrix_world)), atol=1e-5)
 
 
@@ -139,6 +143,45 @@ def test_scale_of_a_camera_does_not_count() -> None:
     camera.scale = (2.0, 3.0, 0.5)
     bpy.context.view_layer.update()
     np.testing.assert_allclose(read_camera(camera, np.eye(4)).view, before.view, atol=1e-6)
+
+
+MIRRORS = {
+    "own scale": ((-1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
+    "upside down": ((1.0, -2.0, 1.0), (1.0, 1.0, 1.0)),
+    "turned inside out": ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0)),
+    "parent": ((1.0, 1.0, 1.0), (1.0, 1.0, -1.0)),
+    "both": ((-1.0, 1.0, 1.0), (1.0, -1.0, 1.0)),
+}
+
+
+@pytest.mark.parametrize("scales", MIRRORS.values(), ids=MIRRORS)
+@pytest.mark.parametrize("type_", ["PERSP", "ORTHO"])
+def test_mirrored_cameras_see_what_cycles_renders(scales: tuple[Scale, Scale], type_: str, tmp_path: Path) -> None:
+    scenes.flat_blocks()
+    camera = scenes.camera("Eye", (7.0, -6.0, 6.0))
+    camera.rotation_euler, camera.scale, camera.data.type = (1.0, 0.1, 0.8), scales[0], type_
+    camera.data.shift_x = 0.1
+    camera.parent = scenes.add(None, "Parent", (0.0, 0.0, 0.0), bpy.context.scene.collection)
+    camera.parent.scale = scales[1]
+    if scales[0][2] < 0.0:  # then it looks the other way
+        camera.location = (-5.0, 8.0, -4.0)
+    if scales[1][2] < 0.0:
+        camera.location.z, camera.rotation_euler.x = -6.0, math.pi - 1.0
+    assert scenes.differs_from_cycles(camera, tmp_path) <= 0.0002
+
+
+@pytest.mark.parametrize("start", [1.0, 6.4, 9.0])
+def test_blocks_before_the_clip_start_are_cut_as_blender_cuts_them(start: float) -> None:
+    camera = scenes.camera("Eye", (0.0, 0.0, 10.0))
+    camera.rotation_euler, camera.data.clip_start = (0.0, 0.0, 0.0), start
+    blocks = scenes.linked_cubes([(0, 0, 0), (1, 0, 0), (3, 0, 3)], size=1.0)
+    bpy.context.view_layer.update()
+    scene = extract(blocks, [camera], need_targets=False)
+    (seen,) = rasterize(scene.grid.exposed_faces, [scene.views[0].camera], "reference")
+    faces = scene.grid.exposed_faces
+    shown = {scene.source.block_objects[b] for b in faces.block[np.unique(seen.face[seen.face >= 0])]}
+    tops = {"Block 0": 9.5, "Block 1": 9.5, "Block 2": 6.5}
+    assert shown == {name for name, distance in tops.items() if distance >= start}
 
 
 def test_constraints_and_hidden_eyes_count() -> None:

@@ -1,0 +1,158 @@
+"""Rendered targets show the model in its own colours, whatever else the scene does to its renders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.parts import need
+
+need("bpy")
+
+import bpy  # noqa: E402
+
+from bridge.blender.render_targets import render_targets  # noqa: E402
+from bridge.blender.targets import background_image, target_pixels  # noqa: E402
+from tests.bpy import scenes  # noqa: E402
+
+SHOWN = (188, 137, 89)  # display values of the scene-linear colour (0.5, 0.25, 0.1)
+
+
+def film_exposure(scene: Any) -> None:
+    scene.cycles.film_exposure = 4.0
+
+
+def exposure_and_gamma(scene: Any) -> None:
+    scene.view_settings.exposure, scene.view_settings.gamma = 2.0, 0.5
+
+
+def half_a_frame(scene: Any) -> None:
+    scene.render.use_border, scene.render.use_crop_to_border, scene.render.border_max_x = True, True, 0.5
+
+
+def stereo(scene: Any) -> None:
+    scene.render.use_multiview = True
+
+
+def white_balance(scene: Any) -> None:
+    if hasattr(scene.view_settings, "use_white_balance"):  # since 4.3
+        scene.view_settings.use_white_balance, scene.view_settings.white_balance_temperature = True, 3000.0
+
+
+def curves(scene: Any) -> None:
+    scene.view_settings.use_curve_mapping = True
+    mapping = scene.view_settings.curve_mapping
+    mapping.curves[3].points[0].location = (0.0, 0.4)
+    mapping.update()
+
+
+def video(scene: Any) -> None:
+    picture = scene.render.image_settings
+    if hasattr(picture, "media_type"):
+        picture.media_type = "VIDEO"
+    else:
+        picture.file_format = "FFMPEG"
+
+
+def greyscale_jpeg(scene: Any) -> None:
+    scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "JPEG", "BW"
+
+
+def clay(scene: Any) -> None:
+    bpy.context.view_layer.material_override = scenes.material("Clay")
+
+
+def another_layer(scene: Any) -> None:
+    scene.view_layers.new("Other").material_override = scenes.material("Clay")
+
+
+def marker(scene: Any) -> None:
+    away = scenes.camera("Away", (0.0, 0.0, -900.0))
+    scene.timeline_markers.new("shot", frame=scene.frame_current).camera = away
+
+
+def strips(scene: Any) -> None:
+    editor = scene.sequence_editor_create()
+    add = (editor.strips if hasattr(editor, "strips") else editor.sequences).new_effect
+    try:
+        strip = add(name="Green", type="COLOR", channel=1, frame_start=1, length=200)
+    except TypeError:
+        strip = add(name="Green", type="COLOR", channel=1, frame_start=1, frame_end=200)
+    strip.color = (0.0, 1.0, 0.0)
+
+
+def stamp(scene: Any) -> None:
+    scene.render.use_stamp, scene.render.stamp_font_size = True, 30
+
+
+CHANGES: list[Callable[[Any], None]] = [
+    *(film_exposure, exposure_and_gamma, half_a_frame, stereo, white_balance, curves, video, greyscale_jpeg, clay),
+    *(another_layer, marker, strips, stamp),
+]
+
+
+def settings(holder: Any) -> dict[str, Any]:
+    """All that can be set on it, but for what points elsewhere."""
+    plain = ("BOOLEAN", "INT", "FLOAT", "STRING", "ENUM")
+    names = [p.identifier for p in holder.bl_rna.properties if p.type in plain and not p.is_readonly]
+    return {
+        name: str(getattr(holder, name)[:] if hasattr(getattr(holder, name), "foreach_get") else getattr(holder, name))
+        for name in names
+    }
+
+
+def state(scene: Any) -> list[dict[str, Any]]:
+    holders = (scene, scene.render, scene.render.image_settings, scene.view_settings, scene.display_settings)
+    return [settings(holder) for holder in (*holders, *scene.view_layers)]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_the_picture_is_the_models_and_the_settings_stay(change: Callable[[Any], None]) -> None:
+    scene = bpy.context.scene
+    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 4, False
+    scenes.picture_size(64, 48)
+    model = scenes.add(
+        scenes.cube_mesh(size=40.0, materials=(scenes.emission("Paint", (0.5, 0.25, 0.1)),)),
+        "Model",
+        (0, 0, 0),
+        scene.collection,
+    )
+    camera = scenes.camera("Eye", (0.0, 0.0, 30.0))
+    camera.rotation_euler = (0.0, 0.0, 0.0)
+    scene.camera = camera
+    change(scene)
+    bpy.context.view_layer.update()
+    before = state(scene)
+    assert list(render_targets(model, [camera])) == ["Eye"]
+    pixels = target_pixels(camera, background_image(camera))
+    assert pixels.shape == (48, 64, 3)
+    assert np.abs(pixels.reshape(-1, 3).astype(int) - SHOWN).max() <= 2
+    assert state(scene) == before
+
+
+def test_hidden_helpers_stay_hidden_and_handlers_are_not_called() -> None:
+    scene = bpy.context.scene
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    scenes.picture_size(32, 32)
+    model = scenes.collection("Model")
+    scenes.add(scenes.cube_mesh(size=1.0), "Body", (0.0, 0.0, 0.0), model)
+    helper = scenes.add(scenes.cube_mesh(size=9.0), "Helper", (0.0, 0.0, 0.0), model)
+    helper.hide_render = True
+    camera = scenes.camera("Eye", (0.0, 0.0, 20.0))
+    camera.rotation_euler = (0.0, 0.0, 0.0)
+    calls: list[int] = []
+    handlers = bpy.app.handlers.frame_change_post, bpy.app.handlers.render_pre
+    for one in handlers:
+        one.append(lambda *_: calls.append(1))
+    try:
+        list(render_targets(model, [camera]))
+    finally:
+        for one in handlers:
+            one.pop()
+    shown = target_pixels(camera, background_image(camera))[..., 3] > 0
+    assert not calls
+    assert helper.hide_render
+    assert 0.001 < shown.mean() < 0.05  # the body alone; the helper would fill the picture's middle
