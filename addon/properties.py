@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the panel shows and a .blend keeps; and the one place where that becomes a ``Job`` and back."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import bpy
 from bpy.props import (
@@ -17,13 +17,12 @@ from bpy.types import PropertyGroup
 
 from blockcore.errors import SceneError, SettingsError
 from blockcore.model.palette import BOTTOM, SIDE, TOP
-from blockcore.model.settings import OptimizeSettings
+from blockcore.model.rules_text import EVERYWHERE
+from blockcore.model.settings import SETTINGS, OptimizeSettings
 from bridge.job import Job
 
 from . import status, wording
 
-FIELDS = tuple(f for f in fields(OptimizeSettings) if type(f.default) in (bool, int, float, str))
-"""The settings that the panel mirrors: all that are one value."""
 QUALITY = {
     "DIRECT": {"method": "auto"},
     "GRADUAL": {"method": "gradient", "steps": 300, "learning_rate": 0.3, "patience": 60},
@@ -105,7 +104,9 @@ class BlocksSettings(PropertyGroup):
         default="DIRECT",
         update=_set_quality,
     )
-    __annotations__.update({setting.name: wording.property_of(setting, _leave_quality) for setting in FIELDS})
+    __annotations__.update(
+        {setting.name: wording.property_of(setting, _leave_quality) for setting in SETTINGS.values()}
+    )
 
 
 class BlocksScene(PropertyGroup):
@@ -187,30 +188,34 @@ def job_of(scene) -> Job:
         palette_file=group.palette_file if group.palette == "file" else "",
         cameras=cameras,
         result=group.result,
-        settings=replace(settings_of(group.settings), allowed=_allowed(group)),
+        settings=_with_ticks(group),
     )
 
 
-def _allowed(group) -> str:
-    """Returns what the ticks and the text for single regions say, as the settings have it."""
+def _with_ticks(group) -> OptimizeSettings:
+    """Returns the settings, with what the materials' ticks allow everywhere."""
+    settings = settings_of(group.settings)
     ticked = [material.name for material in group.materials if material.use]
     if group.materials and not ticked:
         raise SceneError("no material is ticked; tick at least one under Palette")
-    everywhere = "" if len(ticked) == len(group.materials) else ", ".join(ticked)
-    return "; ".join(filter(None, (everywhere, group.settings.allowed)))
+    if len(ticked) == len(group.materials):
+        return settings
+    allowed = settings.rules.allowed
+    everywhere = [name for name in ticked if name in allowed.get(EVERYWHERE, ticked)]
+    return replace(settings, allowed={**allowed, EVERYWHERE: everywhere})
 
 
-def _show_allowed(text: str, group) -> None:
-    entries = [entry.strip() for entry in text.split(";")]
-    everywhere = {name.strip() for entry in entries if ":" not in entry for name in entry.split(",")} - {""}
-    group.settings.allowed = "; ".join(entry for entry in entries if ":" in entry)
+def _show_allowed(allowed, group) -> None:
+    everywhere = allowed.get(EVERYWHERE, ())
+    regions = {region: names for region, names in allowed.items() if region != EVERYWHERE}
+    group.settings.allowed = SETTINGS["allowed"].plain(regions)
     for material in group.materials:
         material.use = not everywhere or material.name in everywhere
 
 
 def settings_of(group) -> OptimizeSettings:
     """Returns the settings that the panel shows; of ``allowed``, what it says about regions."""
-    values = {setting.name: getattr(group, setting.name) for setting in FIELDS}
+    values = {name: getattr(group, name) for name in SETTINGS}
     # Blender keeps single precision: 0.3 would come back as 0.30000001192…
     return OptimizeSettings(**{k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in values.items()})
 
@@ -235,16 +240,16 @@ def show_job(job: Job, scene) -> None:
     status.refresh(scene)
     for view in group.views:
         view.use = not job.cameras or view.camera.name in job.cameras
-    _show_allowed(job.settings.allowed, group)
+    _show_allowed(job.settings.rules.allowed, group)
 
 
 def show_settings(settings: OptimizeSettings, group) -> None:
     """Sets the panel to ``settings``."""
-    for setting in FIELDS:
+    for name, value in settings.to_dict().items():
         try:
-            setattr(group, setting.name, getattr(settings, setting.name))
+            setattr(group, name, value)
         except TypeError as error:  # a word that is not among the choices
-            raise SettingsError(f"{setting.name}: the panel cannot show {getattr(settings, setting.name)!r}") from error
+            raise SettingsError(f"{name}: the panel cannot show {value!r}") from error
     group.quality = next((name for name, preset in QUALITY.items() if _matches(group, preset)), "CUSTOM")
 
 

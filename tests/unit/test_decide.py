@@ -125,7 +125,8 @@ def test_smoothing_reports_an_energy_near_its_bound():
 
 
 def test_seams_that_cost_nothing_between_two_materials():
-    factors = seam_factors("Grass/Dirt = 0, Sand/Water=2.5", WEBGPU_PALETTE)
+    rules = OptimizeSettings(seams="Grass/Dirt = 0, Sand/Water=2.5").rules
+    factors = seam_factors(rules.seams, WEBGPU_PALETTE)
     assert factors[1, 2] == factors[2, 1] == 0.0 and factors[6, 7] == 2.5 and factors[3, 4] == 1.0
     assert (np.diag(factors) == 0).all()
 
@@ -179,7 +180,7 @@ def test_transport_gives_whole_numbers_for_like_blocks():
 
 
 def test_constraints_of_plain_settings_allow_all_but_air():
-    allowed = Constraints.of(OptimizeSettings(), wall()).allowed
+    allowed = Constraints.of(OptimizeSettings().rules, wall()).allowed
     assert allowed[:, 1:].all() and not allowed[:, 0].any()
 
 
