@@ -41,6 +41,7 @@ _HOMES = {
     "read_dataset": "formats.webgpu",
     "read_map": "formats.webgpu",
     "read_scene": "formats.webgpu",
+    "voxelize": "voxelize.blocks",
     "write_dataset": "formats.webgpu",
     "write_map": "formats.webgpu",
 }
@@ -107,4 +108,5 @@ if TYPE_CHECKING:
     from blockcore.shading.mesh import build_block_mesh as build_block_mesh
     from blockcore.shading.radiance import TerrainShader as TerrainShader
     from blockcore.shading.radiance import composite_over_sky as composite_over_sky
+    from blockcore.voxelize.blocks import voxelize as voxelize
     from blockcore.world import DifferentiableBlockWorld as DifferentiableBlockWorld
