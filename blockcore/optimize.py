@@ -241,7 +241,7 @@ def _starting_logits(task: _Task, solution: Decision, start: npt.NDArray[np.floa
     else:
         logits = starting_logits(scene, settings, visible, torch.Generator().manual_seed(settings.seed))
     if settings.constrained:
-        barred = ~Constraints.of(settings, scene).allowed[blocks]
+        barred = ~Constraints.of(settings.rules, scene).allowed[blocks]
         logits[torch.from_numpy(barred).to(visible.device)] = BARRED
     return logits
 
@@ -274,7 +274,7 @@ def _likeliest(task: _Task, logits: torch.Tensor) -> npt.NDArray[np.int32]:
     values = logits.detach().double()
     reluctance = values.amax(dim=1, keepdim=True) - values
     # The descent has seen to the seams already.
-    eased = replace(task.settings, smoothness=0.0)
+    eased = replace(task.settings, rules=replace(task.settings.rules, smoothness=0.0))
     return decide(task.scene, eased, task.problem.blocks, task.problem.pixels, reluctance).materials
 
 

@@ -54,7 +54,7 @@ def decide(
     Raises:
         SettingsError: the constraints contradict each other or the scene.
     """
-    constraints = Constraints.of(settings, scene) if settings.constrained else None
+    constraints = Constraints.of(settings.rules, scene) if settings.constrained else None
     if constraints is None and settings.smoothness == 0.0:
         best = cheapest_materials(costs)
         energy, bound = assignment_cost(costs, best), least_cost(costs)
@@ -135,7 +135,7 @@ def seams_between(
         costs=costs,
         table=among(neighbour_table(scene.grid), blocks),
         odd=scene.grid.positions[blocks].sum(axis=1) % 2 == 1,
-        seams=unit * seam_factors(settings.seams, scene.palette),
+        seams=unit * seam_factors(settings.rules.seams, scene.palette),
     )
 
 

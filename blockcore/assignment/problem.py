@@ -198,7 +198,7 @@ class _Search:
         self.targets, self.weights, self.statistics = targets, weights, statistics
         self.barred: torch.Tensor | None = None
         if settings.constrained and (settings.lighting == "fitted" or settings.exposure != "fixed"):
-            allowed = Constraints.of(settings, scene).allowed[visible.blocks.cpu().numpy()]
+            allowed = Constraints.of(settings.rules, scene).allowed[visible.blocks.cpu().numpy()]
             self.barred = torch.from_numpy(~allowed).to(visible.device)
 
     def run(self) -> tuple[Light, npt.NDArray[np.float64]]:

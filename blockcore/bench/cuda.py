@@ -154,13 +154,17 @@ def gradients(scene: BlockScene) -> dict[str, float]:
     start = torch.randn((blocks, len(scene.palette)), generator=torch.Generator().manual_seed(0))
     errors = {}
     for name in ("pixels", "statistics"):
-        settings = replace(_STEPS, objective=name)
+        settings = replace(_STEPS, search=replace(_STEPS.search, objective=name))
         fast = FastSteps(start.cuda(), _objective(settings, on_gpu), settings, [1.0])
         fast.take(1)
         ours = (fast.first_moment / (1.0 - fast.betas[0])).cpu().double()
         for reference, precision in (("cpu", torch.float32), ("float64", torch.float64)):
             exact_objective = _objective(
-                replace(settings, objective="statistics" if reference == "float64" else name), on_cpu
+                replace(
+                    settings,
+                    search=replace(settings.search, objective="statistics" if reference == "float64" else name),
+                ),
+                on_cpu,
             )
             logits = start.clone().to(precision).detach().requires_grad_()
             exact_objective(material_probabilities(logits, 1.0)).backward()  # type: ignore[no-untyped-call]
@@ -205,7 +209,7 @@ def steps(scene: BlockScene) -> dict[str, float]:
     textbook = Textbook(scene, torch.device("cuda"))
     times = {"textbook_ms": milliseconds(textbook.step)}
     for name in ("pixels", "statistics"):
-        settings = replace(_STEPS, objective=name)
+        settings = replace(_STEPS, search=replace(_STEPS.search, objective=name))
         objective = _objective(settings, parts)
         slow = Descent(scene, settings, parts["visible"], objective, 0.0)
         times[f"{name}_autograd_ms"] = milliseconds(lambda s=slow: s.step(0.5))  # type: ignore[misc]
@@ -253,7 +257,7 @@ def training(scene: BlockScene) -> dict[str, float]:
 def reductions(scene: BlockScene) -> dict[str, float]:
     """Times a squared error and its gradient by faces: pixels sorted beforehand, runs added up, plain indexing."""
     parts = _parts(scene, "cuda")
-    settings = replace(_STEPS, objective="pixels")
+    settings = replace(_STEPS, search=replace(_STEPS.search, objective="pixels"))
     objective = _objective(settings, parts)
     assert isinstance(objective, PixelObjective)
     fast = FastSteps(torch.zeros(len(parts["visible"].blocks), len(scene.palette)).cuda(), objective, settings, [1.0])

@@ -23,7 +23,7 @@ from blockcore.bench.quality_page import Gallery, gains_in_words, write_page
 from blockcore.errors import SettingsError
 from blockcore.formats.webgpu import read_scene
 from blockcore.model.scene import BlockScene, View
-from blockcore.model.settings import SMOOTHERS, OptimizeSettings
+from blockcore.model.settings import SETTINGS, OptimizeSettings
 from blockcore.optimize import optimize_materials
 from blockcore.report.metrics import psnr, squared_error, ssim
 from blockcore.shading.frames import draw, frame_colors
@@ -114,7 +114,7 @@ def smoothing(data: Path) -> dict[str, dict[str, float]]:
     start = cheapest_materials(torch.from_numpy(model.costs)).numpy()
     bound = lower_bound(model)
     figures = {}
-    for method in SMOOTHERS[1:]:
+    for method in tuple(SETTINGS["smoother"].choices)[1:]:
         began = time.perf_counter()
         energy = model.energy(smooth(model, method, start))
         seconds = time.perf_counter() - began

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -11,47 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from blockcore.errors import SettingsError
 from blockcore.io.files import finite, write_json
-from blockcore.model.settings import CHOICES, DEVICES, RASTERIZERS, OptimizeSettings
+from blockcore.model.settings import SETTINGS, Machine, OptimizeSettings, settings_in
 
 if TYPE_CHECKING:
     from blockcore.model.scene import BlockScene
 
-_HELP = {
-    "method": "find the best assignment outright, or descend to it",
-    "steps": "most steps taken",
-    "learning_rate": "Adam's step size",
-    "relaxation": "how a block blends its materials",
-    "hard": "straight-through pictures of one material per block",
-    "temperature_start": "temperature of the first step",
-    "temperature_end": "temperature of the last step",
-    "commitment": "weight of the spread of a block's colours, 0 to 1",
-    "objective": "how the loss is computed",
-    "init": "where the materials start",
-    "seed": "of everything random",
-    "patience": "stop after so many steps without a change; 0 never",
-    "loss": "how pictures are compared: l2, l1, huber, ssim, lowpass, lpips, or a module:function",
-    "huber_width": "error from which the Huber loss grows straight",
-    "blur": "sigma of the low-pass loss, in pixels",
-    "samples": "samples a pixel along each axis, for antialiased targets",
-    "lighting": "the light, or 'fitted' to find it",
-    "exposure": "find each view's exposure or white balance",
-    "smoothness": "cost of a seam between blocks of different materials, as squared error",
-    "smoother": "how seams are minimised",
-    "seams": "factors of that cost, such as 'Grass/Dirt = 0.2'",
-    "allowed": "materials that may be assigned, such as 'Stone, Plank; roof: Snow'",
-    "limits": "most blocks of some materials, such as 'Stone = 100'",
-    "max_kinds": "most different materials; 0 for any number",
-    "locked": "regions whose blocks keep their material",
-    "unseen": "what blocks that no view shows get",
-    "device": "where tensors live",
-    "rasterizer": "what finds which face a pixel shows",
-}
-
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
     """Adds --device and --rasterizer."""
-    parser.add_argument("--device", choices=DEVICES, default="auto", help=_HELP["device"])
-    parser.add_argument("--rasterizer", choices=RASTERIZERS, default="auto", help=_HELP["rasterizer"])
+    for entry in settings_in(Machine):
+        parser.add_argument(entry.option, choices=list(entry.choices), default=entry.default, help=entry.help)
 
 
 def add_scene(parser: argparse.ArgumentParser) -> None:
@@ -80,14 +48,14 @@ def load_scene(args: argparse.Namespace) -> BlockScene:
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Adds one option for each field of OptimizeSettings."""
-    for field in dataclasses.fields(OptimizeSettings):
-        option = f"--{field.name.replace('_', '-')}"
-        text = f"{_HELP[field.name]} (default: {field.default})"
-        if isinstance(field.default, bool):
-            parser.add_argument(option, action="store_true", default=None, help=text)
+    """Adds one option for each setting."""
+    for entry in SETTINGS.values():
+        default, choices = entry.plain_default, None if entry.is_open else list(entry.choices) or None
+        text = f"{entry.help} (default: {default})"
+        if isinstance(default, bool):
+            parser.add_argument(entry.option, action="store_true", default=None, help=text)
         else:
-            parser.add_argument(option, type=type(field.default), choices=CHOICES.get(field.name), help=text)
+            parser.add_argument(entry.option, type=type(default), choices=choices, help=text)
 
 
 def settings_of(args: argparse.Namespace) -> OptimizeSettings:
@@ -96,7 +64,7 @@ def settings_of(args: argparse.Namespace) -> OptimizeSettings:
     Raises:
         SettingsError: a value is out of range.
     """
-    given = {field.name: getattr(args, field.name) for field in dataclasses.fields(OptimizeSettings)}
+    given = {name: getattr(args, name) for name in SETTINGS}
     return OptimizeSettings.from_dict({name: value for name, value in given.items() if value is not None})
 
 

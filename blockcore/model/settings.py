@@ -1,44 +1,186 @@
-"""OptimizeSettings: the one settings object that panel, command line and batch file share."""
+"""OptimizeSettings: the one settings object that panel, command line and job file share.
+
+A setting is one entry of a group below: its type, default, bounds or choices, help, and words for the panel. Command
+line, panel, job file, documentation (``python -m blockcore.model.settings``) and validation follow from it. Settings
+are grouped in Python and flat elsewhere: ``settings.rules.limits``, ``--limits``, ``{"limits": ...}``.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from blockcore.errors import SettingsError
+from blockcore.model import rules_text
+from blockcore.model.rules_text import RuleText
 
-METHODS = ("auto", "solve", "gradient")
-INITS = ("random", "uniform", "map", "solve")
 SEPARABLE_LOSSES = ("l2", "l1", "huber")
-LOSSES = (*SEPARABLE_LOSSES, "ssim", "lowpass", "lpips")
-LIGHTINGS = ("scene", "webgpu", "unlit", "fitted")
-EXPOSURES = ("fixed", "exposure", "white_balance")
-SMOOTHERS = ("auto", "icm", "expansion", "relaxed")
-UNSEEN = ("keep", "fill")
-RELAXATIONS = ("softmax", "gumbel")
-OBJECTIVES = ("auto", "statistics", "pixels")
-DEVICES = ("auto", "cpu", "cuda")
-RASTERIZERS = ("auto", "cpu", "triton", "nvdiffrast", "reference")
-CHOICES = {
-    "method": METHODS,
-    "relaxation": RELAXATIONS,
-    "objective": OBJECTIVES,
-    "init": INITS,
-    "lighting": LIGHTINGS,
-    "exposure": EXPOSURES,
-    "smoother": SMOOTHERS,
-    "unseen": UNSEEN,
-    "device": DEVICES,
-    "rasterizer": RASTERIZERS,
-}
-"""The settings that are one of a few words, and those words."""
+_LARGEST = 2**63 - 1
+_ENTRY = "setting"
+Choices = Mapping[str, tuple[str, str]]
+"""Words to choose from, each with its name and description in the panel."""
 
 
 @dataclass(frozen=True)
-class OptimizeSettings:
-    """How to look for the materials.
+class Setting:
+    """One setting.
+
+    Attributes:
+        default: its value where none is given, whose type is that of all its values.
+        help: for the command line and the documentation.
+        label: its name in the panel.
+        description: its tooltip there.
+        bounds: the least and the largest number.
+        soft: how far a slider reaches, where that is less; None for the bounds.
+        choices: the words to choose from, if it is one of a few.
+        is_open: whether any ``module:function`` will do, too.
+        text: how the value is written as text, where it is more than one number or word.
+        name: the attribute's.
+        group: the attribute of ``OptimizeSettings`` that holds it.
+    """
+
+    default: Any
+    help: str
+    label: str
+    description: str
+    bounds: tuple[float, float] = (0, _LARGEST)
+    soft: tuple[float, float] | None = None
+    choices: Choices = field(default_factory=dict)
+    is_open: bool = False
+    text: RuleText | None = None
+    name: str = ""
+    group: str = ""
+
+    @property
+    def option(self) -> str:
+        """The command line's option."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def plain_default(self) -> bool | int | float | str:
+        """The default as JSON and the command line have it."""
+        return self.plain(self.default)
+
+    def plain(self, value: Any) -> bool | int | float | str:
+        """Returns a value as JSON and the command line have it: a number, or text."""
+        return value if self.text is None else self.text.write(value)
+
+    def checked(self, value: Any) -> Any:
+        """Returns a value as the settings keep it.
+
+        Raises:
+            SettingsError: it is of the wrong type, out of bounds or malformed.
+        """
+        name = self.name
+        if self.text is not None:
+            return self.text.read(value, name)
+        if self.choices:
+            known = isinstance(value, str) and (value in self.choices or (self.is_open and ":" in value))
+            if not known:
+                other = ", nor a module:function" if self.is_open else ""
+                raise SettingsError(f"{name} {value!r} is not one of {', '.join(self.choices)}{other}")
+        elif type(self.default) is bool:
+            if type(value) is not bool:
+                raise SettingsError(f"{name} {value!r} must be true or false")
+        else:
+            whole, (low, high) = type(self.default) is int, self.bounds
+            right_type = type(value) is int if whole else type(value) in (int, float)
+            if not right_type or not math.isfinite(value) or not low <= value <= high:
+                kind = "a whole number" if whole else "a number"
+                raise SettingsError(f"{name} {value!r} must be {kind} from {low} to {high}")
+        return value
+
+
+def setting(default: Any, help: str, label: str, description: str, **more: Any) -> Any:
+    """Returns a field of a group; arguments as the attributes of ``Setting``."""
+    entry = Setting(default, help, label, description, **more)
+    return field(default_factory=lambda: default, metadata={_ENTRY: entry})
+
+
+class Group:
+    """Settings that belong together; each checks its values."""
+
+    def __post_init__(self) -> None:
+        for entry in settings_in(type(self)):
+            object.__setattr__(self, entry.name, entry.checked(getattr(self, entry.name)))
+
+
+def settings_in(group: type[Group], name: str = "") -> Iterator[Setting]:
+    """Yields the settings of a group, which is known under a name."""
+    for part in dataclasses.fields(group):  # type: ignore[arg-type]
+        yield dataclasses.replace(part.metadata[_ENTRY], name=part.name, group=name)
+
+
+_METHODS: Choices = {
+    "auto": ("Automatic", "Directly where that can be done, else gradually"),
+    "solve": ("Direct", "Find the best materials in one go"),
+    "gradient": ("Gradual", "Come nearer step by step"),
+}
+_RELAXATIONS: Choices = {
+    "softmax": ("Smooth", "Blend materials by how likely they are (softmax)"),
+    "gumbel": ("Random", "Blend them with noise, to leave dead ends (Gumbel-Softmax)"),
+}
+_OBJECTIVES: Choices = {
+    "auto": ("Automatic", "The fastest way that is exact"),
+    "statistics": ("Sums per Face", "Add up the pixels of each face once; fast"),
+    "pixels": ("Pixel by Pixel", "Compare whole pictures at each step"),
+}
+_INITS: Choices = {
+    "random": ("Random", "A random material for each block"),
+    "uniform": ("Even Blend", "Every block an even blend of all materials"),
+    "map": ("Current", "The materials that the blocks have now"),
+    "solve": ("Direct Result", "What the direct search finds"),
+}
+_LOSSES: Choices = {
+    "l2": ("Squared", "Squared error of each pixel; right for clean pictures (L2)"),
+    "l1": ("Absolute", "Absolute error of each pixel; forgives single wrong pixels (L1)"),
+    "huber": ("Huber", "Squared for small errors, absolute for large ones"),
+    "ssim": ("Structure", "Compares patterns rather than pixels (SSIM)"),
+    "lowpass": ("Seen from Afar", "Compares blurred pictures, which mixes materials like a dither"),
+    "lpips": ("Perceptual", "Compares as people do; needs the lpips package (LPIPS)"),
+}
+_LIGHTINGS: Choices = {
+    "scene": ("Scene", "The light that the block map came with"),
+    "webgpu": ("WebGPU Editor", "The light of the WebGPU block editor"),
+    "unlit": ("Unlit", "No light: pictures of plain colors"),
+    "fitted": ("Fitted", "Find the light along with the materials"),
+}
+_EXPOSURES: Choices = {
+    "fixed": ("Same", "All pictures are equally bright"),
+    "exposure": ("Brightness", "Find the brightness of each picture"),
+    "white_balance": ("White Balance", "Find the brightness and color balance of each picture"),
+}
+_SMOOTHERS: Choices = {
+    "auto": ("Automatic", "Choose by the size of the scene"),
+    "icm": ("Quick", "Block by block (ICM)"),
+    "expansion": ("Thorough", "Nearly the best there is (alpha expansion)"),
+    "relaxed": ("Gradual", "Along with the gradual search"),
+}
+_UNSEEN: Choices = {
+    "keep": ("Keep", "They keep the material they have"),
+    "fill": ("Fill", "They get the material of their neighbors"),
+}
+_DEVICES: Choices = {
+    "auto": ("Automatic", "The graphics card if the engine can use it, else the processor"),
+    "cpu": ("Processor", "Always the processor"),
+    "cuda": ("Graphics Card", "An NVIDIA graphics card, through CUDA"),
+}
+_RASTERIZERS: Choices = {
+    "auto": ("Automatic", "The fastest one that the engine has"),
+    "cpu": ("Processor", "Exact, on all cores"),
+    "triton": ("Graphics Card", "Exact, on an NVIDIA graphics card"),
+    "nvdiffrast": ("nvdiffrast", "On an NVIDIA graphics card; has to be installed separately"),
+    "reference": ("Reference", "Slow and plain, to check the others with"),
+}
+DEVICES, RASTERIZERS = tuple(_DEVICES), tuple(_RASTERIZERS)
+
+
+@dataclass(frozen=True)
+class Search(Group):
+    """How the materials are looked for.
 
     Attributes:
         method: ``"solve"`` finds the best assignment outright, which a loss that is a sum over pixels allows;
@@ -59,119 +201,358 @@ class OptimizeSettings:
             (what solving finds).
         seed: of everything random.
         patience: stop when no block changed its best material for this many steps; 0 never stops early.
-        loss: how pictures are compared: ``"l2"`` (squared error), ``"l1"``, ``"huber"``, ``"ssim"`` (structure),
-            ``"lowpass"`` (seen from afar, which dithers), ``"lpips"``, or a function as ``"module:function"``; see
-            ``picture_losses``. The first three are sums over pixels and can be solved outright.
+    """
+
+    method: str = setting(
+        "auto",
+        "find the best assignment outright, or descend to it",
+        "Method",
+        "How the materials are found",
+        choices=_METHODS,
+    )
+    steps: int = setting(
+        300, "most steps taken", "Steps", "The most steps that are taken", bounds=(1, 100_000), soft=(1, 5000)
+    )
+    learning_rate: float = setting(
+        0.3,
+        "Adam's step size",
+        "Step Size",
+        "How far each step goes; large steps are fast but less certain",
+        bounds=(1e-6, 1e3),
+        soft=(0.01, 1.0),
+    )
+    relaxation: str = setting(
+        "softmax",
+        "how a block blends its materials",
+        "Blending",
+        "How a block is several materials at once while the search goes on",
+        choices=_RELAXATIONS,
+    )
+    hard: bool = setting(
+        False,
+        "straight-through pictures of one material per block",
+        "Single Material",
+        "Compare pictures of single materials rather than of blends (straight-through)",
+    )
+    temperature_start: float = setting(
+        1.0,
+        "temperature of the first step",
+        "Temp. Start",
+        "How freely blocks blend materials at first",
+        bounds=(1e-3, 1e3),
+        soft=(1e-3, 5.0),
+    )
+    temperature_end: float = setting(
+        0.1,
+        "temperature of the last step",
+        "Temp. End",
+        "How freely blocks blend materials at last; small values make each block decide",
+        bounds=(1e-3, 1e3),
+        soft=(1e-3, 5.0),
+    )
+    commitment: float = setting(
+        1.0,
+        "weight of the spread of a block's colours, 0 to 1",
+        "Commitment",
+        "How strongly each block is drawn to one single material",
+        bounds=(0, 1),
+    )
+    objective: str = setting(
+        "auto",
+        "how the loss is computed",
+        "Comparison",
+        "How the blocks are compared with the pictures",
+        choices=_OBJECTIVES,
+    )
+    init: str = setting(
+        "random",
+        "where the materials start",
+        "Start From",
+        "The materials that a gradual search starts from",
+        choices=_INITS,
+    )
+    seed: int = setting(0, "of everything random", "Seed", "The same seed gives the same result")
+    patience: int = setting(
+        60,
+        "stop after so many steps without a change; 0 never",
+        "Patience",
+        "Stop when no block changed its material for this many steps; 0 takes all steps",
+        bounds=(0, 100_000),
+        soft=(0, 1000),
+    )
+
+
+@dataclass(frozen=True)
+class Comparison(Group):
+    """How pictures are compared.
+
+    Attributes:
+        loss: ``"l2"`` (squared error), ``"l1"``, ``"huber"``, ``"ssim"`` (structure), ``"lowpass"`` (seen from afar,
+            which dithers), ``"lpips"``, or a function as ``"module:function"``; see ``picture_losses``. The first three
+            are sums over pixels and can be solved outright.
         huber_width: of the Huber loss: from this error (0…1) on it grows straight, so that outliers count less.
         blur: of the low-pass loss: the Gaussian's σ in pixels.
         samples: samples a pixel along each axis, for targets with antialiased edges: 1 to 4.
+    """
+
+    loss: str = setting(
+        "l2",
+        "how pictures are compared: l2, l1, huber, ssim, lowpass, lpips, or a module:function",
+        "Difference",
+        "What counts as a difference between the blocks and a picture",
+        choices=_LOSSES,
+        is_open=True,
+    )
+    huber_width: float = setting(
+        0.05,
+        "error from which the Huber loss grows straight",
+        "Outlier Width",
+        "From this error on, Huber counts single wrong pixels less",
+        bounds=(1e-3, 1),
+    )
+    blur: float = setting(
+        3.0,
+        "sigma of the low-pass loss, in pixels",
+        "Blur",
+        "How far away Seen from Afar looks from, in pixels",
+        bounds=(0.3, 100),
+        soft=(0.3, 20.0),
+    )
+    samples: int = setting(
+        1,
+        "samples a pixel along each axis, for antialiased targets",
+        "Samples",
+        "Samples per pixel along each axis, for targets with antialiased edges; 1 for hard edges",
+        bounds=(1, 4),
+    )
+
+
+@dataclass(frozen=True)
+class Light(Group):
+    """The light that the targets were made in.
+
+    Attributes:
         lighting: ``"scene"`` (as the scene says), ``"webgpu"``, ``"unlit"`` or ``"fitted"`` (found with the materials).
         exposure: ``"fixed"``, or found per view: ``"exposure"`` (one factor) or ``"white_balance"`` (one per channel).
+    """
+
+    lighting: str = setting(
+        "scene",
+        "the light, or 'fitted' to find it",
+        "Lighting",
+        "The light that the targets were made with",
+        choices=_LIGHTINGS,
+    )
+    exposure: str = setting(
+        "fixed",
+        "find each view's exposure or white balance",
+        "Exposure",
+        "Whether the targets differ in brightness or color balance",
+        choices=_EXPOSURES,
+    )
+
+
+@dataclass(frozen=True)
+class Rules(Group):
+    """What a builder asks of an assignment. The text forms are those of ``rules_text``.
+
+    Attributes:
         smoothness: cost of a seam, where two blocks touch that have different materials: the squared error (RGB, of
             values in 0…1) over all pixels of an average block that is accepted to avoid one. 0 for none.
         smoother: how seams are minimised: ``"icm"`` (quick), ``"expansion"`` (nearly the best), ``"relaxed"``
             (gradient) or ``"auto"``; see ``smoothing``.
-        seams: factors of that cost for some pairs of materials, such as ``"Grass/Dirt = 0.2"``; see ``constraints``.
-        allowed: materials that may be assigned, everywhere or by region, such as ``"Stone, Plank; roof: Snow"``; empty
-            for all; see ``constraints``.
-        limits: the most blocks of some materials, such as ``"Stone = 100"``.
+        seams: factors of that cost for some pairs of materials, such as ``{("Grass", "Dirt"): 0.2}``.
+        allowed: materials that may be assigned, by region, ``"all"`` for everywhere, such as ``{"all": ("Stone",
+            "Plank"), "roof": ("Snow",)}``; empty for all.
+        limits: the most blocks of some materials, such as ``{"Stone": 100}``; unseen blocks count, too.
         max_kinds: the most different materials; 0 for any number.
-        locked: regions whose blocks keep their material, such as ``"floor, wall"``.
+        locked: regions whose blocks keep their material, such as ``("floor", "wall")``; ``"all"`` locks every block.
         unseen: what blocks that no view shows get: ``"keep"`` (what they have) or ``"fill"`` (what their neighbours
             get).
-        device: where tensors live: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"`` or ``"nvdiffrast"`` (on a GPU), or
-            ``"reference"``.
     """
 
-    method: str = "auto"
-    steps: int = 300
-    learning_rate: float = 0.3
-    relaxation: str = "softmax"
-    hard: bool = False
-    temperature_start: float = 1.0
-    temperature_end: float = 0.1
-    commitment: float = 1.0
-    objective: str = "auto"
-    init: str = "random"
-    seed: int = 0
-    patience: int = 60
-    loss: str = "l2"
-    huber_width: float = 0.05
-    blur: float = 3.0
-    samples: int = 1
-    lighting: str = "scene"
-    exposure: str = "fixed"
-    smoothness: float = 0.0
-    smoother: str = "auto"
-    seams: str = ""
-    allowed: str = ""
-    limits: str = ""
-    max_kinds: int = 0
-    locked: str = ""
-    unseen: str = "keep"
-    device: str = "auto"
-    rasterizer: str = "auto"
-
-    def __post_init__(self) -> None:
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise SettingsError(f"{name} {getattr(self, name)!r} is not one of {', '.join(choices)}")
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            whole = isinstance(getattr(type(self), name), int)
-            right_type = type(value) is int if whole else type(value) in (int, float)
-            if not right_type or not math.isfinite(value) or not low <= value <= high:
-                kind = "a whole number" if whole else "a number"
-                raise SettingsError(f"{name} {value!r} must be {kind} from {low} to {high}")
-        if type(self.hard) is not bool:
-            raise SettingsError(f"hard {self.hard!r} must be true or false")
-        for name in _TEXTS:
-            if not isinstance(getattr(self, name), str):
-                raise SettingsError(f"{name} {getattr(self, name)!r} must be text")
-        if self.loss not in LOSSES and ":" not in self.loss:
-            raise SettingsError(f"loss {self.loss!r} is not one of {', '.join(LOSSES)}, nor a module:function")
-        if self.method == "solve" and self.loss not in SEPARABLE_LOSSES:
-            raise SettingsError(
-                f"method 'solve' needs a loss that is a sum over pixels ({', '.join(SEPARABLE_LOSSES)}), and "
-                f"{self.loss!r} is not; choose the method 'gradient' or 'auto'"
-            )
+    smoothness: float = setting(
+        0.0,
+        "cost of a seam between blocks of different materials, as squared error",
+        "Smoothness",
+        "How much blocks like to be of the same material as their neighbors; 0 lets each block decide alone",
+        bounds=(0, 1e3),
+        soft=(0, 2.0),
+    )
+    smoother: str = setting(
+        "auto", "how seams are minimised", "Smoother", "How seams between neighbors are avoided", choices=_SMOOTHERS
+    )
+    seams: Mapping[tuple[str, str], float] = setting(
+        {},
+        "factors of that cost, such as 'Grass/Dirt = 0.2'",
+        "Seams",
+        "How much seams between two materials matter, such as “Grass/Dirt = 0.2”; else 1",
+        text=rules_text.SEAMS,
+    )
+    allowed: Mapping[str, tuple[str, ...]] = setting(
+        {},
+        "materials that may be assigned, such as 'Stone, Plank; roof: Snow'",
+        "Allowed by Region",
+        "Materials for single collections or vertex groups, such as “roof: Snow, Stone”",
+        text=rules_text.ALLOWED,
+    )
+    limits: Mapping[str, int] = setting(
+        {},
+        "most blocks of some materials, such as 'Stone = 100'",
+        "Limits",
+        "The most blocks of some materials, such as “Stone = 100, Plank = 20”",
+        text=rules_text.LIMITS,
+    )
+    max_kinds: int = setting(
+        0,
+        "most different materials; 0 for any number",
+        "Most Kinds",
+        "The most different materials; 0 for any number",
+        bounds=(0, 1_000_000),
+    )
+    locked: tuple[str, ...] = setting(
+        (),
+        "regions whose blocks keep their material",
+        "Locked",
+        "Collections or vertex groups whose blocks keep their material, such as “floor, wall”",
+        text=rules_text.LOCKED,
+    )
+    unseen: str = setting(
+        "keep",
+        "what blocks that no view shows get",
+        "Unseen Blocks",
+        "What blocks that no camera sees get",
+        choices=_UNSEEN,
+    )
 
     @property
     def constrained(self) -> bool:
         """Whether some assignments are not allowed."""
         return bool(self.allowed or self.limits or self.locked or self.max_kinds)
 
-    def to_dict(self) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class Machine(Group):
+    """What computes.
+
+    Attributes:
+        device: where tensors live: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"`` or ``"nvdiffrast"`` (on a GPU), or
+            ``"reference"``.
+    """
+
+    device: str = setting("auto", "where tensors live", "Device", "What computes", choices=_DEVICES)
+    rasterizer: str = setting(
+        "auto",
+        "what finds which face a pixel shows",
+        "Rasterizer",
+        "What finds out which block each pixel shows; all of them agree",
+        choices=_RASTERIZERS,
+    )
+
+
+_GROUPS: dict[str, type[Group]] = {
+    "search": Search,
+    "comparison": Comparison,
+    "light": Light,
+    "rules": Rules,
+    "machine": Machine,
+}
+TITLES = {"comparison": "Difference", "light": "Light", "rules": "Materials", "search": "Search", "machine": "Engine"}
+"""What the panel calls the groups, in its order."""
+SETTINGS = {entry.name: entry for name, group in _GROUPS.items() for entry in settings_in(group, name)}
+"""All settings by name, in the order of job files and figures."""
+
+
+@dataclass(frozen=True, init=False)
+class OptimizeSettings:
+    """How to look for the materials. Frozen; compares by value.
+
+    Made of groups, of single settings, or both: ``OptimizeSettings(method="gradient", limits="Stone = 100")`` or
+    ``OptimizeSettings(rules=Rules(limits={"Stone": 100}))``; single ones win, so that ``dataclasses.replace`` takes
+    them, too. ``settings.steps`` is short for ``settings.search.steps``.
+
+    Attributes:
+        search: how the materials are looked for.
+        comparison: how pictures are compared.
+        light: the light of the targets.
+        rules: what a builder asks of the assignment.
+        machine: what computes.
+    """
+
+    search: Search
+    comparison: Comparison
+    light: Light
+    rules: Rules
+    machine: Machine
+
+    def __init__(self, **given: Any) -> None:
+        """Makes settings; what is left out keeps its default.
+
+        Raises:
+            SettingsError: a name is unknown, a value out of range, or two values contradict each other.
+        """
+        unknown = sorted(given.keys() - SETTINGS.keys() - _GROUPS.keys())
+        if unknown:
+            raise SettingsError(f"unknown setting {unknown[0]!r}; the settings are {', '.join(sorted(SETTINGS))}")
+        for name, kind in _GROUPS.items():
+            group = given.get(name) or kind()
+            if not isinstance(group, kind):
+                raise SettingsError(f"{name} {group!r} must be a {kind.__name__}")
+            single = {key: value for key, value in given.items() if key in SETTINGS and SETTINGS[key].group == name}
+            object.__setattr__(self, name, dataclasses.replace(group, **single))  # type: ignore[type-var]
+        if self.search.method == "solve" and self.comparison.loss not in SEPARABLE_LOSSES:
+            raise SettingsError(
+                f"method 'solve' needs a loss that is a sum over pixels ({', '.join(SEPARABLE_LOSSES)}), and "
+                f"{self.comparison.loss!r} is not; choose the method 'gradient' or 'auto'"
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        entry = SETTINGS.get(name)
+        if entry is None:
+            raise AttributeError(f"settings have no {name!r}")
+        return getattr(getattr(self, entry.group), name)
+
+    @property
+    def constrained(self) -> bool:
+        """Whether some assignments are not allowed."""
+        return self.rules.constrained
+
+    def to_dict(self) -> dict[str, bool | int | float | str]:
         """Returns the settings as plain JSON values, by name."""
-        return dataclasses.asdict(self)
+        return {name: entry.plain(getattr(self, name)) for name, entry in SETTINGS.items()}
 
     @staticmethod
-    def from_dict(values: dict[str, Any]) -> OptimizeSettings:
+    def from_dict(values: Mapping[str, Any]) -> OptimizeSettings:
         """Builds settings from JSON values; names left out keep their default.
 
         Raises:
             SettingsError: a name is unknown or a value out of range.
         """
-        known = {field.name for field in dataclasses.fields(OptimizeSettings)}
-        unknown = sorted(values.keys() - known)
+        unknown = sorted(values.keys() - SETTINGS.keys())
         if unknown:
-            raise SettingsError(f"unknown setting {unknown[0]!r}; the settings are {', '.join(sorted(known))}")
+            raise SettingsError(f"unknown setting {unknown[0]!r}; the settings are {', '.join(sorted(SETTINGS))}")
         return OptimizeSettings(**values)
 
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "steps": (1, 100_000),
-    "learning_rate": (1e-6, 1e3),
-    "commitment": (0, 1),
-    "temperature_start": (1e-3, 1e3),
-    "temperature_end": (1e-3, 1e3),
-    "seed": (0, 2**63 - 1),
-    "patience": (0, 100_000),
-    "huber_width": (1e-3, 1),
-    "blur": (0.3, 100),
-    "samples": (1, 4),
-    "smoothness": (0, 1e3),
-    "max_kinds": (0, 1_000_000),
-}
-_TEXTS = ("loss", "seams", "allowed", "limits", "locked")
+def documentation() -> str:
+    """Returns the table of all settings, in Markdown, as docs/settings.md has it."""
+    lines = []
+    for group, title in TITLES.items():
+        lines += [f"\n## {title}: `settings.{group}`\n", "| option | default | | |", "|---|---|---|---|"]
+        for entry in (e for e in SETTINGS.values() if e.group == group):
+            if entry.choices:
+                values = ", ".join(f"`{word}`" for word in entry.choices)
+            elif entry.text is not None:
+                values = "text"
+            elif type(entry.default) is bool:
+                values = "yes or no"
+            else:
+                values = f"{entry.bounds[0]:g} to {entry.bounds[1]:g}"
+            default = f"`{entry.plain_default}`" if entry.plain_default != "" else "none"
+            lines.append(f"| `{entry.option}` | {default} | {values} | {entry.help} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(documentation(), end="")
