@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 from bpy.types import Operator
 
+from blockcore.io.folders import new_folder
 from bridge.blender import apply, marks, world
 
 from .reporting import Conditional, reporting
@@ -150,8 +151,13 @@ class BLOCKS_OT_open_report(Conditional, Operator):
 
 
 def save_report(outcome: Outcome, folder: Path) -> None:
-    """Copies the result's folder, with the report, to where it stays."""
-    shutil.copytree(outcome.folder, folder, dirs_exist_ok=True)
+    """Copies the result's folder, with the report, to where it stays; replaces one that is ours and nothing else.
+
+    Raises:
+        BlockcoreError: something else is there, or it cannot be written.
+    """
+    with new_folder(folder, "result.json") as fresh:
+        shutil.copytree(outcome.folder, fresh, dirs_exist_ok=True)
 
 
 def _report(outcome: Outcome) -> Path:

@@ -5,9 +5,40 @@ Command lines print the message and exit with code 2; Blender operators report i
 
 from __future__ import annotations
 
+import itertools
+import reprlib
+from collections.abc import Iterable
+from typing import Any
+
+_LONGEST, _TAIL = 300, 100  # characters of a message, and of its end, which has the remedy
+_QUOTE = 80
+_LISTED, _LONGEST_LIST = 50, 120
+
 
 class BlockcoreError(Exception):
-    """Base of every error that a user's input or machine can cause."""
+    """Base of every error that a user's input or machine can cause. Its text is one line of at most 300 characters."""
+
+    def __str__(self) -> str:
+        line = " ".join("".join(c if c.isprintable() else " " for c in super().__str__()).split())
+        return line if len(line) <= _LONGEST else f"{line[: _LONGEST - _TAIL - 3]} … {line[-_TAIL:]}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Returns what a message says there is to choose from: names with commas between them, at most 120 characters."""
+    text = ", ".join(str(name)[:_QUOTE] for name in itertools.islice(names, _LISTED))
+    return text if len(text) <= _LONGEST_LIST else f"{text[: _LONGEST_LIST - 1].rpartition(',')[0]}, …"
+
+
+def quoted(value: Any) -> str:
+    """Returns what a message says of a value that a file holds: at most 80 characters, on one line."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxlist, short.maxtuple, short.maxdict = 3, 4, 4, 2
+    short.maxstring = short.maxlong = short.maxother = _QUOTE - 2
+    try:
+        text = short.repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _QUOTE else f"{text[: _QUOTE - 1]}…"
 
 
 class MapError(BlockcoreError):

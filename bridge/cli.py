@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockcore.commands.arguments import add_settings, settings_of
-from blockcore.errors import BlockcoreError, Cancelled, SettingsError
+from blockcore.commands.ending import run_safely
+from blockcore.commands.outputs import FILE, LOOSE, outputs
+from blockcore.errors import SettingsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
     from bridge.engine.events import Event
     from bridge.engine.lit import LitRun
 
+_OUTPUTS = {
+    "export": {"out": "scene.json"},
+    "bake": {"out": "scene.json"},
+    "optimize": {"out": FILE, "report": "result.json"},
+    "demo": {"out": LOOSE},
+    "quality-scenes": {"out": "quality.txt"},
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
@@ -38,19 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; those of the process if None, or those after ``--`` where there is one.
 
     Returns:
-        The exit code: 0, 2 for bad input, 130 when cancelled.
+        The exit code: 0, 2 for bad input, 130 when cancelled, 128 and its number for a signal.
     """
     if argv is None:
         argv = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
     args = _parser().parse_args(argv)
-    try:
+    return run_safely("bridge", lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    with outputs(args, _OUTPUTS.get(args.command, {"out": FILE})):
         args.run(args)
-    except (Cancelled, KeyboardInterrupt) as error:
-        print(f"bridge: {str(error) or 'stopped; nothing was changed'}", file=sys.stderr)
-        return 130
-    except BlockcoreError as error:
-        print(f"bridge: {error}", file=sys.stderr)
-        return 2
     return 0
 
 
@@ -146,6 +153,7 @@ def _export(args: argparse.Namespace) -> None:
 def _optimize(args: argparse.Namespace) -> None:
     import bpy
 
+    from blockcore.io.folders import scratch_folder
     from blockcore.model.baked_light import BakedLight
     from blockcore.report.metrics import decibel
     from bridge.blender.files import save_file
@@ -153,10 +161,10 @@ def _optimize(args: argparse.Namespace) -> None:
 
     settings = settings_of(args)
     scene = _extract(args, bake=False)
-    with tempfile.TemporaryDirectory(prefix="blockcore-") as folder:
+    with scratch_folder() as folder:
         begin = None
         if isinstance(scene.lighting, BakedLight) and settings.lighting == "scene":
-            copy = Path(folder) / "copy.blend"
+            copy = folder / "copy.blend"
             save_file(copy)
             begin = partial(_start_lit, bpy.app.binary_path, copy, settings, args.engine)
             print("light: the scene's own, measured by Cycles")

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from blockcore.errors import PaletteError
+from blockcore.errors import PaletteError, quoted
+from blockcore.io.damage import reading
 from blockcore.io.files import read_json
 from blockcore.model.palette import SLOT_NAMES, Palette
 
@@ -34,9 +35,10 @@ def read_palette(path: Path | str) -> Palette:
     if not isinstance(data, dict):
         raise PaletteError(f"{path}: is not a palette; {_REMEDY}")
     materials = {name: _face_colors(path, name, value) for name, value in data.items() if name != "Air"}
-    colors = np.array([np.zeros((3, 3)), *materials.values()], dtype=np.float32)
     try:
-        return Palette(("Air", *materials), colors)
+        with reading(path, PaletteError, _REMEDY):
+            colors = np.array([np.zeros((3, 3)), *materials.values()], dtype=np.float64)
+            return Palette(("Air", *materials), colors)
     except PaletteError as error:
         raise PaletteError(f"{path}: {error}") from error
 
@@ -51,4 +53,4 @@ def _color(path: Path, name: str, value: Any) -> list[float]:
         return [int(value[i : i + 2], 16) / 255.0 for i in (1, 3, 5)]
     if isinstance(value, list) and len(value) == 3 and all(type(v) in (int, float) for v in value):
         return [float(v) for v in value]
-    raise PaletteError(f"{path}: material {name!r} has the colour {value!r}; {_REMEDY}")
+    raise PaletteError(f"{path}: material {quoted(name)} has the colour {quoted(value)}; {_REMEDY}")

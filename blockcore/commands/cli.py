@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 
-from blockcore.errors import BlockcoreError, Cancelled
+from blockcore.commands.ending import run_safely
+from blockcore.commands.outputs import FILE, LOOSE, outputs
 
 _COMMANDS = {
     "compare": "render a dataset's views and compare them with its pictures",
@@ -17,6 +16,13 @@ _COMMANDS = {
     "optimize": "find each block's material from posed pictures",
     "info": "say what is installed, and what 'auto' chooses and why",
     "bench": "measure speed, as ratios within one run",
+}
+_OUTPUTS = {
+    "compare": {"out": "summary.json", "json": FILE},
+    "render": {"out": LOOSE},
+    "view": {"out": FILE},
+    "optimize": {"out": "result.json"},
+    "bench": {"json": FILE},
 }
 
 
@@ -27,20 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; those of the process if None.
 
     Returns:
-        The exit code: 0, 1 where a threshold was missed, 2 for bad input, 130 when cancelled.
+        The exit code: 0, 1 where a threshold was missed, 2 for bad input, 130 when cancelled, 128 and its number for a
+        signal.
     """
     args = _parser().parse_args(argv)
-    try:
+    return run_safely("blockcore", lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    with outputs(args, _OUTPUTS.get(args.command, {})):
         return int(args.run(args))
-    except Cancelled as error:
-        print(f"blockcore: {error}", file=sys.stderr)
-        return 130
-    except BlockcoreError as error:
-        print(f"blockcore: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -126,7 +126,8 @@ def _side_by_side(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8])
 
 
 def _write(folder: Path, pictures: list[tuple[int, npt.NDArray[np.uint8]]], summary: dict[str, Any]) -> None:
-    from blockcore.io.files import finite, new_folder, write_file, write_json
+    from blockcore.io.files import finite, write_file, write_json
+    from blockcore.io.folders import new_folder
     from blockcore.io.pictures import encode_png
 
     with new_folder(folder, "summary.json") as fresh:

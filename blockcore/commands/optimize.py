@@ -54,7 +54,7 @@ def _run(args: argparse.Namespace, first: bool) -> int:
     with _stop_requests(args.watch_stdin) as stopped, _reporter(args) if first else nullcontext(_silent) as report:
         try:
             return _optimize(args, stopped, report, first)
-        except Cancelled:
+        except (Cancelled, KeyboardInterrupt):
             report({"event": "cancelled"})
             raise
         except BlockcoreError as error:
@@ -183,19 +183,11 @@ def _decibel(value: float | None) -> str:
 
 @contextmanager
 def _stop_requests(watch_stdin: bool) -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether somebody asked to stop: by a signal, or by closing standard input."""
+    """Yields a function that says whether somebody asked to stop by closing standard input."""
     stop = threading.Event()
-    previous = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, lambda *_: stop.set())
     if watch_stdin:
         threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
-    try:
-        yield stop.is_set
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    yield stop.is_set
 
 
 def _wait_for_end(stop: threading.Event) -> None:
@@ -203,3 +195,4 @@ def _wait_for_end(stop: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     stop.set()
+    signal.raise_signal(signal.SIGINT)  # ends what takes long between two looks at ``stop``

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.errors import DatasetError, PaletteError
-from blockcore.io.files import inside, write_file
+from blockcore.errors import DatasetError, PaletteError, listed, quoted
+from blockcore.io.files import inside, read_bytes, write_file
 from blockcore.io.pictures import decode_picture, encode_png
 from blockcore.model.grid import FACE_NAMES
 from blockcore.model.palette import AIR, MAX_TILE_SIDE, Palette, Tiles
@@ -40,25 +40,26 @@ def read_tiles(textures: Any, folder: Path, what: str, palette: Palette) -> Tile
     for name, faces in textures.items():
         if name not in palette.names[AIR + 1 :]:
             raise PaletteError(
-                f"{what}: its textures name the unknown material {name!r}; use one of {', '.join(palette.names[1:])}"
+                f"{what}: its textures name the unknown material {quoted(name)}; use one of {listed(palette.names[1:])}"
             )
         for face, path in faces.items():
             if face not in FACE_NAMES:
-                raise PaletteError(f"{what}: {name} has no face {face!r}; use one of {', '.join(FACE_NAMES)}")
+                raise PaletteError(f"{what}: {name} has no face {quoted(face)}; use one of {', '.join(FACE_NAMES)}")
             tiles[palette.index(name), FACE_NAMES.index(face)] = _read_tile(folder, path, f"{what}: {name} {face}")
     return tiles
 
 
 def _read_tile(folder: Path, name: Any, what: str) -> npt.NDArray[np.uint8]:
-    path = inside(folder, name) if isinstance(name, str) and "\0" not in name else None
+    path = inside(folder, name) if isinstance(name, str) else None
     if path is None or (path.exists() and not path.is_file()):
-        raise PaletteError(f"{what}: tile {name!r} is not a file inside the map's folder; move the picture there")
+        raise PaletteError(f"{what}: tile {quoted(name)} is not a file inside the map's folder; move the picture there")
     try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise PaletteError(f"{what}: tile {name!r} is a file of over {_MAX_FILE_BYTES >> 20} MiB; make it smaller")
-        pixels = decode_picture(path.read_bytes(), f"{what}: tile {name!r}", largest=MAX_TILE_SIDE)
+        data = read_bytes(path, _MAX_FILE_BYTES)
+        pixels = decode_picture(data, f"{what}: tile {quoted(name)}", largest=MAX_TILE_SIDE)
     except OSError as error:
-        raise PaletteError(f"{what}: tile {name!r} cannot be read ({error.strerror}); restore or remove it") from error
+        raise PaletteError(
+            f"{what}: tile {quoted(name)} cannot be read ({error.strerror}); restore or remove it"
+        ) from error
     except DatasetError as error:
         raise PaletteError(str(error)) from error
     opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)

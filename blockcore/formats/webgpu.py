@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -14,18 +15,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.errors import CameraError, DatasetError, MapError
+from blockcore.errors import CameraError, DatasetError, MapError, listed, quoted
 from blockcore.formats.tile_files import read_tiles, write_tiles
-from blockcore.io.files import inside, new_folder, read_json, write_file, write_json
+from blockcore.io.damage import DAMAGE, entries, reading, whole
+from blockcore.io.files import inside, read_json, write_file, write_json
+from blockcore.io.folders import new_folder
 from blockcore.io.pictures import decode_picture, encode_png, read_picture
 from blockcore.model.camera import Camera
-from blockcore.model.frozen import frozen_array, same
-from blockcore.model.grid import BlockGrid
+from blockcore.model.frozen import frozen_array
+from blockcore.model.grid import MAX_SIDE, BlockGrid
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene, View
 
 _MAP_REMEDY = "export the map from the editor again"
 _DATA_REMEDY = "capture the dataset again"
+_MOST_BLOCKS, _MOST_VIEWS = 50_000_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -53,20 +57,21 @@ def read_map(path: Path | str, palette: Palette = WEBGPU_PALETTE) -> BlockMap:
     """
     path = Path(path)
     data = read_json(path, MapError, _MAP_REMEDY)
-    try:
-        size = tuple(data["worldConfig"]["dimensions"][axis] for axis in "xyz")
-        scale = data.get("worldScale", 2.0)
-        positions = [block["position"] for block in data["blocks"]]
-        names = [block["blockType"] for block in data["blocks"]]
+    with reading(path, MapError, _MAP_REMEDY):
+        sx, sy, sz = (
+            whole(data["worldConfig"]["dimensions"][axis], f"its size along {axis}", 1, MAX_SIDE) for axis in "xyz"
+        )
+        scale = float(data.get("worldScale", 2.0))
+        blocks = entries(data["blocks"], "its blocks", _MOST_BLOCKS)
+        positions = [block["position"] for block in blocks]
+        names = [block["blockType"] for block in blocks]
         textures = data.get("textures", {})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise MapError(f"{path}: lacks a part of a block map ({error!r}); {_MAP_REMEDY}") from error
     materials = _material_indices(path, names, positions, palette)
     cells = _cells(path, positions)
     solid = materials != AIR
     try:
-        grid = BlockGrid(size, scale, cells[solid])
-    except (MapError, TypeError, ValueError) as error:
+        grid = BlockGrid((sx, sy, sz), scale, cells[solid])
+    except (MapError, *DAMAGE) as error:
         raise MapError(f"{path}: {error}") from error
     if textures:
         palette = palette.with_tiles({**palette.tiles, **read_tiles(textures, path.parent, str(path), palette)})
@@ -80,15 +85,15 @@ def _material_indices(path: Path, names: list[Any], positions: list[Any], palett
     except (KeyError, TypeError):
         i, bad = next((i, n) for i, n in enumerate(names) if not isinstance(n, str) or n not in index)
         raise MapError(
-            f"{path}: block {i} at {positions[i]} has the unknown material {bad!r}; "
-            f"use one of {', '.join(palette.names)}, or give a palette that has it"
+            f"{path}: block {i} at {quoted(positions[i])} has the unknown material {quoted(bad)}; "
+            f"use one of {listed(palette.names)}, or give a palette that has it"
         ) from None
 
 
 def _cells(path: Path, positions: list[Any]) -> npt.NDArray[Any]:
     try:
         cells = np.array(positions if positions else np.zeros((0, 3)))
-    except ValueError:
+    except (ValueError, OverflowError, RecursionError):
         cells = np.array(0)
     if cells.ndim == 2 and cells.shape[1] == 3 and cells.dtype.kind in "iuf":
         return cells
@@ -97,7 +102,7 @@ def _cells(path: Path, positions: list[Any]) -> npt.NDArray[Any]:
         for i, p in enumerate(positions)
         if not (isinstance(p, list) and len(p) == 3 and all(type(v) in (int, float) and abs(v) < 2**31 for v in p))
     )
-    raise MapError(f"{path}: block {bad} has position {positions[bad]!r}, expected three whole numbers")
+    raise MapError(f"{path}: block {bad} has position {quoted(positions[bad])}, expected three whole numbers")
 
 
 def write_map(
@@ -145,19 +150,16 @@ def read_dataset(folder: Path | str, need_pictures: bool = True) -> tuple[View, 
     """
     path = _metadata_path(folder)
     data = read_json(path, DatasetError, _DATA_REMEDY)
-    try:
-        entries = list(data["views"])
+    with reading(path, DatasetError, _DATA_REMEDY):
+        found = entries(data["views"], "its views", _MOST_VIEWS)
         size = (data["imageSize"]["width"], data["imageSize"]["height"])
-    except (KeyError, TypeError) as error:
-        raise DatasetError(f"{path}: lacks a part of a dataset ({error!r}); {_DATA_REMEDY}") from error
-    if not entries:
+    if not found:
         raise DatasetError(f"{path}: has no view; {_DATA_REMEDY}")
-    views: list[View] = []
-    for number, entry in enumerate(entries):
+    views: dict[bytes, View] = {}
+    for number, entry in enumerate(found):
         view = _read_view(path, number, entry, size, need_pictures)
-        if not any(_repeats(view, other) for other in views):
-            views.append(view)
-    return tuple(views)
+        views.setdefault(_identity(view), view)
+    return tuple(views.values())
 
 
 def _metadata_path(folder: Path | str) -> Path:
@@ -165,12 +167,12 @@ def _metadata_path(folder: Path | str) -> Path:
     return folder if folder.suffix == ".json" else folder / "metadata.json"
 
 
-def _repeats(view: View, other: View) -> bool:
-    return (
-        same(view.camera.view, other.camera.view)
-        and same(view.camera.proj, other.camera.proj)
-        and same(view.target, other.target)
-    )
+def _identity(view: View) -> bytes:
+    """Returns what only a view with the same camera and picture has."""
+    digest = hashlib.blake2b(digest_size=32)
+    for values in (view.camera.view + 0.0, view.camera.proj + 0.0, view.target):  # + 0.0: so that -0.0 is 0.0
+        digest.update(b"none" if values is None else repr(values.shape).encode() + values.tobytes())
+    return digest.digest()
 
 
 def _read_view(path: Path, number: int, entry: Any, size: tuple[int, int], need_picture: bool) -> View:
@@ -179,11 +181,11 @@ def _read_view(path: Path, number: int, entry: Any, size: tuple[int, int], need_
         raise DatasetError(f"{what} is not an object; {_DATA_REMEDY}")
     try:
         view, proj = (matrix_from_columns(entry[key]) for key in ("viewMatrix", "projectionMatrix"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"{what} lacks a matrix of 16 numbers ({error!r}); {_DATA_REMEDY}") from error
+    except DAMAGE as error:
+        raise DatasetError(f"{what} lacks a matrix of 16 numbers ({quoted(error)}); {_DATA_REMEDY}") from error
     try:
         camera = Camera(view, proj, size[0], size[1], str(entry.get("id", f"view_{number + 1:03d}")))
-    except (CameraError, TypeError, ValueError) as error:
+    except (CameraError, *DAMAGE) as error:
         raise CameraError(f"{what}: {error}") from error
     return View(camera, _read_target(path, what, entry, (camera.width, camera.height), need_picture))
 
@@ -201,7 +203,7 @@ def _read_target(
     if isinstance(name, str) and name:
         file = inside(path.parent, name)
         if file is None:
-            raise DatasetError(f"{what}: picture {name!r} leads out of the dataset's folder; move it inside")
+            raise DatasetError(f"{what}: picture {quoted(name)} leads out of the dataset's folder; move it inside")
         return read_picture(file, size)
     if need_picture:
         raise DatasetError(f"{what} has no picture (rgbBase64 or rgbPath); capture it again or remove the view")
@@ -210,7 +212,8 @@ def _read_target(
 
 def matrix_from_columns(numbers: Any) -> npt.NDArray[np.float64]:
     """Turns the editor's 16 column-major numbers into a row-major (4, 4) float64 matrix."""
-    return np.array(numbers, dtype=np.float64).reshape(4, 4).T
+    flat = np.array(numbers if len(numbers) == 16 else (), dtype=np.float64)
+    return flat.reshape(4, 4).T
 
 
 def write_dataset(folder: Path | str, views: Sequence[View], inline: bool = False, name: str = "capture") -> None:
@@ -231,16 +234,16 @@ def write_dataset(folder: Path | str, views: Sequence[View], inline: bool = Fals
     if len(sizes) > 1:
         raise DatasetError(f"{folder}: a dataset has one picture size, the cameras have {sorted(sizes)}")
     with new_folder(Path(folder), "metadata.json") as fresh:
-        entries = [_view_entry(fresh, number, view, inline) for number, view in enumerate(views)]
+        written = [_view_entry(fresh, number, view, inline) for number, view in enumerate(views)]
         ((width, height),) = sizes
         write_json(
             fresh / "metadata.json",
             {
                 "formatVersion": "1.0",
                 "imageSize": {"width": width, "height": height},
-                "viewCount": len(entries),
+                "viewCount": len(written),
                 "captureId": name,
-                "views": entries,
+                "views": written,
             },
         )
 
@@ -318,6 +321,8 @@ def load_camera_matrices_from_metadata(metadata: Any, view_index: int = 0, devic
         entry = metadata["views"][view_index] if "views" in metadata else metadata
         matrices = [matrix_from_columns(entry[key]) for key in ("viewMatrix", "projectionMatrix")]
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise DatasetError(f"metadata lacks view {view_index} or its matrices ({error!r}); {_DATA_REMEDY}") from error
+        raise DatasetError(
+            f"metadata lacks view {view_index} or its matrices ({quoted(error)}); {_DATA_REMEDY}"
+        ) from error
     view, proj = (torch.tensor(m, dtype=torch.float32, device=device) for m in matrices)
     return view, proj

@@ -6,36 +6,63 @@ import io
 import json
 import math
 import os
-import shutil
+import re
+import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from blockcore.errors import BlockcoreError
+from blockcore.io.leftovers import leftover
+
+LARGEST_JSON = 1 << 29
+"""The most bytes that a JSON file may have."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+BESIDE = "blockcore-"
+"""What follows the name of a file or folder in the names of those that are made beside it, for a while."""
 
 
 def write_file(path: Path, data: bytes | str) -> None:
     """Writes a file so that a crash leaves the old one or the new one, never a part. Makes the folder if needed.
 
     Raises:
-        BlockcoreError: it cannot be written there.
+        BlockcoreError: it cannot be written there, or what is there is no file.
     """
-    path = Path(path)
+    path = check_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
-            Path(name).chmod(0o666 & ~_umask())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink()
-            raise
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.{BESIDE}", dir=path.parent)
+        fresh = Path(name)
+        with leftover(fresh):
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data.encode() if isinstance(data, str) else data)
+                fresh.chmod(0o666 & ~umask())
+                fresh.replace(path)
+            except BaseException:
+                fresh.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise BlockcoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def check_file(path: Path | str) -> Path:
+    """Returns where a file is to be written, links followed.
+
+    Raises:
+        BlockcoreError: there is something that is no file, such as a device or a folder.
+    """
+    real = Path(os.path.realpath(path))
+    try:
+        there = real.stat()
+    except FileNotFoundError:
+        return real
+    except (OSError, ValueError) as error:
+        raise BlockcoreError(f"{path}: cannot be written ({_reason(error)}); choose another place") from error
+    if not stat.S_ISREG(there.st_mode):
+        what = "a folder" if stat.S_ISDIR(there.st_mode) else "no ordinary file"
+        raise BlockcoreError(f"{path}: is {what}; name a file to write")
+    return real
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -61,8 +88,31 @@ def write_array(path: Path, values: Any) -> None:
     write_file(path, buffer.getvalue())
 
 
+def read_bytes(path: Path | str, most: int) -> bytes:
+    """Reads an ordinary file; never waits, as a pipe or a device would have it.
+
+    Args:
+        path: the file.
+        most: the most bytes that it may have.
+
+    Raises:
+        OSError: it cannot be read, is no ordinary file, or is larger.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a name with NUL or half a surrogate
+        raise OSError(22, "not a file's name") from error
+    with os.fdopen(handle, "rb") as file:
+        there = os.fstat(handle)
+        if not stat.S_ISREG(there.st_mode):
+            raise OSError(22, "it is not an ordinary file")
+        if there.st_size > most:
+            raise OSError(27, f"it has {there.st_size >> 20} MiB, {most >> 20} are allowed")
+        return file.read(most)
+
+
 def read_json(path: Path, error: type[BlockcoreError], remedy: str) -> Any:
-    """Reads a JSON file.
+    """Reads a JSON file; see ``parse_json``.
 
     Args:
         path: the file.
@@ -70,58 +120,42 @@ def read_json(path: Path, error: type[BlockcoreError], remedy: str) -> Any:
         remedy: what the user should do.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(read_bytes(path, LARGEST_JSON))
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror}); {remedy}") from problem
     except (ValueError, RecursionError) as problem:
         raise error(f"{path}: is not valid JSON ({problem}); {remedy}") from problem
 
 
-@contextmanager
-def new_folder(path: Path, marker: str) -> Iterator[Path]:
-    """Gives a fresh folder to fill, and puts it in the place of ``path`` once it is filled without an error.
-
-    Args:
-        path: where the folder shall be. An empty folder, or one that holds the file ``marker``, is replaced.
-        marker: a file every such folder has; protects a folder that is something else.
-
-    Yields:
-        The folder to fill, beside ``path``.
+def parse_json(data: bytes | str) -> Any:
+    """Parses JSON from anywhere. Numbers may be any, NaN and Infinity as well: who uses them checks them.
 
     Raises:
-        BlockcoreError: ``path`` is something else, or cannot be written.
+        ValueError: it is not JSON, or has a text with half a surrogate, which could not be written again.
+        RecursionError: it is nested too deep.
     """
-    path = Path(path)
-    if path.exists() and not (path.is_dir() and (not any(path.iterdir()) or (path / marker).is_file())):
-        raise BlockcoreError(f"{path}: exists and has no {marker}; choose another place, or remove it first")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise BlockcoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    try:
-        fresh.chmod(0o777 & ~_umask())
-        yield fresh
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-            path.replace(old / "old")
-            fresh.replace(path)
-            shutil.rmtree(old)
-        else:
-            fresh.replace(path)
-    except OSError as error:
-        raise BlockcoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    text = data if isinstance(data, str) else data.decode("utf-8-sig")
+    value = json.loads(text)
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate is a UnicodeEncodeError, a ValueError
+    return value
 
 
 def inside(folder: Path, relative: str) -> Path | None:
-    """Returns ``folder / relative``, or None where that leads out of the folder."""
-    path = (Path(folder) / relative).resolve()
-    return path if path.is_relative_to(Path(folder).resolve()) else None
+    """Returns ``folder / relative``, or None where that leads out of the folder or is no name of a file."""
+    try:
+        path = Path(os.path.realpath(Path(folder) / relative))
+        return path if path.is_relative_to(os.path.realpath(folder)) else None
+    except (OSError, ValueError):
+        return None
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Returns the permissions that this process keeps from the files it makes."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)

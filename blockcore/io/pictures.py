@@ -1,8 +1,15 @@
-"""Pictures as arrays: (H, W, 3 or 4) uint8 display values, row 0 on top."""
+"""Pictures as arrays: (H, W, 3 or 4) uint8 display values, row 0 on top.
+
+A file is decoded as what its bytes say it is, and only as one of ``FORMATS``; its name does not count. Its size is
+checked before a pixel is unpacked, and of several frames the first one counts.
+"""
 
 from __future__ import annotations
 
 import io
+import struct
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +17,35 @@ import numpy.typing as npt
 
 from blockcore.errors import DatasetError
 from blockcore.io import png
+from blockcore.io.files import read_bytes
+
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "TGA")
+"""What a picture may be, as Pillow names it; other kinds, some of which start programs, are never tried."""
+LARGEST_SIDE = 1 << 14
+LARGEST_FILE = 1 << 29
+MOST_PIXELS = 1 << 26
+_PROBLEMS = (OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError, ArithmeticError)
+_PROBLEMS_OF_DECODERS = (
+    *_PROBLEMS,
+    RuntimeError,
+    AttributeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    AssertionError,
+)
 
 
 def decode_picture(
     data: bytes, what: str, expected_size: tuple[int, int] | None = None, largest: int | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Decodes an encoded picture: whatever Pillow reads, or without Pillow the usual kinds of PNG.
+    """Decodes an encoded picture of one of ``FORMATS``, or without Pillow of the usual kinds of PNG.
 
     Args:
         data: the file's bytes.
         what: what messages call the picture.
         expected_size: (width, height) that it must have; checked before the pixels are unpacked.
-        largest: the most pixels that a side may have; checked likewise.
+        largest: the most pixels that a side may have, ``LARGEST_SIDE`` if not said; checked likewise.
 
     Returns:
         (H, W, 3) uint8, or (H, W, 4) where some pixel is not opaque. Row 0 is the top one. Read-only.
@@ -33,7 +57,7 @@ def decode_picture(
         if data.startswith(png.SIGNATURE):
             _check_size(png.size(data), what, expected_size, largest)
         rgba = _decode_rgba(data, what, expected_size, largest)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except _PROBLEMS_OF_DECODERS as error:
         raise DatasetError(f"{what}: is not a readable picture ({error}); capture or export it again") from error
     opaque = bool((rgba[..., 3] == 255).all())
     pixels = np.ascontiguousarray(rgba[..., :3] if opaque else rgba)
@@ -45,13 +69,16 @@ def _decode_rgba(
     data: bytes, what: str, expected_size: tuple[int, int] | None, largest: int | None
 ) -> npt.NDArray[np.uint8]:
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError:  # Blender's Python
         return png.decode(data)
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        # What Pillow warns of, such as sizes that are checked here or damaged tags, is no concern of a user's.
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image.size, what, expected_size, largest)
             return np.asarray(image.convert("RGBA"))
+    except UnidentifiedImageError:
+        raise ValueError(f"it is none of {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError as error:
         raise ValueError(error) from error
 
@@ -62,8 +89,11 @@ def _check_size(size: tuple[int, int], what: str, expected: tuple[int, int] | No
             f"{what}: is {size[0]} × {size[1]} pixels, expected {expected[0]} × {expected[1]}; "
             f"render it again at that size"
         )
-    if largest is not None and not 1 <= min(size) <= max(size) <= largest:
+    largest = LARGEST_SIDE if largest is None else largest
+    if not 1 <= min(size) <= max(size) <= largest:
         raise DatasetError(f"{what}: is {size[0]} × {size[1]} pixels; make it 1 to {largest} a side")
+    if size[0] * size[1] > MOST_PIXELS:
+        raise DatasetError(f"{what}: is {size[0]} × {size[1]} pixels; make it at most {MOST_PIXELS >> 20} Mi pixels")
 
 
 def read_picture(path: Path, expected_size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
@@ -73,7 +103,7 @@ def read_picture(path: Path, expected_size: tuple[int, int] | None = None) -> np
         DatasetError: the file is missing, or not such a picture.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, LARGEST_FILE)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}); restore it or drop its view") from error
     return decode_picture(data, str(path), expected_size)

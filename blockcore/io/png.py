@@ -11,6 +11,8 @@ import numpy.typing as npt
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _INDEXED, _GRAY_ALPHA, _RGBA = 0, 2, 3, 4, 6
 _CHANNELS = {_GRAY: 1, _RGB: 3, _INDEXED: 1, _GRAY_ALPHA: 2, _RGBA: 4}
+MOST_CHUNKS = 1 << 16
+"""The most pieces that a PNG may come in: reading costs time for each, however small it is."""
 _SUB, _UP, _AVERAGE, _PAETH = 1, 2, 3, 4
 
 
@@ -32,12 +34,23 @@ def size(data: bytes) -> tuple[int, int]:
     """Returns (width, height) from the header of a PNG.
 
     Raises:
-        ValueError: it is not a PNG.
+        ValueError: it is not a PNG, or comes in too many pieces.
     """
     if not data.startswith(SIGNATURE) or data[12:16] != b"IHDR" or len(data) < 33:
         raise ValueError("not a PNG")
+    if _count_chunks(data) > MOST_CHUNKS:
+        raise ValueError(f"in more than {MOST_CHUNKS} pieces; save it again")
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
+
+
+def _count_chunks(data: bytes) -> int:
+    """Returns how many pieces a PNG comes in, up to one more than ``MOST_CHUNKS``; looks at no piece's contents."""
+    at, count = len(SIGNATURE), 0
+    while at + 12 <= len(data) and count <= MOST_CHUNKS:
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        count += 1
+    return count
 
 
 def decode(data: bytes) -> npt.NDArray[np.uint8]:
@@ -64,16 +77,22 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    chunks: dict[bytes, bytes] = {b"IDAT": b""}
+    chunks: dict[bytes, bytes] = {}
+    pixels: list[bytes] = []
     at = len(SIGNATURE)
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
         if data[at + 8 + length : at + 12 + length] != struct.pack(">I", zlib.crc32(kind + body)):
             raise ValueError("cut short or damaged")
-        chunks[kind] = chunks[b"IDAT"] + body if kind == b"IDAT" else body
+        if kind == b"IDAT":
+            pixels.append(body)
+        elif kind in (b"PLTE", b"tRNS"):
+            chunks[kind] = body
         at += 12 + length
-    return chunks
+        if kind == b"IEND":
+            break
+    return chunks | {b"IDAT": b"".join(pixels)}
 
 
 def _inflate(data: bytes, length: int) -> bytes:
@@ -131,8 +150,8 @@ def _unpack_bits(packed: npt.NDArray[np.uint8], depth: int) -> npt.NDArray[np.ui
 
 
 def _look_up(indices: npt.NDArray[np.uint8], chunks: dict[bytes, bytes]) -> npt.NDArray[np.uint8]:
-    colors = np.frombuffer(chunks.get(b"PLTE", b""), dtype=np.uint8).reshape(-1, 3)
-    if not len(colors) or indices.max() >= len(colors):
+    colors = np.frombuffer(chunks.get(b"PLTE", b""), dtype=np.uint8).reshape(-1, 3)[:256]
+    if not len(colors) or indices.max(initial=0) >= len(colors):
         raise ValueError("damaged: its colour table is too short")
     table = np.full((len(colors), 4), 255, dtype=np.uint8)
     table[:, :3] = colors
@@ -149,5 +168,7 @@ def _to_rgba(pixels: npt.NDArray[np.uint8], kind: int, transparent: bytes | None
         rgba[..., 3] = pixels[..., -1]
     elif transparent is not None:
         clear = np.frombuffer(transparent, dtype=">u2")
+        if len(clear) != pixels.shape[2]:
+            raise ValueError("damaged: its transparent colour does not fit")
         rgba[(color == clear).all(axis=-1), 3] = 0
     return rgba

@@ -61,6 +61,8 @@ class BakedLight(ByValue):
 
 Light = Lighting | BakedLight
 """What lights a scene."""
+LIGHT_ARRAYS = ("light_received", "display_levels", "display_table")
+"""The names of all arrays that ``light_arrays`` may give."""
 
 
 def merged(

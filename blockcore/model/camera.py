@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.errors import CameraError
+from blockcore.errors import CameraError, quoted
 from blockcore.model.frozen import ByValue, frozen_array
 
 MAX_PIXELS_PER_AXIS = 1 << 14  # keeps 1/256-pixel edge functions inside 64 bits, with room to spare
@@ -42,17 +42,25 @@ class Camera(ByValue):
         for what in ("view", "proj"):
             matrix = np.asarray(getattr(self, what), dtype=np.float64)
             if matrix.shape != (4, 4):
-                raise CameraError(f"camera {self.name!r}: its {what} matrix has shape {matrix.shape}, expected (4, 4)")
+                raise CameraError(
+                    f"camera {quoted(self.name)}: its {what} matrix has shape {matrix.shape}, expected (4, 4)"
+                )
             if not np.isfinite(matrix).all():
-                raise CameraError(f"camera {self.name!r}: its {what} matrix is not finite numbers")
+                raise CameraError(f"camera {quoted(self.name)}: its {what} matrix is not finite numbers")
             if _is_singular(matrix):
-                raise CameraError(f"camera {self.name!r}: its {what} matrix is singular; check its scale and range")
+                raise CameraError(
+                    f"camera {quoted(self.name)}: its {what} matrix is singular; check its scale and range"
+                )
             object.__setattr__(self, what, frozen_array(matrix, np.float64))
         for side in (self.width, self.height):
-            if side != int(side) or not 1 <= side <= MAX_PIXELS_PER_AXIS:
+            if (
+                not isinstance(side, int | float | np.number)
+                or side != side // 1
+                or not 1 <= side <= MAX_PIXELS_PER_AXIS
+            ):
                 raise CameraError(
-                    f"camera {self.name!r}: picture size {self.width} × {self.height} must be whole numbers "
-                    f"from 1 to {MAX_PIXELS_PER_AXIS}"
+                    f"camera {quoted(self.name)}: picture size {quoted(self.width)} × {quoted(self.height)} must be "
+                    f"whole numbers from 1 to {MAX_PIXELS_PER_AXIS}"
                 )
         object.__setattr__(self, "width", int(self.width))
         object.__setattr__(self, "height", int(self.height))

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.errors import MapError
+from blockcore.errors import MapError, quoted
 from blockcore.model.frozen import ByValue, frozen_array
 from blockcore.model.palette import BOTTOM, SIDE, TOP
 
@@ -48,6 +48,8 @@ FACE_UVS = frozen_array(
 TRIANGLE_CORNERS = frozen_array([[0, 1, 2], [0, 2, 3]], np.int32)
 """(2, 3): the two triangles of a face, as indices of its corners."""
 
+MAX_SIDE = 1 << 20
+"""The most cells along an axis: cells can be numbered in 64 bits, and their corners told apart in float32."""
 _DENSE_CELLS = 1 << 28  # above this many cells a table of all of them would outgrow the blocks themselves
 
 
@@ -123,7 +125,9 @@ class BlockGrid(ByValue):
     def __post_init__(self) -> None:
         size = tuple(int(n) for n in self.size)
         if len(size) != 3 or min(size) < 1 or any(a != b for a, b in zip(size, self.size, strict=True)):
-            raise MapError(f"grid: size {tuple(self.size)} must be three whole numbers of at least 1")
+            raise MapError(f"grid: size {quoted(tuple(self.size))} must be three whole numbers of at least 1")
+        if max(size) > MAX_SIDE:
+            raise MapError(f"grid: size {quoted(size)} is above {MAX_SIDE} cells a side; make it smaller")
         if not np.isfinite(self.world_scale) or self.world_scale <= 0:
             raise MapError(f"grid: world scale {self.world_scale} must be a positive number")
         object.__setattr__(self, "size", size)

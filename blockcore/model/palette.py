@@ -10,6 +10,7 @@ colour t, the face shows ``(1 - a)·color + a·t``. Tiles are sampled at the nea
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.errors import PaletteError
+from blockcore.errors import PaletteError, listed, quoted
 from blockcore.model.frozen import ByValue, frozen_array
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ class Palette(ByValue):
         if len(names) < 2:
             raise PaletteError("palette: there is no material besides Air; add at least one")
         if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise PaletteError(f"palette: material {twice!r} is listed twice; rename or remove one")
+            counts = Counter(names)
+            twice = next(name for name in names if counts[name] > 1)
+            raise PaletteError(f"palette: material {quoted(twice)} is listed twice; rename or remove one")
         colors = np.asarray(self.colors)
         if colors.shape != (len(names), 3, 3):
             raise PaletteError(
@@ -72,10 +74,10 @@ class Palette(ByValue):
             raise PaletteError(f"palette: a tile is for material {material}, face {direction}, which is not there")
         rgba = np.asarray(tile)
         if rgba.dtype != np.uint8 or rgba.ndim != 3 or rgba.shape[2] != 4:
-            raise PaletteError(f"palette: a tile of {self.names[material]!r} is not (h, w, 4) 8-bit RGBA values")
+            raise PaletteError(f"palette: a tile of {quoted(self.names[material])} is not (h, w, 4) 8-bit RGBA values")
         if not 1 <= min(rgba.shape[:2]) <= max(rgba.shape[:2]) <= MAX_TILE_SIDE:
             raise PaletteError(
-                f"palette: a tile of {self.names[material]!r} is {rgba.shape[1]} × {rgba.shape[0]} pixels; "
+                f"palette: a tile of {quoted(self.names[material])} is {rgba.shape[1]} × {rgba.shape[0]} pixels; "
                 f"give it 1 to {MAX_TILE_SIDE} a side"
             )
         return frozen_array(rgba, np.uint8)
@@ -96,7 +98,7 @@ class Palette(ByValue):
         try:
             return self.names.index(name)
         except ValueError:
-            raise PaletteError(f"unknown material {name!r}; the palette has {', '.join(self.names)}") from None
+            raise PaletteError(f"unknown material {quoted(name)}; the palette has {listed(self.names)}") from None
 
 
 WEBGPU_PALETTE = Palette(

@@ -21,8 +21,6 @@ light, and a scene without it is still written as version 1.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,21 +29,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.errors import BlockcoreError, SceneError
-from blockcore.io.files import inside, new_folder, read_json, write_file, write_json
+from blockcore.errors import SceneError, quoted
+from blockcore.io.archives import pack_arrays, read_arrays
+from blockcore.io.damage import entries, reading, text, whole
+from blockcore.io.files import inside, read_json, write_file, write_json
+from blockcore.io.folders import new_folder
 from blockcore.io.pictures import encode_png, read_picture
-from blockcore.model.baked_light import BakedLight, Light, light_arrays, light_from, light_header
+from blockcore.model.baked_light import LIGHT_ARRAYS, BakedLight, Light, light_arrays, light_from, light_header
 from blockcore.model.camera import Camera
 from blockcore.model.frozen import ByValue, frozen_array
 from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
-from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette, Tiles
+from blockcore.model.palette import AIR, MAX_TILE_SIDE, WEBGPU_PALETTE, Palette, Tiles
 
 FORMAT = "blockcore.scene"
 VERSION = 2
 _WITHOUT_BAKED_LIGHT = 1
 Regions = Mapping[str, npt.NDArray[np.int32]]
-_HEADER = "scene.json"
+_HEADER, _ARRAYS = "scene.json", "arrays.npz"
+_NAMES = (
+    *("positions", "materials", "palette_colors", "view", "proj", "tile_of", "tile_texels", "region_blocks"),
+    *("block_objects", "grid_to_source", *LIGHT_ARRAYS),
+)
+_MOST_VIEWS = 100_000
 _REMEDY = "export the scene again"
 
 
@@ -65,18 +71,19 @@ class View(ByValue):
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.weight < np.inf:
-            raise SceneError(f"view of camera {self.camera.name!r}: weight {self.weight} must be a number above 0")
+        if isinstance(self.weight, str) or not 0.0 < self.weight < np.inf:
+            weight = quoted(self.weight)
+            raise SceneError(f"view of camera {quoted(self.camera.name)}: weight {weight} must be a number above 0")
         if self.target is None:
             return
         target = np.asarray(self.target)
         size = (self.camera.height, self.camera.width)
         if target.dtype != np.uint8 or target.ndim != 3 or target.shape[2] not in (3, 4):
-            raise SceneError(f"target of camera {self.camera.name!r}: must be (H, W, 3 or 4) 8-bit values")
+            raise SceneError(f"target of camera {quoted(self.camera.name)}: must be (H, W, 3 or 4) 8-bit values")
         if target.shape[:2] != size:
             raise SceneError(
-                f"target of camera {self.camera.name!r}: is {target.shape[1]} × {target.shape[0]} pixels, but the "
-                f"camera's picture is {size[1]} × {size[0]}; render it again at that size"
+                f"target of camera {quoted(self.camera.name)}: is {target.shape[1]} × {target.shape[0]} pixels, but "
+                f"the camera's picture is {size[1]} × {size[0]}; render it again at that size"
             )
         object.__setattr__(self, "target", frozen_array(target, np.uint8))
 
@@ -150,7 +157,9 @@ class BlockScene(ByValue):
     def _checked_region(self, name: str, blocks: npt.ArrayLike) -> npt.NDArray[np.int32]:
         members = np.unique(np.asarray(blocks))
         if members.size and not (members.dtype.kind in "iu" and 0 <= members[0] <= members[-1] < len(self.grid)):
-            raise SceneError(f"region {name!r}: names blocks that are not there; there are 0 to {len(self.grid) - 1}")
+            raise SceneError(
+                f"region {quoted(name)}: names blocks that are not there; there are 0 to {len(self.grid) - 1}"
+            )
         return frozen_array(members, np.int32)
 
     def with_materials(self, materials: npt.ArrayLike) -> BlockScene:
@@ -164,7 +173,7 @@ class BlockScene(ByValue):
             BlockcoreError: the folder is something else, or cannot be written.
         """
         with new_folder(Path(folder), _HEADER) as fresh:
-            write_file(fresh / "arrays.npz", _pack(_arrays(self)))
+            write_file(fresh / _ARRAYS, pack_arrays(_arrays(self)))
             for index, view in enumerate(self.views):
                 if view.target is not None:
                     write_file(fresh / _target_name(index), encode_png(view.target))
@@ -182,14 +191,13 @@ class BlockScene(ByValue):
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise SceneError(f"{folder / _HEADER}: is not a blockcore scene; {_REMEDY}")
         version = header.get("version")
-        if not isinstance(version, int) or not 1 <= version <= VERSION:
+        if type(version) is not int or not 1 <= version <= VERSION:
             raise SceneError(
-                f"{folder / _HEADER}: has version {version!r}, this blockcore reads up to {VERSION}; update blockcore"
+                f"{folder / _HEADER}: has version {quoted(version)}, this blockcore reads up to {VERSION}; "
+                "update blockcore"
             )
-        try:
-            return _assemble(folder, header, _unpack(folder / "arrays.npz"))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise SceneError(f"{folder}: scene is damaged ({error!r}); {_REMEDY}") from error
+        with reading(f"{folder}: scene", SceneError, _REMEDY):
+            return _assemble(folder, header, read_arrays(folder / _ARRAYS, _NAMES, SceneError, _REMEDY))
 
 
 def _header(scene: BlockScene) -> dict[str, Any]:
@@ -239,20 +247,27 @@ def _arrays(scene: BlockScene) -> dict[str, npt.NDArray[Any]]:
 
 
 def _assemble(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> BlockScene:
+    listed = entries(header["views"], "views", _MOST_VIEWS)
+    if not len(listed) == len(arrays["view"]) == len(arrays["proj"]):
+        raise ValueError("its views and their matrices are not as many")
     cameras = [
-        Camera(arrays["view"][i], arrays["proj"][i], entry["width"], entry["height"], entry["name"])
-        for i, entry in enumerate(header["views"])
+        Camera(view, proj, entry["width"], entry["height"], text(entry["name"], "the name of a view"))
+        for view, proj, entry in zip(arrays["view"], arrays["proj"], listed, strict=True)
     ]
     source = None
     if header["source"] is not None:
-        source = Source(header["source"]["file"], tuple(arrays["block_objects"].tolist()), arrays["grid_to_source"])
+        objects = arrays["block_objects"]
+        if objects.dtype.kind != "U" or objects.ndim != 1:
+            raise ValueError("the names of its blocks' objects are not text")
+        file = text(header["source"]["file"], "the source")
+        source = Source(file, tuple(objects.tolist()), _matrix(arrays["grid_to_source"]))
     return BlockScene(
         grid=BlockGrid(tuple(header["grid"]["size"]), header["grid"]["world_scale"], arrays["positions"]),
         materials=arrays["materials"],
         palette=Palette(tuple(header["palette"]["names"]), arrays["palette_colors"], _tiles(arrays)),
         views=tuple(
             View(camera, _read_target(folder, entry["target"], camera), entry.get("weight", 1.0))
-            for camera, entry in zip(cameras, header["views"], strict=True)
+            for camera, entry in zip(cameras, listed, strict=True)
         ),
         lighting=light_from(header["lighting"], arrays),
         source=source,
@@ -260,24 +275,36 @@ def _assemble(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArra
     )
 
 
+def _matrix(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if values.shape != (4, 4) or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        raise ValueError("a matrix is not 4 × 4 finite numbers")
+    return values
+
+
 def _regions(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Regions:
     sizes = header.get("regions", {})
-    ends = np.cumsum(list(sizes.values()), dtype=np.int64)
-    parts = np.split(arrays["region_blocks"], ends) if sizes else []
-    return dict(zip(sizes, parts, strict=False))
+    if not sizes:
+        return {}
+    blocks = arrays["region_blocks"]
+    ends = np.cumsum([whole(size, "the size of a region", 0, blocks.size) for size in sizes.values()], dtype=np.int64)
+    if blocks.ndim != 1 or ends[-1] != blocks.size:
+        raise ValueError("its regions do not have as many blocks as they say")
+    return dict(zip(sizes, np.split(blocks, ends), strict=False))
 
 
 def _tiles(arrays: dict[str, npt.NDArray[Any]]) -> Tiles:
     if "tile_of" not in arrays:
         return {}
-    of = arrays["tile_of"].reshape(-1, 4).astype(np.int64)
+    of, texels = arrays["tile_of"].reshape(-1, 4).astype(np.int64), arrays["tile_texels"]
+    if of.size and not 1 <= of[:, 2:].min() <= of[:, 2:].max() <= MAX_TILE_SIDE:
+        raise ValueError("a tile has no such size")
     ends = np.cumsum(of[:, 2] * of[:, 3])
-    texels = np.split(arrays["tile_texels"], ends)
-    if len(texels[-1]):
-        raise ValueError("tile texels left over")
+    if texels.ndim != 2 or len(texels) != (ends[-1] if len(ends) else 0):
+        raise ValueError("its tiles do not have as many texels as they say")
+    parts = np.split(texels, ends)
     return {
         (material, direction): part.reshape(height, width, 4)
-        for (material, direction, height, width), part in zip(of.tolist(), texels, strict=False)
+        for (material, direction, height, width), part in zip(of.tolist(), parts, strict=False)
     }
 
 
@@ -288,21 +315,7 @@ def _target_name(index: int) -> str:
 def _read_target(folder: Path, name: str | None, camera: Camera) -> npt.NDArray[np.uint8] | None:
     if name is None:
         return None
-    path = inside(folder, name)
+    path = inside(folder, name) if isinstance(name, str) else None
     if path is None:
-        raise SceneError(f"{folder / _HEADER}: target {name!r} leads out of the scene's folder; {_REMEDY}")
+        raise SceneError(f"{folder / _HEADER}: target {quoted(name)} leads out of the scene's folder; {_REMEDY}")
     return read_picture(path, (camera.width, camera.height))
-
-
-def _pack(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def _unpack(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BlockcoreError(f"{path}: cannot be read ({error}); {_REMEDY}") from error

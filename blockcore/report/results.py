@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.formats.webgpu import write_map
-from blockcore.io.files import finite, new_folder, write_array, write_file, write_json
+from blockcore.io.files import finite, write_array, write_file, write_json
+from blockcore.io.folders import write_folder
 from blockcore.io.pictures import encode_png
 from blockcore.model.baked_light import light_header
 from blockcore.model.scene import BlockScene
@@ -47,7 +48,8 @@ def write_results(
     """
     views = _pictures(scene, settings, result)
     summary: dict[str, Any] = finite(_summary(scene, settings, result, views))
-    with new_folder(folder, "result.json") as fresh:
+
+    def fill(fresh: Path) -> None:
         write_map(fresh / "map.json", scene.grid, result.materials, scene.palette)
         write_array(fresh / "materials.npy", result.materials)
         write_array(fresh / "visible_blocks.npy", result.visible_blocks)
@@ -58,6 +60,8 @@ def write_results(
         write_report(fresh / "report.html", scene, settings, result, views, summary)
         found = scene.with_materials(result.materials)
         write_viewer(fresh / "viewer.html", found, "Block materials found from pictures", before=result.initial)
+
+    write_folder(folder, "result.json", fill)
     return summary
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,14 @@ from pathlib import Path
 import bpy
 
 from blockcore.errors import BlockcoreError, SceneError
+from blockcore.io.files import BESIDE, check_file
+from blockcore.io.folders import rescue
+from blockcore.io.leftovers import leftover, note_leftover
 
 
 def new_file() -> None:
     """Starts an empty file, without the user's own start-up scene."""
+    note_leftover(Path(bpy.app.tempdir))
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
 
 
@@ -26,6 +31,7 @@ def open_file(path: Path | str) -> None:
         SceneError: it is missing or damaged.
     """
     path = Path(path)
+    note_leftover(Path(bpy.app.tempdir))
     if not path.is_file():
         raise SceneError(f"{path}: there is no such file; check its name")
     try:
@@ -41,25 +47,31 @@ def save_file(path: Path | str) -> None:
     Raises:
         BlockcoreError: it cannot be written there.
     """
-    path = Path(path).absolute()
-    fresh = path.with_name(f".{path.stem}.{os.getpid()}.blend")
+    path = check_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BlockcoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    try:
-        with _quiet():
-            bpy.ops.wm.save_as_mainfile(filepath=str(fresh), compress=True, copy=True, check_existing=False)
-        fresh.replace(path)
-    except OSError as error:
-        raise BlockcoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    except RuntimeError as error:
-        raise BlockcoreError(f"{path}: cannot be written ({_reason(error)}); choose another place") from error
-    finally:
-        fresh.unlink(missing_ok=True)
+        _save(path)
+    except (OSError, RuntimeError) as error:
+        saved = rescue(lambda folder: _save(folder / path.name))
+        where = f"what was to be saved is in {saved}" if saved else "choose another place"
+        raise BlockcoreError(f"{path}: cannot be written ({_reason(error)}); {where}") from error
 
 
-def _reason(error: RuntimeError) -> str:
+def _save(path: Path) -> None:
+    fresh = path.with_name(f".{path.name}.{BESIDE}{os.getpid()}.blend")
+    with leftover(fresh):
+        try:
+            with _quiet():
+                bpy.ops.wm.save_as_mainfile(filepath=str(fresh), compress=True, copy=True, check_existing=False)
+            fresh.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+
+
+def _reason(error: OSError | RuntimeError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
     return " ".join(str(error).removeprefix("Error: ").split())
 
 

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from blockcore.errors import BlockcoreError
+from blockcore.io.damage import DAMAGE
+from blockcore.io.files import parse_json
 from blockcore.io.pictures import decode_picture, encode_png
 from blockcore.model.lighting import Lighting
-from blockcore.model.palette import Palette, Tiles
+from blockcore.model.palette import MAX_TILE_SIDE, Palette, Tiles
 
 _WORLD = "blockcore_world"
 _WEIGHT = "blockcore_weight"
@@ -58,7 +60,7 @@ def write_world(holder: Any, mark: WorldMark) -> None:
 def read_world(holder: Any) -> WorldMark | None:
     """Returns the note on an object or a collection, or None where there is none that makes sense."""
     try:
-        note = json.loads(holder[_WORLD])
+        note = parse_json(holder[_WORLD])
         light: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in (note["lighting"] or {}).items()
         }
@@ -69,7 +71,7 @@ def read_world(holder: Any) -> WorldMark | None:
             palette=Palette(tuple(note["palette"]["names"]), note["palette"]["colors"], _tiles(note["tiles"])),
             lighting=Lighting(**light) if light else None,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, BlockcoreError):
+    except (*DAMAGE, BlockcoreError):
         return None  # a property of that name that somebody else wrote
 
 
@@ -81,7 +83,7 @@ def is_world(holder: Any) -> bool:
 def _tiles(entries: list[tuple[int, int, str]]) -> Tiles:
     tiles = {}
     for material, direction, png in entries:
-        pixels = decode_picture(base64.b64decode(png), "tile")
+        pixels = decode_picture(base64.b64decode(png), "tile", largest=MAX_TILE_SIDE)
         opaque = np.full((*pixels.shape[:2], 4 - pixels.shape[2]), 255, dtype=np.uint8)
         tiles[material, direction] = np.concatenate([pixels, opaque], axis=2)
     return tiles
@@ -107,6 +109,6 @@ def write_hidden(world: Any, states: dict[str, tuple[bool, bool]]) -> None:
 def read_hidden(world: Any) -> dict[str, tuple[bool, bool]]:
     """Returns what ``write_hidden`` noted; empty where there is nothing that makes sense."""
     try:
-        return {str(name): (bool(view), bool(render)) for name, (view, render) in json.loads(world[_HIDDEN]).items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
+        return {str(name): (bool(view), bool(render)) for name, (view, render) in parse_json(world[_HIDDEN]).items()}
+    except DAMAGE:
         return {}

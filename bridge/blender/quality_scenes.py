@@ -13,7 +13,8 @@ import numpy.typing as npt
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from blockcore.io.files import new_folder, write_file
+from blockcore.io.files import write_file
+from blockcore.io.folders import new_folder
 from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import Lighting
 from blockcore.model.palette import Palette

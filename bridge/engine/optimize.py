@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import BackendError, BlockcoreError, Cancelled
+from blockcore.io.archives import read_array
+from blockcore.io.damage import reading
+from blockcore.io.folders import scratch_folder
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from bridge.engine.environment import absolute
@@ -74,10 +76,10 @@ def find_materials(
         Cancelled: the engine was stopped.
         BackendError: the engine refused the scene, or died.
     """
-    with tempfile.TemporaryDirectory(prefix="blockcore-") as folder:
-        scene.write(Path(folder) / "scene")
-        out = Path(folder) / "result" if out is None else Path(out)
-        running = begin(Path(folder), out) if begin else start(Path(folder) / "scene", out, settings, python)
+    with scratch_folder() as folder:
+        scene.write(folder / "scene")
+        out = folder / "result" if out is None else Path(out)
+        running = begin(folder, out) if begin else start(folder / "scene", out, settings, python)
         with running as run:
             for event in run.events():
                 watch(event)
@@ -94,10 +96,12 @@ def read_materials(path: Path | str) -> npt.NDArray[np.int32]:
     Raises:
         BlockcoreError: the file is missing or damaged.
     """
-    try:
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.int32)
-    except (OSError, ValueError, EOFError) as error:
-        raise BlockcoreError(f"{path}: cannot be read ({error}); run the engine again") from error
+    remedy = "run the engine again"
+    with reading(path, BlockcoreError, remedy):
+        materials = read_array(path, BlockcoreError, remedy)
+        if materials.ndim != 1 or materials.dtype.kind not in "iu":
+            raise ValueError("it does not hold one whole number a block")
+        return materials.astype(np.int32)
 
 
 def settings_arguments(settings: OptimizeSettings) -> list[str]:

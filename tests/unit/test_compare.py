@@ -69,7 +69,11 @@ def test_geometry_is_judged_by_what_is_sky(tmp_path: Path) -> None:
 
 def test_pictures_lie_side_by_side(tmp_path: Path) -> None:
     assert main([*spoilt(tmp_path), "--view", "1", "--out", str(tmp_path / "out"), "--min-equal", "1"]) == 1
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["summary.json", "view_001.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".blockcore.json",
+        "summary.json",
+        "view_001.png",
+    ]
     together = read_picture(tmp_path / "out/view_001.png")
     target = captured(4).views[1].target
     assert target is not None

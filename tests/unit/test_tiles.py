@@ -122,7 +122,7 @@ HOSTILE = {
     "empty.png": (b"", "not a readable picture"),
     "cut.png": (png_bytes(16, 16, zlib.compress(bytes(65 * 16))[:8]), "not a readable picture"),
     "wide.png": (png_bytes(20_000, 4, zlib.compress(bytes(80_001 * 4))), "20000 × 4 pixels"),
-    "wide.gif": (gif_bytes(20_000, 2), "20000 × 2 pixels"),
+    "wide.gif": (gif_bytes(20_000, 2), "none of PNG, JPEG"),
     "zero.png": (png_bytes(0, 16, zlib.compress(b"")), "0 × 16 pixels"),
     "huge.png": (png_bytes(60_000, 60_000, zlib.compress(b"")), "60000 × 60000 pixels"),
     "bomb.png": (png_bytes(40_000, 40_000, zlib.compress(bytes(1 << 24), 9)), "40000 × 40000 pixels"),

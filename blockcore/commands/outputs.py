@@ -1,0 +1,67 @@
+"""What a command writes: checked against what it reads, and kept from other processes, before any work."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from blockcore.errors import BlockcoreError
+
+FILE = ""
+"""The kind of an output that is a file; that of a folder is the file that every such folder has."""
+INPUTS = ("scene", "map", "dataset", "blend", "palette", "job", "result")
+_BY_ANOTHER = ("report",)  # the engine writes it, and reserves it itself
+LOOSE = "*"
+"""The kind of a folder into which single files are written."""
+
+
+@contextmanager
+def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None]:
+    """Holds what a command is going to write.
+
+    Args:
+        args: the command's arguments; those named in ``INPUTS`` are what it reads.
+        kinds: the kind of each output, by the name of its argument.
+
+    Raises:
+        BlockcoreError: an output is an input, holds one or lies in one; something is there that we did not write; or
+            another process writes it.
+    """
+    from blockcore.io.files import check_file
+    from blockcore.io.folders import check_apart, check_folder, reserved
+
+    given = {
+        name: value for name in INPUTS if isinstance(value := getattr(args, name, None), Path) and name not in kinds
+    }
+    with ExitStack() as stack:
+        for name, kind in kinds.items():
+            value = getattr(args, name, None)
+            if value in (None, "-") or _is_second_worker():
+                continue
+            output = Path(value)
+            check_apart(output, given.values())
+            if kind == FILE:
+                check_file(output)
+            elif kind != LOOSE:
+                check_folder(output, kind)
+                _check_place(output)
+            if kind != LOOSE and name not in _BY_ANOTHER:
+                stack.enter_context(reserved(output))
+        yield
+
+
+def _check_place(folder: Path) -> None:
+    home = Path.cwd()
+    if home.is_relative_to(os.path.realpath(folder)) and folder.exists() and any(folder.iterdir()):
+        raise BlockcoreError(f"{folder}: is the folder that this runs in; choose another place")
+
+
+def _is_second_worker() -> bool:
+    """Whether this is one of several processes that torchrun started, of which the first one writes."""
+    with contextlib.suppress(ValueError):
+        return int(os.environ.get("RANK", "0")) > 0
+    return False

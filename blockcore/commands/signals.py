@@ -1,0 +1,86 @@
+"""Signals that end a command: it unwinds, so that nothing half-done stays, and says by its exit code which one it was.
+
+Python runs what answers a signal between two steps of its own, and a step can be a long computation. So a thread hears
+the signal as well, and where the command has not ended after ``PATIENCE`` it clears up and ends the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from blockcore.io.leftovers import remove_leftovers
+
+PATIENCE = 1.2  # seconds; with what clearing up takes less than 2
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to end; ``code`` is the exit code that says so."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; nothing was changed")
+        self.code = 128 + number
+
+
+@contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Lets SIGINT, SIGTERM and SIGHUP raise ``Interrupted`` in what runs inside; in the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    # One that was ignored from the start, as under nohup, stays so.
+    before = {n: signal.signal(n, _raise) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
+    ended = threading.Event()
+    ears, mouth = socket.socketpair()
+    mouth.setblocking(False)
+    earlier = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(ears, ended, set(before)), name="signals", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+        signal.set_wakeup_fd(earlier)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        mouth.close()
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    for name in NAMES:  # the second one must not disturb what the first one makes undone; the thread hears it
+        with contextlib.suppress(AttributeError, ValueError):
+            signal.signal(getattr(signal, name), lambda *_: None)
+    raise Interrupted(number)
+
+
+def _watch(ears: socket.socket, ended: threading.Event, numbers: set[int]) -> None:
+    with ears:
+        while heard := ears.recv(1):
+            if heard[0] in numbers:
+                break
+        else:
+            return
+    if not ended.wait(PATIENCE):
+        with contextlib.suppress(Exception):
+            remove_leftovers()
+            os.write(2, b"stopped; nothing was changed\n")
+        os._exit(128 + heard[0])
+
+
+def unheard() -> None:
+    """Sends what would still be printed nowhere: who read it is gone, or its disk is full."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+                continue
+            os.dup2(nowhere, stream.fileno())

@@ -1,0 +1,36 @@
+"""What is being made beside its place or among temporary files, so that it goes even where nothing can unwind."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_made: dict[Path, None] = {}
+
+
+@contextmanager
+def leftover(path: Path) -> Iterator[None]:
+    """Notes a file or folder that must not stay, for as long as it is in the making."""
+    _made[path] = None
+    try:
+        yield
+    finally:
+        _made.pop(path, None)
+
+
+def note_leftover(path: Path) -> None:
+    """Notes a folder that goes when this process ends as it should, and must go as well where it cannot."""
+    _made[path] = None
+
+
+def remove_leftovers() -> None:
+    """Removes all that is noted, as the last thing that a process does."""
+    for path in list(_made):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
