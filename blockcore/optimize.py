@@ -21,16 +21,15 @@ from blockcore.assignment.solve import optimality_gap
 from blockcore.descent.descent import BARRED, Descent, Progress, lean_towards, starting_logits
 from blockcore.descent.losses import Objective, PixelObjective, SeamsObjective, StatisticsObjective
 from blockcore.descent.picture_losses import PictureLoss, picture_loss, picture_objective
-from blockcore.errors import SceneError, SettingsError
-from blockcore.machine.device import choose_device
+from blockcore.errors import SettingsError
 from blockcore.model.baked_light import Light
 from blockcore.model.palette import AIR
-from blockcore.model.scene import BlockScene, View
+from blockcore.model.scene import BlockScene
 from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
+from blockcore.plan import Plan
 from blockcore.shading.radiance import best_materials
-from blockcore.visibility import choose_rasterizer
 
-__all__ = ["Descent", "OptimizeResult", "Progress", "optimize_materials", "planned_steps", "views_with_target"]
+__all__ = ["Descent", "OptimizeResult", "Progress", "optimize", "optimize_materials"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,25 +80,31 @@ class _Task:
     """What the search is given.
 
     Attributes:
-        scene: blocks and palette.
-        settings: how to search.
+        plan: what was decided.
         loss: compares whole pictures; None where the loss is a sum over pixels.
         device: where tensors live.
-        rasterizer: what filled the visibility.
         problem: what is seen, and what each choice costs.
     """
 
-    scene: BlockScene
-    settings: OptimizeSettings
+    plan: Plan
     loss: PictureLoss | None
     device: torch.device
-    rasterizer: str
     problem: Problem
+
+    @property
+    def scene(self) -> BlockScene:
+        """Blocks and palette."""
+        return self.plan.scene
+
+    @property
+    def settings(self) -> OptimizeSettings:
+        """How to search."""
+        return self.plan.settings
 
     @property
     def descends(self) -> bool:
         """Whether materials are found by gradient descent."""
-        return self.settings.method == "gradient" or self.loss is not None
+        return self.plan.decided.method == "gradient"
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,18 +154,27 @@ def optimize_materials(
         BackendError: the device, rasteriser or library asked for is not to be had.
         Cancelled: ``cancelled`` said so.
     """
-    settings = settings or OptimizeSettings()
+    return optimize(Plan.of(scene, settings, loss), progress, cancelled, start)
+
+
+def optimize(
+    plan: Plan,
+    progress: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    start: npt.NDArray[np.float32] | None = None,
+) -> OptimizeResult:
+    """Runs a plan; arguments, result and errors as of ``optimize_materials``."""
+    scene, settings, views, decided = plan.scene, plan.settings, plan.views, plan.decided
     began = time.perf_counter()
-    device, _ = choose_device(settings.device)
-    rasterizer, _ = choose_rasterizer(settings.rasterizer, device.type)
-    views = views_with_target(scene)
-    if loss is None and settings.loss not in SEPARABLE_LOSSES:
+    device = torch.device(decided.device)
+    loss: PictureLoss | None = plan.loss
+    if loss is None and settings.comparison.loss not in SEPARABLE_LOSSES:
         loss = picture_loss(settings)
-    visible = look(scene, views, settings.samples, rasterizer, device, cancelled)
+    visible = look(scene, views, settings.comparison.samples, decided.rasterizer, device, cancelled)
     seen_at = time.perf_counter()
     problem = pose(scene, settings, views, visible)
     summed_at = time.perf_counter()
-    task = _Task(scene, settings, loss, device, rasterizer, problem)
+    task = _Task(plan, loss, device, problem)
     found = _search(task, start, began, progress, cancelled)
     found_at = time.perf_counter()
     timings = {
@@ -172,26 +186,6 @@ def optimize_materials(
     if progress is not None and not task.descends:
         progress(_all_done(result))
     return result
-
-
-def planned_steps(settings: OptimizeSettings) -> int:
-    """Returns the most steps that these settings take."""
-    gradient = settings.method == "gradient" or settings.loss not in SEPARABLE_LOSSES
-    return settings.steps if gradient else 1
-
-
-def views_with_target(scene: BlockScene) -> list[View]:
-    """Returns the views that can be optimised against.
-
-    Raises:
-        SceneError: there is no block or no such view.
-    """
-    if len(scene.grid) == 0:
-        raise SceneError("scene: has no blocks; add some before optimising")
-    views = [view for view in scene.views if view.target is not None]
-    if not views:
-        raise SceneError("scene: no camera has a target picture; give at least one camera a background image")
-    return views
 
 
 def _search(
@@ -248,18 +242,14 @@ def _starting_logits(task: _Task, solution: Decision, start: npt.NDArray[np.floa
 
 def _objective(task: _Task) -> Objective:
     scene, settings, loss, problem = task.scene, task.settings, task.loss, task.problem
-    squared = loss is None and settings.loss == "l2" and problem.plain
+    kind, seen = task.plan.decided.objective, (problem.visible, problem.statistics, problem.radiance)
     objective: Objective
-    if squared and (settings.objective != "pixels" or not problem.alike):
-        objective = StatisticsObjective(problem.visible, problem.statistics, problem.radiance, settings.commitment)
-    elif squared:
-        objective = PixelObjective(
-            problem.visible, problem.statistics, problem.radiance, problem.targets, settings.commitment
-        )
-    elif loss is None and problem.mixed is None and settings.objective != "pixels" and settings.commitment == 1.0:
-        objective = StatisticsObjective(
-            problem.visible, problem.statistics, problem.radiance, 1.0, (problem.costs, problem.outside)
-        )
+    if kind == "statistics":
+        objective = StatisticsObjective(*seen, settings.search.commitment)
+    elif kind == "pixels":
+        objective = PixelObjective(*seen, problem.targets, settings.search.commitment)
+    elif kind == "costs":
+        objective = StatisticsObjective(*seen, 1.0, (problem.costs, problem.outside))
     else:
         objective = picture_objective(settings, problem, loss or picture_loss(settings))
     if settings.smoothness:
@@ -287,7 +277,7 @@ def _result(task: _Task, found: _Found, seconds: float, timings: dict[str, float
         materials=found.materials,
         visible_blocks=problem.blocks,
         margins=problem.margins(chosen),
-        method="gradient" if task.descends else "solve",
+        method=task.plan.decided.method,
         loss=loss,
         optimality_gap=None if task.loss is not None else _gap(task, found.solution, chosen),
         lighting=problem.lighting,
@@ -298,7 +288,7 @@ def _result(task: _Task, found: _Found, seconds: float, timings: dict[str, float
         losses=tuple(found.losses or [loss]),
         temperatures=tuple(found.temperatures),
         device=str(task.device),
-        rasterizer=task.rasterizer,
+        rasterizer=task.plan.decided.rasterizer,
     )
 
 

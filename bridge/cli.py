@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blockcore.commands.arguments import add_settings, settings_of
+from blockcore.commands.arguments import add_dry_run, add_settings, settings_of
 from blockcore.commands.ending import run_safely
 from blockcore.commands.outputs import FILE, LOOSE, outputs
 from blockcore.errors import SettingsError
@@ -79,10 +79,11 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("optimize", help="find the materials of a .blend's blocks")
     _add_scene(command)
-    _add_result(command)
+    _add_result(command, required=False)
     command.add_argument("--report", type=Path, metavar="DIR", help="keep the engine's result folder")
     command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
     add_settings(command)
+    add_dry_run(command)
     command.set_defaults(run=_optimize)
 
     command = commands.add_parser("apply", help="put a result folder's materials on a .blend's blocks")
@@ -120,13 +121,13 @@ def _add_scene(command: argparse.ArgumentParser, cameras: bool = True) -> None:
         command.add_argument("--camera", action="append", metavar="NAME", help="use this camera; may be given again")
 
 
-def _add_result(command: argparse.ArgumentParser) -> None:
+def _add_result(command: argparse.ArgumentParser, required: bool = True) -> None:
     command.add_argument("--in-place", action="store_true", help="give the scene's own cubes the materials")
-    _add_out(command, "Y.blend")
+    _add_out(command, "Y.blend", required)
 
 
-def _add_out(command: argparse.ArgumentParser, metavar: str) -> None:
-    command.add_argument("--out", type=Path, required=True, metavar=metavar, help="where to write")
+def _add_out(command: argparse.ArgumentParser, metavar: str, required: bool = True) -> None:
+    command.add_argument("--out", type=Path, required=required, metavar=metavar, help="where to write")
 
 
 def _import_map(args: argparse.Namespace) -> None:
@@ -157,10 +158,15 @@ def _optimize(args: argparse.Namespace) -> None:
     from blockcore.model.baked_light import BakedLight
     from blockcore.report.metrics import decibel
     from bridge.blender.files import save_file
-    from bridge.engine.optimize import find_materials
+    from bridge.engine.optimize import find_materials, told_plan
 
     settings = settings_of(args)
+    if args.out is None and not args.dry_run:
+        raise SettingsError("--out Y.blend is missing; name the file to write")
     scene = _extract(args, bake=False)
+    if args.dry_run:
+        print(told_plan(scene, settings, args.dry_run, args.engine))
+        return
     with scratch_folder() as folder:
         begin = None
         if isinstance(scene.lighting, BakedLight) and settings.lighting == "scene":

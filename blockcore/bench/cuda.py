@@ -33,7 +33,8 @@ from blockcore.model.palette import WEBGPU_PALETTE
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import OptimizeSettings
 from blockcore.ops.pixels import squared_error
-from blockcore.optimize import optimize_materials
+from blockcore.optimize import optimize, optimize_materials
+from blockcore.plan import Plan
 from blockcore.report.metrics import compare_pictures
 from blockcore.shading.frames import draw, frame_colors
 from blockcore.shading.radiance import material_probabilities, radiance_of
@@ -320,11 +321,8 @@ def million(side: int = 1024, views: int = 64, size: int = 1024) -> dict[str, An
 
 def _large(scene: BlockScene, settings: OptimizeSettings, kept: bool = True) -> dict[str, Any]:
     device = torch.device("cuda", torch.cuda.current_device())
-    pictures = [(view.camera.width, view.camera.height) for view in scene.views]
-    world = len(scene.grid.exposed_faces), len(scene.grid), len(scene.palette), pictures
-    rasterizer, _ = choose_rasterizer(settings.rasterizer, "cuda")
-    compared = settings.objective == "pixels"
-    needed, unkept = (memory.estimate(*world, rasterizer, compared, on_gpu) for on_gpu in (True, False))
+    plan = Plan.of(scene, settings)
+    needed, unkept = plan.decided.memory, plan.decided.least_memory
     cuda.release()
     torch.cuda.empty_cache()
     if not kept:
@@ -332,7 +330,7 @@ def _large(scene: BlockScene, settings: OptimizeSettings, kept: bool = True) -> 
         needed = unkept
     with _Watch() as watch:
         began = time.perf_counter()
-        result = optimize_materials(scene, settings)
+        result = optimize(plan)
         seconds = time.perf_counter() - began
     torch.cuda.set_per_process_memory_fraction(1.0, device)
     cuda.release()

@@ -58,6 +58,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(entry.option, type=type(default), choices=choices, help=text)
 
 
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Adds --dry-run."""
+    text = "say what would be done and why, in words or as JSON, and do nothing"
+    parser.add_argument("--dry-run", nargs="?", choices=("text", "json"), const="text", help=text)
+
+
 def settings_of(args: argparse.Namespace) -> OptimizeSettings:
     """Returns the settings given on a command line; what was left out keeps its default.
 

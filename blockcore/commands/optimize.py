@@ -9,21 +9,19 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockcore import __version__
-from blockcore.commands.arguments import add_scene, add_settings, load_scene, settings_of
-from blockcore.errors import BlockcoreError, Cancelled
+from blockcore.commands.arguments import add_dry_run, add_scene, add_settings, load_scene, settings_of
+from blockcore.errors import BlockcoreError, Cancelled, SettingsError
 from blockcore.io.files import finite, write_array
-from blockcore.model.settings import SEPARABLE_LOSSES
 
 if TYPE_CHECKING:
-    from blockcore.model.scene import BlockScene, View
-    from blockcore.optimize import Progress
+    from blockcore.optimize import OptimizeResult, Progress
+    from blockcore.plan import Decided, Plan
 
 Report = Callable[[dict[str, Any]], None]
 _PREVIEW_SECONDS = 0.4
@@ -37,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preview", type=Path, metavar="FILE.npy", help="keep the assignment so far in this file")
     parser.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
     parser.add_argument("--max-memory", type=float, metavar="GB", help="use at most so much GPU memory")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the results")
+    add_dry_run(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,49 +69,56 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
     settings = settings_of(args)
     scene = load_scene(args)
 
-    from blockcore.machine import memory
-    from blockcore.machine.device import choose_device
-    from blockcore.optimize import optimize_materials, planned_steps, views_with_target
-    from blockcore.report.results import write_results
-    from blockcore.visibility import choose_rasterizer
+    from blockcore.plan import Plan
 
-    views = views_with_target(scene)
-    device, _ = choose_device(settings.device)
-    rasterizer, _ = choose_rasterizer(settings.rasterizer, device.type)
-    what = f"optimising {len(scene.grid)} blocks in {len(views)} views"
-    if args.max_memory is not None:
-        memory.limit(device, args.max_memory)
-    pictures = settings.loss not in SEPARABLE_LOSSES
-    compared = pictures or (settings.method == "gradient" and settings.objective == "pixels")
-    needed = partial(_memory, scene, views, settings.samples, rasterizer, compared)
-    memory.check(device, needed(kept=compared), what)
-    report(
-        {
-            "event": "start",
-            "version": __version__,
-            "device": str(device),
-            "rasterizer": rasterizer,
-            "blocks": len(scene.grid),
-            "views": len(views),
-            "steps": planned_steps(settings),
-            "memory": needed(kept=True) if device.type == "cuda" else 0,
-        }
-    )
-    with memory.cuda_errors(what, "use fewer or smaller views, or --device cpu"):
-        result = optimize_materials(scene, settings, _Watcher(args.preview if first else None, report), stopped)
+    plan = Plan.of(scene, settings)
+    if args.dry_run:
+        if first:
+            print(json.dumps(plan.decided.to_dict(), indent=2) if args.dry_run == "json" else _in_words(plan.decided))
+        return 0
+    if args.out is None:
+        raise SettingsError("--out DIR is missing; name the folder for the results")
+    result = _find(plan, args, stopped, report, first)
     if first:
+        from blockcore.report.results import write_results
+
         summary = write_results(args.out, scene, settings, result)
         report({"event": "done", "out": str(args.out), "seconds": result.seconds, "result": summary})
     return 0
 
 
-def _memory(scene: BlockScene, views: Sequence[View], samples: int, rasterizer: str, compared: bool, kept: bool) -> int:
-    """Returns the bytes of GPU memory that an optimisation is going to need; see ``memory.estimate``."""
-    from blockcore.machine import memory
+def _in_words(decided: Decided) -> str:
+    return "\n".join(decided.lines())
 
-    pictures = [(samples * view.camera.width, samples * view.camera.height) for view in views]
-    world = len(scene.grid.exposed_faces), len(scene.grid), len(scene.palette)
-    return memory.estimate(*world, pictures, rasterizer, compared, kept)
+
+def _find(
+    plan: Plan, args: argparse.Namespace, stopped: Callable[[], bool], report: Report, first: bool
+) -> OptimizeResult:
+    import torch
+
+    from blockcore.machine import memory
+    from blockcore.optimize import optimize
+
+    decided = plan.decided
+    device = torch.device(decided.device)
+    what = f"optimising {decided.blocks} blocks in {decided.views} views"
+    if args.max_memory is not None:
+        memory.limit(device, args.max_memory)
+    memory.check(device, decided.least_memory, what)
+    report(
+        {
+            "event": "start",
+            "version": __version__,
+            "device": decided.device,
+            "rasterizer": decided.rasterizer,
+            "blocks": decided.blocks,
+            "views": decided.views,
+            "steps": decided.steps,
+            "memory": decided.memory,
+        }
+    )
+    with memory.cuda_errors(what, "use fewer or smaller views, or --device cpu"):
+        return optimize(plan, _Watcher(args.preview if first else None, report), stopped)
 
 
 class _Watcher:

@@ -16,7 +16,7 @@ from blockcore.io.pictures import encode_png
 from blockcore.model.baked_light import light_header
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
-from blockcore.optimize import OptimizeResult, views_with_target
+from blockcore.optimize import OptimizeResult
 from blockcore.report.metrics import psnr, squared_error
 from blockcore.report.overlays import UNSURE, confidence, difference, exposed_blocks
 from blockcore.report.report import ReportView, write_report
@@ -76,7 +76,8 @@ def _pictures(scene: BlockScene, settings: OptimizeSettings, result: OptimizeRes
     margins = np.full(len(scene.grid), np.nan)
     margins[result.visible_blocks] = result.margins
     views = []
-    for view, gain in zip(views_with_target(scene), result.gains, strict=True):
+    compared = [view for view in scene.views if view.target is not None]
+    for view, gain in zip(compared, result.gains, strict=True):
         assert view.target is not None
         camera, samples = view.camera, settings.samples
         (visibility,) = rasterize(faces, [camera], result.rasterizer)

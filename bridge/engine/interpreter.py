@@ -15,7 +15,7 @@ from pathlib import Path
 from blockcore.errors import BackendError
 from bridge.engine.environment import absolute, checkout, process_options
 
-_CHECK_SECONDS = 120.0  # the first import of torch from a cold disk takes its time
+CHECK_SECONDS = 120.0  # the first import of torch from a cold disk takes its time
 _PROBE = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ('torch', 'blockcore'))))"
 
 
@@ -53,7 +53,7 @@ def find_engine() -> str:
     """
     for python in _candidates():
         try:
-            if _ask(python, "-c", _PROBE).returncode == 0:
+            if ask(python, "-c", _PROBE).returncode == 0:
                 return python
         except (OSError, subprocess.TimeoutExpired):
             continue
@@ -71,11 +71,11 @@ def check_engine(python: str) -> EngineInfo:
     """
     remedy = f"install it with: {install_command(python)}"
     try:
-        answer = _ask(python, "-m", "blockcore", "info", "--json", "-")
+        answer = ask(python, "-m", "blockcore", "info", "--json", "-")
     except OSError as error:
         raise BackendError(f"{python}: cannot be started ({error.strerror}); choose another interpreter") from error
     except subprocess.TimeoutExpired as error:
-        raise BackendError(f"{python}: gave no answer in {_CHECK_SECONDS:.0f} s; choose another interpreter") from error
+        raise BackendError(f"{python}: gave no answer in {CHECK_SECONDS:.0f} s; choose another interpreter") from error
     if answer.returncode:
         said = answer.stderr.decode(errors="replace").strip().splitlines()
         raise BackendError(f"{python}: has no working blockcore ({said[-1] if said else 'no message'}); {remedy}")
@@ -114,12 +114,12 @@ def _environment_python(folder: Path) -> str | None:
     return str(python) if python.is_file() else None
 
 
-def _ask(python: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+def ask(python: str, *words: str) -> subprocess.CompletedProcess[bytes]:
     """Runs an interpreter to its end, with nothing to read and what it says kept."""
     return subprocess.run(
         [absolute(python), *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=_CHECK_SECONDS,
+        timeout=CHECK_SECONDS,
         **process_options(),
     )

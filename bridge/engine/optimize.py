@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from bridge.engine.environment import absolute
 from bridge.engine.events import Done, Event, Failed
-from bridge.engine.interpreter import find_engine
+from bridge.engine.interpreter import ask, find_engine
 from bridge.engine.lit import LitRun
 from bridge.engine.process import EngineRun, launch
 
@@ -88,6 +89,31 @@ def find_materials(
         if not isinstance(event, Done):
             raise Cancelled("stopped; nothing was changed")
         return read_materials(out / "materials.npy"), event
+
+
+def told_plan(scene: BlockScene, settings: OptimizeSettings, form: str, python: str | None = None) -> str:
+    """Asks the engine what it would do with a scene, and why; see ``blockcore.plan``.
+
+    Args:
+        scene: the scene.
+        settings: how to look for the materials.
+        form: ``"text"`` or ``"json"``.
+        python: the interpreter; None for the one that ``find_engine`` finds.
+
+    Raises:
+        BackendError: there is no such interpreter, or it refuses the scene.
+    """
+    python = python or find_engine()
+    with scratch_folder() as folder:
+        scene.write(folder / "scene")
+        words = ["-m", "blockcore", "optimize", "--scene", str(folder / "scene"), f"--dry-run={form}"]
+        try:
+            answer = ask(python, *words, *settings_arguments(settings))
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BackendError(f"{python}: gave no answer ({error}); choose another interpreter") from error
+    if answer.returncode:
+        raise BackendError(answer.stderr.decode(errors="replace").strip().removeprefix("blockcore: "))
+    return answer.stdout.decode().strip()
 
 
 def read_materials(path: Path | str) -> npt.NDArray[np.int32]:

@@ -17,6 +17,7 @@ import pytest
 from blockcore.commands.arguments import add_settings, settings_of
 from blockcore.errors import BackendError, BlockcoreError
 from blockcore.model.settings import OptimizeSettings
+from blockcore.plan import Plan
 from bridge.engine import interpreter, optimize, process
 from bridge.engine.events import Done, Event, Failed, Started, Step, Stopped
 from bridge.engine.process import EngineRun
@@ -231,3 +232,13 @@ def test_a_damaged_assignment_is_refused(tmp_path: Path) -> None:
     (tmp_path / "materials.npy").write_bytes(b"nothing")
     with pytest.raises(BlockcoreError, match=r"materials\.npy: cannot be read"):
         optimize.read_materials(tmp_path / "materials.npy")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_engine_tells_its_plan(form):
+    settings = OptimizeSettings(method="gradient", loss="l1", commitment=0.5, device="cpu", limits="Stone = 10")
+    said = optimize.told_plan(captured(4), settings, form, sys.executable)
+    decided = Plan.of(captured(4), settings).decided
+    assert (json.loads(said)["objective"] == "pictures") if form == "json" else said == "\n".join(decided.lines())
+    with pytest.raises(BackendError, match="no material 'Granite'|nvdiffrast"):
+        optimize.told_plan(captured(4), OptimizeSettings(device="cpu", rasterizer="nvdiffrast"), form, sys.executable)

@@ -1,0 +1,172 @@
+"""Plan: all that is decided before an optimisation begins, once, with the reasons; what runs is this very object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from blockcore.errors import SceneError
+from blockcore.model.scene import BlockScene, View
+from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
+from blockcore.visibility import choose_rasterizer
+
+COMPARE_PIXELS = ("pixels", "pictures")
+"""The objectives that look at every pixel in every step."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a plan says of itself, as ``--dry-run=json`` prints it.
+
+    Attributes:
+        blocks: how many there are.
+        views: how many of the scene's views have a target.
+        method: ``"solve"`` or ``"gradient"``.
+        objective: what is minimised: ``"costs"`` (what each material costs in each block), ``"statistics"`` (sums per
+            face), ``"pixels"`` (squared error, pixel by pixel) or ``"pictures"`` (a loss of whole pictures).
+        steps: the most steps taken; solving is one.
+        device: where tensors live, ``"cpu"`` or ``"cuda"``.
+        rasterizer: what fills the visibility.
+        memory: bytes of GPU memory that are likely used; 0 on the CPU.
+        least_memory: bytes of it that are needed, with what views show kept elsewhere where it may be.
+        why: the reason of ``views``, ``method``, ``objective``, ``device``, ``rasterizer`` and ``memory``.
+    """
+
+    blocks: int
+    views: int
+    method: str
+    objective: str
+    steps: int
+    device: str
+    rasterizer: str
+    memory: int
+    least_memory: int
+    why: Mapping[str, str] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """Returns what was decided in words, one thing a line."""
+        said = {
+            "views": str(self.views),
+            "method": self.method if self.method == "solve" else f"{self.method}, up to {self.steps} steps",
+            "objective": self.objective,
+            "device": self.device,
+            "rasterizer": self.rasterizer,
+            "memory": f"{self.memory / 1e9:.1f} GB of the GPU" if self.memory else "none of a GPU",
+        }
+        return [f"{name:<11} {what}: {self.why[name]}" for name, what in said.items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns it as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """An optimisation that is ready to run; see ``optimize.optimize``.
+
+    Attributes:
+        scene: blocks, palette, light and views.
+        settings: what was asked for.
+        views: those with a target.
+        decided: all that was to be decided.
+        loss: compares pictures instead of the loss that the settings name, or None.
+    """
+
+    scene: BlockScene
+    settings: OptimizeSettings
+    views: tuple[View, ...]
+    decided: Decided
+    loss: Callable[..., Any] | None = None
+
+    @staticmethod
+    def of(scene: BlockScene, settings: OptimizeSettings | None = None, loss: Callable[..., Any] | None = None) -> Plan:
+        """Decides everything.
+
+        Raises:
+            SceneError: there is no block or no view with a target.
+            BackendError: the device or rasteriser asked for is not to be had.
+        """
+        from blockcore.machine.device import choose_device
+
+        settings = settings or OptimizeSettings()
+        views = _with_target(scene)
+        place, why_device = choose_device(settings.machine.device)
+        rasterizer, why_rasterizer = choose_rasterizer(settings.machine.rasterizer, place.type)
+        method, why_method = _method(settings, loss)
+        objective, why_objective = _objective(settings, views, method, loss)
+        compares = objective in COMPARE_PIXELS
+        memory, least, why_memory = 0, 0, "all is kept in main memory"
+        if place.type == "cuda":
+            memory, least = (_memory(scene, settings, views, rasterizer, compares, k) for k in (True, compares))
+            why_memory = "as estimated from faces, blocks, materials and pixels" + ", every pixel compared" * compares
+        without = len(scene.views) - len(views)
+        why = {
+            "views": f"{without} more have no target" if without else "all have a target",
+            "method": why_method,
+            "objective": why_objective,
+            "device": why_device,
+            "rasterizer": why_rasterizer,
+            "memory": why_memory,
+        }
+        steps = settings.search.steps if method == "gradient" else 1
+        decided = Decided(
+            *(len(scene.grid), len(views), method, objective, steps, place.type, rasterizer, memory, least), why
+        )
+        return Plan(scene, settings, views, decided, loss)
+
+
+def _with_target(scene: BlockScene) -> tuple[View, ...]:
+    if len(scene.grid) == 0:
+        raise SceneError("scene: has no blocks; add some before optimising")
+    views = tuple(view for view in scene.views if view.target is not None)
+    if not views:
+        raise SceneError("scene: no camera has a target picture; give at least one camera a background image")
+    return views
+
+
+def _method(settings: OptimizeSettings, loss: Callable[..., Any] | None) -> tuple[str, str]:
+    name = settings.comparison.loss
+    if loss is not None:
+        return "gradient", "the loss is a function of whole pictures"
+    if name not in SEPARABLE_LOSSES:
+        return "gradient", f"the loss {name} is one of whole pictures"
+    if settings.search.method != "auto":
+        return settings.search.method, "asked for"
+    return "solve", f"the loss {name} is a sum over pixels, so that the best is found outright"
+
+
+def _objective(
+    settings: OptimizeSettings, views: tuple[View, ...], method: str, loss: Callable[..., Any] | None
+) -> tuple[str, str]:
+    name, wanted, commitment = settings.comparison.loss, settings.search.objective, settings.search.commitment
+    if method == "solve":
+        return "costs", "solving needs what each material costs in each block, and no more"
+    if loss is not None or name not in SEPARABLE_LOSSES:
+        return "pictures", "the loss is one of whole pictures"
+    mixed, leveled = settings.comparison.samples > 1, settings.light.exposure != "fixed"
+    if name == "l2" and not mixed and not leveled:
+        if wanted != "pixels":
+            return "statistics", "sums per face say all about a squared loss"
+        if any(view.weight != 1.0 for view in views):
+            return "statistics", "views weigh differently, which sums per face see to"
+        return "pixels", "asked for"
+    if wanted == "pixels":
+        return "pictures", "asked for, and only a plain squared loss is compared faster"
+    if name == "l2" and mixed:
+        return "pictures", "samples of one pixel may show several blocks"
+    if commitment == 1.0:
+        return "costs", f"with a commitment of 1 the loss {name} is the costs of single materials"
+    return "pictures", f"a commitment of {commitment:g} needs the loss of blends"
+
+
+def _memory(
+    scene: BlockScene, settings: OptimizeSettings, views: tuple[View, ...], rasterizer: str, compares: bool, kept: bool
+) -> int:
+    """Returns the bytes of GPU memory that the optimisation is going to need; see ``memory.estimate``."""
+    from blockcore.machine import memory
+
+    samples = settings.comparison.samples
+    pictures = [(samples * view.camera.width, samples * view.camera.height) for view in views]
+    world = len(scene.grid.exposed_faces), len(scene.grid), len(scene.palette)
+    return memory.estimate(*world, pictures, rasterizer, compares, kept)
