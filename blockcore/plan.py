@@ -29,7 +29,7 @@ class Decided:
         device: where tensors live, ``"cpu"`` or ``"cuda"``.
         rasterizer: what fills the visibility.
         memory: bytes of GPU memory that are likely used; 0 on the CPU.
-        least_memory: bytes of it that are needed, with what views show kept elsewhere where it may be.
+        least_memory: bytes needed where tensors live, with what views show kept elsewhere where it may be.
         why: the reason of ``views``, ``method``, ``objective``, ``device``, ``rasterizer`` and ``memory``.
     """
 
@@ -96,9 +96,10 @@ class Plan:
         method, why_method = _method(settings, loss)
         objective, why_objective = _objective(settings, views, method, loss)
         compares = objective in COMPARE_PIXELS
-        memory, least, why_memory = 0, 0, "all is kept in main memory"
+        most, least = (_memory(scene, settings, views, rasterizer, compares, kept) for kept in (True, compares))
+        memory, why_memory = 0, "all is kept in main memory"
         if place.type == "cuda":
-            memory, least = (_memory(scene, settings, views, rasterizer, compares, k) for k in (True, compares))
+            memory = most
             why_memory = "as estimated from faces, blocks, materials and pixels" + ", every pixel compared" * compares
         without = len(scene.views) - len(views)
         why = {

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from blockcore.errors import BackendError, SettingsError
+
+if TYPE_CHECKING:
+    import torch
 
 GIGABYTE = 1e9
 
@@ -88,6 +90,8 @@ def limit(device: torch.device, gigabytes: float) -> None:
     if not 0.0 < gigabytes < float("inf"):
         raise SettingsError(f"--max-memory {gigabytes} must be a positive number of gigabytes")
     if device.type == "cuda":
+        import torch
+
         total = torch.cuda.mem_get_info(device)[1]
         index = torch.cuda.current_device() if device.index is None else device.index
         torch.cuda.set_per_process_memory_fraction(min(1.0, gigabytes * GIGABYTE / total), index)
@@ -97,6 +101,8 @@ def available(device: torch.device) -> float:
     """Returns the bytes that may still be used on a device; without end on the CPU, whose memory is not watched."""
     if device.type != "cuda":
         return float("inf")
+    import torch
+
     free, total = torch.cuda.mem_get_info(device)
     index = torch.cuda.current_device() if device.index is None else device.index
     fraction = getattr(torch.cuda, "get_per_process_memory_fraction", lambda index: 1.0)(index)  # torch 2.8 on
@@ -116,6 +122,8 @@ def check(device: torch.device, needed: int, what: str) -> None:
 
 def where_to_keep(device: torch.device, needed: int) -> torch.device:
     """Returns the device if it has room for so many bytes, else the CPU."""
+    import torch
+
     return device if needed <= available(device) else torch.device("cpu")
 
 
@@ -129,6 +137,8 @@ def cuda_errors(what: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch's out-of-memory and CUDA errors are RuntimeErrors, too
+        import torch
+
         line = next(iter(str(error).splitlines()), type(error).__name__).strip()
         if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower():
             raise BackendError(f"the GPU's memory is too small for {what}; {remedy}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -240,5 +241,5 @@ def test_the_engine_tells_its_plan(form):
     said = optimize.told_plan(captured(4), settings, form, sys.executable)
     decided = Plan.of(captured(4), settings).decided
     assert (json.loads(said)["objective"] == "pictures") if form == "json" else said == "\n".join(decided.lines())
-    with pytest.raises(BackendError, match="no material 'Granite'|nvdiffrast"):
+    with pytest.raises(BackendError, match="nvdiffrast"):
         optimize.told_plan(captured(4), OptimizeSettings(device="cpu", rasterizer="nvdiffrast"), form, sys.executable)
