@@ -15,6 +15,7 @@ from blockcore.errors import SceneError
 Floats = npt.NDArray[np.float64]
 
 _TOLERANCE = 0.01  # of a block: what hand-placed cubes may be off by, far above float32's rounding
+_WIDEST = 1.25  # blocks: spacing of cubes that count as neighbours in spite of a gap
 _EXACT = 1e-6  # a rotation closer than this to none is none
 
 
@@ -27,12 +28,14 @@ class Lattice:
         rotation: (3, 3) float64: the lattice's axes as columns, a proper rotation, the nearest to none.
         origin: (3,) float64: the lowest corner of cell (0, 0, 0).
         cells: (N, 3) int64: the cell of each cube; the lowest along each axis is 0.
+        gap: between cubes, as a part of a block; 0 where they touch.
     """
 
     block_size: float
     rotation: Floats
     origin: Floats
     cells: npt.NDArray[np.int64]
+    gap: float = 0.0
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -42,7 +45,7 @@ class Lattice:
 
 
 def find_lattice(cubes: npt.ArrayLike, name: Callable[[int], str]) -> Lattice:
-    """Finds the lattice of cubes that all have one size and one orientation and touch without gaps.
+    """Finds the lattice of cubes that all have one size and one orientation, and touch or leave gaps of one width.
 
     A cube turned by quarter turns, or mirrored, is the same cube.
 
@@ -64,10 +67,14 @@ def find_lattice(cubes: npt.ArrayLike, name: Callable[[int], str]) -> Lattice:
     edges = np.linalg.norm(matrices[:, :3, :3], axis=1)
     size = _block_size(edges, name)
     rotation = _rotation(matrices[:, :3, :3] / edges[:, None, :], name)
-    places = matrices[:, :3, 3] @ rotation / size
-    offset = np.array([_common_offset(axis) for axis in places.T])
-    cells = np.rint(places - offset)
-    apart = np.abs(places - offset - cells)
+    edge = size
+    offset, cells, places, apart = _cells(matrices, rotation, size)
+    if apart.max() > _TOLERANCE:
+        wider = _spacing(matrices[:, :3, 3] @ rotation, size)
+        if wider > size:
+            spread = _cells(matrices, rotation, wider)
+            if spread[3].max() <= _TOLERANCE:
+                size, (offset, cells, places, apart) = wider, spread
     if apart.max() > _TOLERANCE:
         bad = int(apart.max(axis=1).argmax())
         raise SceneError(
@@ -76,9 +83,39 @@ def find_lattice(cubes: npt.ArrayLike, name: Callable[[int], str]) -> Lattice:
         )
     offset += (places - offset - cells).mean(axis=0)  # the rounding of the single cubes averages out
     low = cells.min(axis=0)
-    lattice = Lattice(size, rotation, rotation @ (offset + low - 0.5) * size, (cells - low).astype(np.int64))
+    lattice = Lattice(
+        size, rotation, rotation @ (offset + low - 0.5) * size, (cells - low).astype(np.int64), 1.0 - edge / size
+    )
     _refuse_shared_cells(lattice, name)
     return lattice
+
+
+def _cells(matrices: Floats, rotation: Floats, size: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Returns the lattice's offset, the cubes' cells, their places in blocks, and how far off the lattice they are."""
+    places = matrices[:, :3, 3] @ rotation / size
+    offset = np.array([_common_offset(axis) for axis in places.T])
+    cells = np.rint(places - offset)
+    return offset, cells, places, np.abs(places - offset - cells)
+
+
+def _spacing(places: Floats, size: float) -> float:
+    """Returns the spacing of cubes that leave a gap, from the steps between neighbouring places (N, 3) along an axis.
+
+    The steps to the nearest tell it roughly, how far all reach tells it exactly.
+    """
+    steps = []
+    for axis in places.T:
+        sorted_ = np.sort(axis)
+        between = np.diff(sorted_)
+        steps.append(between[between > _TOLERANCE * size])
+    near = np.concatenate(steps)
+    near = near[(near > size) & (near < _WIDEST * size)]
+    if not len(near):
+        return 0.0
+    rough = float(np.median(near[near < near.min() * (1.0 + _TOLERANCE)]))
+    reach = np.ptp(places, axis=0)
+    longest = float(reach.max())
+    return longest / max(1, round(longest / rough))
 
 
 def _block_size(edges: Floats, name: Callable[[int], str]) -> float:

@@ -3,13 +3,13 @@
 
 The first way hides the cubes and keeps them; ``revert`` undoes it. Applying again replaces the earlier result. The
 second way gives the scene's own cube objects materials in slots that belong to the object, so that a mesh shared by
-several cubes stays shared and whatever else uses it looks as before; ``revert_in_place`` undoes it.
+several cubes stays shared and whatever else uses it looks as before; ``revert_in_place`` undoes it. Cubes from a
+library cannot be given materials: copies of them in the file itself take their place.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,15 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import SceneError
-from blockcore.model.palette import BOTTOM, SIDE, TOP
 from blockcore.model.scene import BlockScene
-from bridge.blender import marks
-from bridge.blender.cubes import INSTANCERS, cube_slots
-from bridge.blender.materials import block_materials
+from bridge.blender import curtain, marks
+from bridge.blender.cubes import INSTANCERS
+from bridge.blender.identity import find_objects
+from bridge.blender.materials import face_materials
+from bridge.blender.slots import paint_cubes
 from bridge.blender.world import add_world, remove_world
 
 RESULT_NAME = "Optimized Blocks"
 _PREVIOUS = "blockcore_previous_materials"
+_REPLACES = "blockcore_replaces"
+_ATTIC = "blockcore_attic"
 
 
 def apply(scene: BlockScene, materials: npt.ArrayLike | None = None, name: str = RESULT_NAME) -> Any:
@@ -41,35 +44,60 @@ def apply(scene: BlockScene, materials: npt.ArrayLike | None = None, name: str =
         The object; ``world.update_materials`` changes it, ``revert`` takes it away.
 
     Raises:
-        SceneError: the materials do not fit the scene, or it did not come from this file.
+        SceneError: the materials do not fit the scene, it did not come from this file, or nothing can be written there.
     """
+    check(scene)
     result = scene if materials is None else scene.with_materials(materials)
     originals = _originals(scene)
-    states = {obj.name_full: (obj.hide_viewport, obj.hide_render) for obj in _with_templates(originals)}
-    collection = originals[0].users_collection[0] if originals[0].users_collection else bpy.context.scene.collection
-    for world in _results_of(originals):
-        states |= marks.read_hidden(world)
-        states.pop(world.name_full, None)
+    collection = curtain.visible_collection(originals)
+    earlier = _results_of(originals)
+    attic = next((one[_ATTIC] for one in earlier if one.get(_ATTIC) is not None), None)
+    known: dict[str, tuple[bool, bool]] = {}
+    for world in earlier:
+        known |= marks.read_hidden(world)
+    if earlier:
+        collection = next(iter(earlier[0].users_collection), collection)
+    fresh = [obj for obj in _with_templates(originals) if obj.name_full not in known and obj not in earlier]
+    for world in earlier:
+        known.pop(world.name_full, None)
         remove_world(world)
     world = add_world(result, name, collection)
-    marks.write_hidden(world, states)
+    states, put_away = curtain.hide(fresh)
+    marks.write_hidden(world, known | states)
+    if put_away is not None or attic is not None:
+        world[_ATTIC] = put_away or attic
     show_original(world, False)
     return world
 
 
+def check(scene: BlockScene, in_place: bool = False) -> None:
+    """Refuses a scene whose result could not be put back, before anything is searched or changed.
+
+    Raises:
+        SceneError: it did not come from this file, the open scene is linked, or, ``in_place``, a block is an instance.
+    """
+    _originals(scene)
+    if bpy.context.scene.library is not None:
+        raise SceneError(f"scene {bpy.context.scene.name!r}: is linked; open its own file, or make it local")
+    names = scene.source.block_objects if scene.source else ()
+    if in_place and len(set(names)) != len(names):
+        many = next(name for name, count in zip(*np.unique(names, return_counts=True), strict=True) if count > 1)
+        raise SceneError(
+            f"object {str(many)!r}: emits several blocks, which have no materials of their own; apply as one object"
+        )
+
+
 def show_original(world: Any, shown: bool) -> None:
     """Shows the cubes that a result was made of, in its place, or the result in theirs."""
-    for name, (viewport, render) in marks.read_hidden(world).items():
-        original = bpy.data.objects.get(name)
-        if original is not None:
-            original.hide_viewport = viewport if shown else True
-            original.hide_render = render if shown else True
+    curtain.show(marks.read_hidden(world), world.get(_ATTIC), shown)
     world.hide_viewport = world.hide_render = shown
 
 
 def revert(world: Any) -> None:
     """Removes a result and shows the cubes that it was made of as they were."""
     show_original(world, True)
+    if world.get(_ATTIC) is not None:
+        curtain.empty_attic(world[_ATTIC])
     remove_world(world)
 
 
@@ -81,33 +109,35 @@ def apply_in_place(scene: BlockScene, materials: npt.ArrayLike | None = None) ->
         materials: (N,) palette indices in block order; None for the scene's own.
 
     Returns:
-        The objects, in block order.
+        The objects, in block order: copies, where the cubes are a library's.
 
     Raises:
         SceneError: the materials do not fit the scene, it did not come from this file, or a block is an instance.
     """
+    check(scene, in_place=True)
     wanted = (scene if materials is None else scene.with_materials(materials)).materials.tolist()
-    cubes = _originals(scene)
-    if len(cubes) != len(wanted):
-        names = scene.source.block_objects if scene.source else ()
-        many = next(name for name in names if names.count(name) > 1)
-        raise SceneError(
-            f"object {many!r}: emits several blocks, which have no materials of their own; apply as one object"
-        )
-    slots = _split_slots({cube.data for cube in cubes})
-    looks = {index: block_materials(scene.palette, index) for index in set(wanted)}
-    for cube, index in zip(cubes, wanted, strict=True):
+    cubes = _own_cubes(_originals(scene))
+    for cube in cubes:
         if _PREVIOUS not in cube:
             cube[_PREVIOUS] = json.dumps([_slot_state(slot) for slot in cube.material_slots])
-        for slot, material in zip(slots[cube.data], looks[index], strict=True):
-            cube.material_slots[slot].link = "OBJECT"
-            cube.material_slots[slot].material = material
+    faces = {index: face_materials(scene.palette, index) for index in set(wanted)}
+    paint_cubes(cubes, _turns(cubes, scene), [faces[index] for index in wanted], bool(scene.palette.tiles))
     return cubes
 
 
 def revert_in_place(cubes: Iterable[Any]) -> None:
     """Gives cube objects back the materials they had before the first ``apply_in_place``."""
-    for cube in cubes:
+    attics = []
+    for cube in list(cubes):
+        if _REPLACES in cube:
+            curtain.show(dict([_replaced(cube)]), None, shown=True)
+            if cube.get(_ATTIC) is not None and cube[_ATTIC] not in attics:
+                attics.append(cube[_ATTIC])
+            mesh = cube.data
+            bpy.data.objects.remove(cube)
+            if not mesh.users:
+                bpy.data.meshes.remove(mesh)
+            continue
         for slot, (link, name) in zip(cube.material_slots, json.loads(cube.get(_PREVIOUS, "[]")), strict=False):
             if link == "OBJECT":
                 slot.material = bpy.data.materials.get(name or "")
@@ -116,6 +146,8 @@ def revert_in_place(cubes: Iterable[Any]) -> None:
             slot.link = link
         if _PREVIOUS in cube:
             del cube[_PREVIOUS]
+    for attic in attics:
+        curtain.empty_attic(attic)
 
 
 def _originals(scene: BlockScene) -> list[Any]:
@@ -123,7 +155,7 @@ def _originals(scene: BlockScene) -> list[Any]:
     if scene.source is None or not scene.source.block_objects:
         raise SceneError("the scene does not tell which objects its blocks came from; extract it from this file")
     names = list(dict.fromkeys(scene.source.block_objects))
-    objects = [bpy.data.objects.get(name) for name in names]
+    objects = find_objects(names)
     if None in objects:
         missing = names[objects.index(None)]
         raise SceneError(f"there is no object {missing!r} any more; extract the scene from this file again")
@@ -147,39 +179,43 @@ def _slot_state(slot: Any) -> tuple[str, str | None]:
     return slot.link, material.name if material else None
 
 
-def _split_slots(meshes: set[Any]) -> dict[Any, tuple[int, ...]]:
-    """Gives each mesh one slot a side, and returns the slots of its top, bottom and side.
-
-    A slot that served several sides is copied with its material, so that nothing looks different yet.
-    """
-    users: dict[Any, list[Any]] = defaultdict(list)
-    for obj in bpy.data.objects:
-        if obj.data in meshes:
-            users[obj.data].append(obj)
-    return {mesh: _split(mesh, users[mesh]) for mesh in meshes}
+def _turns(cubes: list[Any], scene: BlockScene) -> npt.NDArray[np.float64]:
+    """Returns blockcore's axes in those of each cube, (n, 3, 3)."""
+    bpy.context.view_layer.update()
+    edges = np.array([np.array(cube.matrix_world)[:3, :3] for cube in cubes])
+    axes = edges / np.linalg.norm(edges, axis=1, keepdims=True)
+    frame = np.eye(3) if scene.source is None else scene.source.grid_to_source[:3, :3]
+    return np.asarray(np.rint(axes.transpose(0, 2, 1) @ frame))
 
 
-def _split(mesh: Any, users: list[Any]) -> tuple[int, ...]:
-    old = cube_slots(mesh)
-    new: list[int] = []
-    for slot in old:
-        if slot in new or slot >= len(mesh.materials):
-            mesh.materials.append(mesh.materials[slot] if slot < len(mesh.materials) else None)
-            for obj in users:
-                _copy_slot(obj.material_slots, slot, len(mesh.materials) - 1)
-            slot = len(mesh.materials) - 1
-        new.append(slot)
-    if tuple(new) != old:
-        normals = np.empty(len(mesh.polygons) * 3, dtype=np.float32)
-        mesh.polygons.foreach_get("normal", normals)
-        up = normals[2::3]
-        side = np.where(up > 0.5, new[TOP], np.where(up < -0.5, new[BOTTOM], new[SIDE]))
-        mesh.polygons.foreach_set("material_index", side.astype(np.int32))
-        mesh.update()
-    return tuple(new)
+def _own_cubes(originals: list[Any]) -> list[Any]:
+    """Returns the cubes, with copies in the place of those that are a library's."""
+    foreign = [obj for obj in originals if obj.library is not None or obj.override_library is not None]
+    if not foreign:
+        for mesh in {obj.data for obj in originals if obj.data.library is not None}:
+            own = mesh.copy()
+            for obj in originals:
+                if obj.data == mesh:
+                    obj.data = own
+        return originals
+    collection = curtain.visible_collection(originals)
+    meshes = {mesh: mesh.copy() for mesh in {obj.data for obj in foreign}}
+    copies = {}
+    for obj in foreign:
+        place = obj.matrix_world.copy()
+        copy = bpy.data.objects.new(obj.name, meshes[obj.data])
+        for here, there in zip(copy.material_slots, obj.material_slots, strict=False):
+            here.link, here.material = there.link, there.material
+        copy.matrix_world = place
+        copy[_REPLACES] = json.dumps([obj.name_full, bool(obj.hide_viewport), bool(obj.hide_render)])
+        collection.objects.link(copy)
+        copies[obj.name_full] = copy
+    _, attic = curtain.hide(foreign)
+    for copy in copies.values() if attic is not None else ():
+        copy[_ATTIC] = attic
+    return [copies.get(obj.name_full, obj) for obj in originals]
 
 
-def _copy_slot(slots: Any, old: int, new: int) -> None:
-    if slots[old].link == "OBJECT":
-        slots[new].link = "OBJECT"
-        slots[new].material = slots[old].material
+def _replaced(copy: Any) -> tuple[str, tuple[bool, bool]]:
+    name, viewport, render = json.loads(copy[_REPLACES])
+    return str(name), (bool(viewport), bool(render))

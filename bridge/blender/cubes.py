@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding the visible cubes of a collection or an object, through Blender's dependency graph.
+"""Finding the cubes of a collection or an object that renders show, through Blender's dependency graph.
 
-It does not matter how the cubes come about: cube objects, collection instances, instances on vertices or faces,
-geometry nodes. They keep the order in which Blender lists them. A mesh counts as a cube when its bounding box is one
-and its vertices lie on it (those of a bevel may lie a little inside).
+It does not matter how the cubes come about: cube objects, several joined in one, collection instances, instances on
+vertices or faces, particles, geometry nodes. They keep the order in which Blender lists them.
 """
 
 from __future__ import annotations
@@ -19,26 +18,31 @@ import numpy.typing as npt
 from blockcore.errors import SceneError
 from blockcore.model.palette import BOTTOM, SIDE, TOP
 from bridge.blender import marks
-from bridge.blender.materials import Look, look
+from bridge.blender.looks import Skin, plain_color, read_values, skin_of
+from bridge.blender.rendered import Rendered, open_eyes
+from bridge.blender.shapes import Box, boxes_of, shape_key
 
-_BEVEL = 0.05  # of an edge: how far a vertex may lie inside the cube
 INSTANCERS = ("VERTS", "FACES")
-_NOT_A_BLOCK = -1
+_WHITE = (1.0, 1.0, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CubeKind:
-    """What cubes have in common that one object emits with one mesh.
+    """What cubes have in common that look alike but for how they are turned.
 
     Attributes:
-        emitter: name of the object that is, or emits, the cubes.
-        to_mesh: (4, 4): the cube from -½ to ½ to the mesh's own space.
-        look: what the cubes show.
+        box: the cube in its mesh.
+        skin: of the mesh.
+        materials: of the slots; None in an empty one.
+        said: what the custom property of the object or the mesh says its material is, or "".
+        color: the object's own colour.
     """
 
-    emitter: str
-    to_mesh: npt.NDArray[np.float64]
-    look: Look
+    box: Box
+    skin: Skin
+    materials: tuple[Any, ...]
+    said: str
+    color: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -48,86 +52,159 @@ class Cubes:
     Attributes:
         kinds: the kinds there are.
         kind: (N,) int32: the kind of each cube.
+        emitters: N full names: the object that is, or emits, each cube.
         matrices: (N, 4, 4) float64: each maps the cube from -½ to ½ to its place in Blender's world.
     """
 
     kinds: tuple[CubeKind, ...]
     kind: npt.NDArray[np.int32]
+    emitters: tuple[str, ...]
     matrices: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.kind)
 
     @cached_property
-    def emitters(self) -> tuple[str, ...]:
-        """N names: the object that is, or emits, each cube."""
-        names = [kind.emitter for kind in self.kinds]
-        return tuple(names[index] for index in self.kind.tolist())
+    def _single(self) -> bool:
+        return len(set(self.emitters)) == len(self.emitters)
 
     def describe(self, cube: int) -> str:
         """Returns what messages call a cube."""
         name = self.emitters[cube]
-        if self.emitters.count(name) == 1:
+        if self._single or self.emitters.count(name) == 1:
             return f"object {name!r}"
         x, y, z = self.matrices[cube, :3, 3].tolist()
         return f"the cube of object {name!r} at ({x:.4g}, {y:.4g}, {z:.4g})"
 
 
-def find_cubes(source: Any) -> Cubes:
-    """Finds the visible cubes of a collection or an object.
+def find_cubes(source: Any, in_detail: bool = True, as_boxes: bool = False) -> Cubes:
+    """Finds the cubes of a collection or an object that renders show.
 
     Args:
         source: a collection with all that is in it, or an object with its children. If its cubes were hidden for a
             world that was made of them, that world's.
+        in_detail: whether to keep what tells which part of a picture lies on a cube.
+        as_boxes: whether to take any mesh as the box around it, as its object's property ``blockcore_as_box`` does.
 
     Raises:
-        SceneError: there are none, or there is a mesh that is not a cube.
+        SceneError: there are none, or there is a mesh that is not made of cubes.
     """
     members = _members(source)
-    cubes = _search(members)
+    cubes = _Search(members, in_detail, as_boxes).run()
     if not len(cubes):
-        cubes = _search({obj.name_full for obj in bpy.context.scene.objects if members & set(marks.read_hidden(obj))})
+        worlds = {obj.name_full for obj in bpy.context.scene.objects if members & set(marks.read_hidden(obj))}
+        cubes = _Search(worlds, in_detail, as_boxes).run()
     if not len(cubes):
         raise SceneError(_why_none(source, members))
     return cubes
 
 
 def _members(source: Any) -> set[str]:
-    objects = source.all_objects if isinstance(source, bpy.types.Collection) else [source, *source.children_recursive]
-    return {obj.name_full for obj in objects}
+    if not isinstance(source, bpy.types.Collection):
+        return {obj.name_full for obj in (source, *source.children_recursive)}
+    collections = (source, *source.children_recursive)  # all_objects takes the square of their number
+    return {obj.name_full for collection in collections for obj in collection.objects}
 
 
-def _search(members: set[str]) -> Cubes:
-    bpy.context.view_layer.update()
-    instances = bpy.context.evaluated_depsgraph_get().object_instances
-    rows: dict[tuple[int, int, int], int] = {}
-    kinds: list[CubeKind] = []
-    kind: list[int] = []
-    places = np.empty((len(instances), 4, 4), dtype=np.float32)
-    for instance in instances if members else ():
-        obj = instance.object
-        if obj.type != "MESH":
-            continue
-        owner = instance.parent if instance.is_instance else obj
+class _Search:
+    """One way through the dependency graph. What it gives is only valid on that way: everything kept is copied."""
+
+    def __init__(self, members: set[str], in_detail: bool, as_boxes: bool) -> None:
+        self.members, self.in_detail, self.as_boxes = members, in_detail, as_boxes
+        self.kinds: list[CubeKind] = []
+        self._kind_of: dict[Any, int] = {}
+        self._shapes: dict[tuple[Any, ...], tuple[list[Box], Skin]] = {}
+        self._meshes: dict[tuple[int, bool, bool], tuple[Any, ...]] = {}
+        self._varied: dict[Any, bool] = {}
+
+    def run(self) -> Cubes:
+        if not self.members:
+            return Cubes((), np.zeros(0, np.int32), (), np.zeros((0, 4, 4)))
+        with open_eyes(self.members):
+            bpy.context.view_layer.update()
+            return self._walk(bpy.context.evaluated_depsgraph_get().object_instances)
+
+    def _walk(self, instances: Any) -> Cubes:
+        rendered = Rendered()
+        rows: dict[tuple[int, int, int], tuple[str, list[int]]] = {}
+        places = np.empty((len(instances), 4, 4), dtype=np.float32)
+        kind: list[int] = []
+        place: list[int] = []
+        emitters: list[str] = []
+        for number, instance in enumerate(instances):
+            obj = instance.object
+            if obj.type != "MESH":
+                continue
+            owner = instance.parent if instance.is_instance else obj
+            key = (owner.as_pointer(), obj.as_pointer(), obj.data.as_pointer())
+            row = rows.get(key)
+            if row is None:
+                name = owner.original.name_full
+                is_block = name in self.members and _may_be_block(instance) and rendered.shows(instance, owner)
+                row = rows[key] = name, (self._kinds_of(owner, obj) if is_block else [])
+            if row[1]:
+                places[number] = instance.matrix_world
+                for one in row[1]:
+                    kind.append(one)
+                    place.append(number)
+                    emitters.append(row[0])
+        index = np.array(kind, dtype=np.int32)
+        to_mesh = np.array([one.box.to_mesh for one in self.kinds]).reshape(-1, 4, 4)
+        matrices = places[np.array(place, dtype=np.int64)] @ to_mesh[index]
+        return Cubes(tuple(self.kinds), index, tuple(emitters), matrices)
+
+    def _kinds_of(self, owner: Any, obj: Any) -> list[int]:
         mesh = obj.data
-        key = (owner.as_pointer(), obj.as_pointer(), mesh.as_pointer())
-        row = rows.get(key)
-        if row is None:
-            row = len(kinds) if _may_be_block(instance, owner, members) else _NOT_A_BLOCK
-            rows[key] = row
-            if row != _NOT_A_BLOCK:
-                kinds.append(_kind(owner, obj, mesh))
-        if row != _NOT_A_BLOCK:
-            places[len(kind)] = instance.matrix_world
-            kind.append(row)
-    index = np.array(kind, dtype=np.int32)
-    to_mesh = np.array([one.to_mesh for one in kinds]).reshape(-1, 4, 4)
-    return Cubes(tuple(kinds), index, places[: len(kind)] @ to_mesh[index])
+        slots = [slot.material for slot in obj.material_slots] or list(mesh.materials)
+        materials = tuple(None if material is None else material.original for material in slots)
+        varied = self.in_detail and any(self._varies(material) for material in materials)
+        as_box = self.as_boxes or bool(owner.get(marks.AS_BOX, False) or obj.get(marks.AS_BOX, False))
+        pointer = (mesh.as_pointer(), varied, as_box)
+        shape = self._meshes.get(pointer)
+        if shape is None:
+            shape = self._meshes[pointer] = self._shape_key(mesh, varied, as_box)
+        boxes, skin = self._shapes.get(shape) or self._read(shape, owner, mesh, varied, as_box)
+        said = str(obj.get(marks.MATERIAL) or mesh.get(marks.MATERIAL) or "")
+        color = tuple(obj.color[:3]) if varied else _WHITE
+        found = []
+        for number, box in enumerate(boxes):
+            key = (shape, number, materials, said, color)
+            if key not in self._kind_of:
+                self._kind_of[key] = len(self.kinds)
+                self.kinds.append(CubeKind(box, skin, materials, said, color))
+            found.append(self._kind_of[key])
+        return found
+
+    @staticmethod
+    def _shape_key(mesh: Any, varied: bool, as_box: bool) -> tuple[Any, ...]:
+        if varied:
+            return (mesh.name_full, mesh.as_pointer(), as_box)
+        return (shape_key(mesh), read_values(mesh.polygons, "material_index", np.int32).tobytes(), as_box)
+
+    def _read(
+        self, shape: tuple[Any, ...], owner: Any, mesh: Any, varied: bool, as_box: bool
+    ) -> tuple[list[Box], Skin]:
+        boxes = boxes_of(mesh, as_box)
+        if not boxes:
+            raise SceneError(
+                f"object {owner.name!r}: its mesh {mesh.name!r} is not a cube; leave only cubes among the blocks, or "
+                f"set the object's custom property {marks.AS_BOX} to take the box around it"
+            )
+        self._shapes[shape] = found = boxes, skin_of(mesh, varied)
+        return found
+
+    def _varies(self, material: Any) -> bool:
+        if material not in self._varied:
+            try:
+                self._varied[material] = material is not None and plain_color(material, _WHITE) is None
+            except SceneError:
+                self._varied[material] = True  # an error only where its looks are asked for
+        return self._varied[material]
 
 
-def _may_be_block(instance: Any, owner: Any, members: set[str]) -> bool:
+def _may_be_block(instance: Any) -> bool:
     obj = instance.object
-    if owner.original.name_full not in members or not len(obj.data.polygons):
+    if not len(obj.data.polygons):
         return False
     if instance.is_instance:
         return True
@@ -135,28 +212,10 @@ def _may_be_block(instance: Any, owner: Any, members: set[str]) -> bool:
     return obj.instance_type not in INSTANCERS and not is_template
 
 
-def _kind(owner: Any, obj: Any, mesh: Any) -> CubeKind:
-    corners = np.empty(len(mesh.vertices) * 3, dtype=np.float32)
-    mesh.vertices.foreach_get("co", corners)
-    points = corners.reshape(-1, 3).astype(np.float64)
-    low, high = points.min(axis=0), points.max(axis=0)
-    edges, center = high - low, (high + low) / 2
-    if not edges.all() or (np.abs(points - center) / edges).max(axis=1).min() < 0.5 - _BEVEL:
-        raise SceneError(
-            f"object {owner.name!r}: its mesh {mesh.name!r} is not a cube; leave only cubes among the blocks"
-        )
-    to_mesh = np.diag([*edges, 1.0])
-    to_mesh[:3, 3] = center
-    return CubeKind(owner.original.name, to_mesh, look(obj, cube_slots(mesh)))
-
-
 def cube_slots(mesh: Any) -> tuple[int, int, int]:
     """Returns the material slots of a cube mesh's top, bottom and side: those of the polygons that look there most."""
-    normals = np.empty(len(mesh.polygons) * 3, dtype=np.float32)
-    indices = np.empty(len(mesh.polygons), dtype=np.int32)
-    mesh.polygons.foreach_get("normal", normals)
-    mesh.polygons.foreach_get("material_index", indices)
-    x, y, z = normals.reshape(-1, 3).T
+    x, y, z = read_values(mesh.polygons, "normal", np.float32, 3).T
+    indices = read_values(mesh.polygons, "material_index", np.int32)
     slots = [0, 0, 0]
     for slot, facing in ((TOP, z), (BOTTOM, -z), (SIDE, np.maximum(np.abs(x), np.abs(y)))):
         slots[slot] = int(indices[facing.argmax()])
@@ -165,6 +224,6 @@ def cube_slots(mesh: Any) -> tuple[int, int, int]:
 
 def _why_none(source: Any, members: set[str]) -> str:
     what = "collection" if isinstance(source, bpy.types.Collection) else "object"
-    if any(not obj.visible_get() for obj in bpy.context.scene.objects if obj.name_full in members):
+    if any(obj.name_full in members for obj in bpy.context.scene.objects if obj.type in ("MESH", "EMPTY")):
         return f"{what} {source.name!r}: has no visible cube; show its hidden objects, or choose another"
     return f"{what} {source.name!r}: has no cube; put the cubes there, or choose another collection or object"

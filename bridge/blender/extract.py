@@ -7,6 +7,7 @@ again, as long as its blocks still fit there.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,16 +18,18 @@ import numpy.typing as npt
 
 from blockcore.errors import SceneError
 from blockcore.model.camera import Camera
-from blockcore.model.grid import BlockGrid
+from blockcore.model.grid import FACE_NAMES, BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
-from blockcore.model.palette import AIR, Palette
+from blockcore.model.palette import Palette
 from blockcore.model.scene import BlockScene, Source, View
 from bridge.blender import marks
-from bridge.blender.cubes import Cubes, find_cubes
+from bridge.blender.cubes import CubeKind, Cubes, find_cubes
+from bridge.blender.identity import find_collection, find_object
 from bridge.blender.light import baked, has_light, unmeasured
-from bridge.blender.materials import palette_of
+from bridge.blender.looks import Look, facing_side, look, slot_material
+from bridge.blender.materials import Named, index_in, named, palette_of
 from bridge.blender.regions import read_regions
-from bridge.blender.targets import background_image, target_pixels
+from bridge.blender.targets import background_image, camera_target
 from bridge.convert import TO_BLENDER, Frame, Lens, projection, view_matrix
 from bridge.lattice import Lattice, find_lattice
 
@@ -36,6 +39,8 @@ BLOCKS_NAME = "Blocks"
 """The collection that is looked for where no source is named."""
 _FIT = 0.01  # of a block: how well cubes must fit a noted grid
 _EXACT = 1e-6
+_NAMING = (FACE_NAMES.index("top"), FACE_NAMES.index("bottom"), FACE_NAMES.index("east"))
+_LOG = logging.getLogger(__name__)
 
 
 def extract(
@@ -44,17 +49,19 @@ def extract(
     palette: Palette | None = None,
     need_targets: bool = True,
     bake: bool = True,
+    as_boxes: bool = False,
 ) -> BlockScene:
     """Reads blocks, cameras and targets out of the open Blender scene. Changes nothing in it.
 
     Args:
         source: a collection or an object; None for the one that ``find_source`` finds.
         cameras: camera objects, each of which must have a target; None for all that have one.
-        palette: the palette; None for the one noted on the world, or built from the cubes' materials. A block whose
-            material it does not have starts as its first one after Air.
+        palette: the palette; None for the one noted on the world, or built from what the cubes' materials show. A block
+            whose material a given one does not have starts as its first one after Air.
         need_targets: whether having no camera with a target is an error; else all cameras are taken as they are.
         bake: whether the scene's own light is measured, where there is one and the blocks' world was not made in
             another, which is noted on it. Else it is left white, for ``light.baked`` to measure.
+        as_boxes: whether to take any mesh as the box around it. Else what is no cube is refused.
 
     Returns:
         The scene. Its source names one object a block: the cube itself, or the object that emits it.
@@ -63,16 +70,18 @@ def extract(
         BlockcoreError: the scene cannot be used; the message names the object and the remedy.
     """
     source = find_source() if source is None else source
-    cubes = find_cubes(source)
+    cubes = find_cubes(source, palette is None, as_boxes)
     lattice = find_lattice(cubes.matrices, cubes.describe)
+    if lattice.gap:
+        _LOG.warning("the cubes leave gaps of %.2g of a block; the blocks fill them", lattice.gap)
     holder, mark = _note(source, cubes)
     grid, grid_to_source = _noted_grid(cubes, lattice, holder, mark) or _tight_grid(lattice)
-    palette = palette or (mark.palette if mark else palette_of([kind.look for kind in cubes.kinds]))
+    palette, materials = _materials(cubes, grid_to_source, palette or (mark.palette if mark else None))
     own = not (mark and mark.lighting) and has_light()
     noted = _turned(mark.lighting if mark and mark.lighting else WEBGPU_LIGHTING, grid_to_source)
     scene = BlockScene(
         grid=grid,
-        materials=_materials(cubes, palette),
+        materials=materials,
         palette=palette,
         views=tuple(read_view(camera, grid_to_source) for camera in _chosen(cameras, need_targets)),
         lighting=unmeasured(grid) if own else noted,
@@ -92,18 +101,19 @@ def find_source(name: str | None = None) -> Any:
     Raises:
         SceneError: there is none of that name, or several worlds.
     """
+    scene = bpy.context.scene
     if name is not None:
-        source = bpy.data.collections.get(name) or bpy.data.objects.get(name)
+        source = find_collection(name) or find_object(name)
         if source is None:
             raise SceneError(f"there is no collection or object called {name!r}; name the one that holds the blocks")
         return source
-    worlds = [obj for obj in bpy.context.scene.objects if obj.visible_get() and marks.is_world(obj)]
+    worlds = [obj for obj in scene.objects if obj.visible_get() and marks.is_world(obj)]
     if len(worlds) > 1:
         names = ", ".join(repr(obj.name) for obj in worlds)
         raise SceneError(f"there are {len(worlds)} block worlds, {names}; name the one to use, or hide the others")
     if worlds:
         return worlds[0]
-    return bpy.data.collections.get(BLOCKS_NAME) or bpy.context.scene.collection
+    return next((one for one in scene.collection.children_recursive if one.name == BLOCKS_NAME), scene.collection)
 
 
 def find_camera(name: str) -> Any:
@@ -134,7 +144,7 @@ def read_view(camera: Any, grid_to_source: npt.ArrayLike, need_target: bool = Fa
     if image is None and need_target:
         raise SceneError(f"camera {camera.name!r}: has no target; give it a background image")
     posed = read_camera(camera, grid_to_source)
-    return View(posed, None if image is None else target_pixels(camera, image), marks.read_weight(camera))
+    return View(posed, None if image is None else camera_target(camera), marks.read_weight(camera))
 
 
 def read_camera(camera: Any, grid_to_source: npt.ArrayLike) -> Camera:
@@ -190,7 +200,7 @@ def _chosen(cameras: Sequence[Any] | None, need_targets: bool) -> list[Any]:
 def _note(source: Any, cubes: Cubes) -> tuple[Any, marks.WorldMark | None]:
     """Returns what a world is noted on, the one object that emits all cubes or else the source, and the note."""
     emitters = set(cubes.emitters)
-    emitter = bpy.data.objects[emitters.pop()] if len(emitters) == 1 else source
+    emitter = find_object(emitters.pop()) if len(emitters) == 1 else source
     mark = marks.read_world(emitter)
     return (emitter, mark) if mark else (source, marks.read_world(source))
 
@@ -231,14 +241,38 @@ def _tight_grid(lattice: Lattice) -> tuple[BlockGrid, Matrix]:
     return BlockGrid((nx, nz, ny), size, np.stack([x, z, ny - 1 - y], axis=1).astype(np.int32)), frame
 
 
-def _materials(cubes: Cubes, palette: Palette) -> npt.NDArray[np.int32]:
-    index = {name: i for i, name in enumerate(palette.names)}
-    of_kind = [index.get(kind.look.name, AIR + 1) for kind in cubes.kinds]
-    if AIR in of_kind:
-        raise SceneError(
-            f"object {cubes.kinds[of_kind.index(AIR)].emitter!r}: its material is Air; remove it, or give it another"
-        )
-    return np.array(of_kind, dtype=np.int32)[cubes.kind]
+def _materials(cubes: Cubes, grid_to_source: Matrix, palette: Palette | None) -> tuple[Palette, npt.NDArray[np.int32]]:
+    """Returns the palette, the cubes' own if None is given, and the material of each cube, as the world sees it."""
+    kind, turns, row = _turned_kinds(cubes, grid_to_source)
+    names = [_name(cubes.kinds[k], turn) for k, turn in zip(kind, turns, strict=True)]
+    if any(block.name == "Air" for block in names):
+        bad = int(np.flatnonzero(row == next(i for i, block in enumerate(names) if block.name == "Air"))[0])
+        raise SceneError(f"object {cubes.emitters[bad]!r}: its material is Air; remove it, or give it another")
+    if palette is None:
+        looks = [_look(cubes.kinds[k], turn) for k, turn in zip(kind, turns, strict=True)]
+        palette, found = palette_of(list(zip(names, looks, strict=True)))
+    else:
+        found = index_in(palette, names)
+    return palette, np.array(found, dtype=np.int32)[row]
+
+
+def _turned_kinds(cubes: Cubes, grid_to_source: Matrix) -> tuple[list[int], Matrix, npt.NDArray[np.int64]]:
+    """Returns the kinds as they are turned: kind, the grid's axes in the cube's (n, 3, 3), row of each cube."""
+    edges = cubes.matrices[:, :3, :3]
+    axes = edges / np.linalg.norm(edges, axis=1, keepdims=True)
+    turns = np.rint(axes.transpose(0, 2, 1) @ grid_to_source[:3, :3]).astype(np.int64)
+    code = (turns.reshape(-1, 9) + 1) @ 3 ** np.arange(9) + cubes.kind.astype(np.int64) * 3**9
+    _, first, row = np.unique(code, return_index=True, return_inverse=True)
+    return cubes.kind[first].tolist(), turns[first].astype(np.float64), row
+
+
+def _name(kind: CubeKind, turn: Matrix) -> Named:
+    shown = [kind.skin.index[kind.box.sides[facing_side(turn, direction)][0]] for direction in _NAMING]
+    return named(kind.said, [slot_material(kind.materials, int(index)) for index in shown])
+
+
+def _look(kind: CubeKind, turn: Matrix) -> Look:
+    return look(kind.skin, kind.box, kind.materials, turn, kind.color)
 
 
 def _turned(lighting: Lighting, grid_to_source: Matrix) -> Lighting:

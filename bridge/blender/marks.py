@@ -20,6 +20,8 @@ from blockcore.model.palette import MAX_TILE_SIDE, Palette, Tiles
 _WORLD = "blockcore_world"
 _WEIGHT = "blockcore_weight"
 _HIDDEN = "blockcore_hidden"
+AS_BOX = "blockcore_as_box"
+"""On an object whose mesh is no cube: take the box around it as a block."""
 MATERIAL = "blockcore_material"
 """Names, on a material, a mesh or an object, the palette material that it shows."""
 

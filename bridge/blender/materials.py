@@ -4,7 +4,8 @@
 A cube belongs to the palette material that the custom property ``blockcore_material`` names: on its object, its mesh,
 or the material on its top. Without the property the materials' names tell: "Grass" or, one a slot, "Grass top",
 "Grass bottom" and "Grass side", each with or without Blender's ".001". A cube with materials of several other names is
-a material of its own, called by all of them, as in "Moss / Bark".
+a material of its own, called by all of them, as in "Moss / Bark". Materials that share a name but not their looks are
+different ones and keep their ".001".
 
 The materials made here are Principled ones: base colour of that scene-linear value which the Standard view shows as the
 palette's colour, rough and without highlights; the same colour serves the solid viewport.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,55 +23,86 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.errors import SceneError
 from blockcore.io.pictures import encode_png
 from blockcore.model.display import linear_to_srgb, srgb_to_linear
 from blockcore.model.grid import FACE_NAMES, FACE_SLOTS
-from blockcore.model.palette import SLOT_NAMES, WEBGPU_PALETTE, Palette
+from blockcore.model.palette import AIR, SLOT_NAMES, WEBGPU_PALETTE, Palette
 from blockcore.visibility.texels import lay_over
 from bridge.blender import marks
+from bridge.blender.looks import Look, plain_color
+from bridge.blender.surfaces import Points, surface_color
 from bridge.blender.targets import packed_image
+from bridge.blender.working_space import from_rec709, to_rec709
 
 _COPY_SUFFIX = re.compile(r"\.\d{3,}$")
 _SLOT_SUFFIX = re.compile(rf"[ _.-]({'|'.join(SLOT_NAMES)})$", re.IGNORECASE)
 _TILE = "blockcore_tile"
 _SAME_COLOR = 0.5 / 255.0
-_UNPAINTED = (0.8, 0.8, 0.8)  # scene-linear; what Blender shows where there is no material
+_BARE = "No material"
+_PLACES = (np.arange(64) + 0.5) / 64
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a cube shows.
+class Named:
+    """What a block is called, by the materials on it.
 
     Attributes:
-        name: the palette material it belongs to, or "" where nothing tells.
-        colors: display RGB of its top, bottom and side.
+        name: of the palette material that it belongs to, or "" where nothing tells.
+        full: the same with Blender's ".001", to tell apart what shares a name.
+        is_said: whether the custom property says so.
     """
 
     name: str
-    colors: tuple[tuple[float, ...], ...]
+    full: str
+    is_said: bool
 
 
-def look(obj: Any, slots: tuple[int, int, int]) -> Look:
-    """Tells what a cube object shows.
+def named(said: str, materials: Sequence[Any]) -> Named:
+    """Tells what a block is called.
 
     Args:
-        obj: the object, evaluated or not.
-        slots: indices of the material slots on its top, bottom and side.
+        said: what the custom property of its object or mesh says; may be empty.
+        materials: on its top, bottom and side; None where there is none.
     """
-    materials = [_slot_material(obj, slot) for slot in slots]
-    name = obj.get(marks.MATERIAL) or obj.data.get(marks.MATERIAL) or _common_name(materials)
-    return Look(str(name), tuple(display_color(material) for material in materials))
+    top = materials[0]
+    said = said or (str(top.get(marks.MATERIAL, "")) if top is not None else "")
+    if said:
+        return Named(said, said, True)
+    painted = [material for material in materials if material is not None]
+    full = [_SLOT_SUFFIX.sub("", material.name) for material in painted]
+    base = [base_name(material.name) for material in painted]
+    return Named(" / ".join(dict.fromkeys(base)), " / ".join(dict.fromkeys(full)), False)
 
 
-def palette_of(looks: list[Look]) -> Palette:
-    """Builds the palette of the cubes' own materials, or the built-in one if their names are all from it.
+def palette_of(blocks: Sequence[tuple[Named, Look]]) -> tuple[Palette, list[int]]:
+    """Builds the palette of the blocks' own materials; the built-in one where blocks have none, or say they are of it.
 
-    A palette needs two materials to choose from; cubes that show less than that get the built-in one, too.
+    Equal looks of one name are one material, different ones are several.
+
+    Returns:
+        The palette, and the index in it of each of ``blocks``.
     """
-    own = {found.name: found.colors for found in looks if found.name}
-    if len(own) < 2 or own.keys() <= set(WEBGPU_PALETTE.names):
-        return WEBGPU_PALETTE
-    return Palette(("Air", *own), np.array([np.zeros((3, 3)), *own.values()], dtype=np.float32))
+    names = [block for block, _ in blocks]
+    if all(not block.name or (block.name in WEBGPU_PALETTE.names and block.is_said) for block in names):
+        return WEBGPU_PALETTE, index_in(WEBGPU_PALETTE, names)
+    looks = list(dict.fromkeys((block.name or _BARE, shown.key) for block, shown in blocks))
+    found = {(block.name or _BARE, shown.key): (block, shown) for block, shown in reversed(blocks)}
+    taken: dict[str, int] = {"Air": AIR}
+    for number, key in enumerate(looks, AIR + 1):
+        block = found[key][0]
+        wishes = [block.name or _BARE, block.full, *(f"{block.name or _BARE} ({k})" for k in range(2, len(looks) + 2))]
+        taken[next(wish for wish in wishes if wish and wish not in taken)] = number
+    shows = [found[key][1] for key in looks]
+    tiles = {(i, side): tile for i, shown in enumerate(shows, AIR + 1) for side, tile in shown.tiles.items()}
+    palette = Palette(tuple(taken), np.array([np.zeros((3, 3)), *(shown.colors for shown in shows)]), tiles)
+    return palette, [AIR + 1 + looks.index((block.name or _BARE, shown.key)) for block, shown in blocks]
+
+
+def index_in(palette: Palette, blocks: Sequence[Named]) -> list[int]:
+    """Returns the index of each block's material in a given palette: its first where it has none of that name."""
+    index = {name: i for i, name in enumerate(palette.names)}
+    return [index.get(block.full, index.get(block.name, AIR + 1)) for block in blocks]
 
 
 def base_name(name: str) -> str:
@@ -78,9 +111,15 @@ def base_name(name: str) -> str:
 
 
 def display_color(material: Any) -> tuple[float, ...]:
-    """Returns the display RGB of a material's base colour, in 0…1."""
-    linear = _UNPAINTED if material is None else _base_color(material)
-    return tuple(np.clip(linear_to_srgb(linear), 0.0, 1.0).tolist())
+    """Returns the display RGB that a material shows, in 0…1: of a picture, its average.
+
+    Raises:
+        SceneError: it cannot be read.
+    """
+    v, u = np.meshgrid(_PLACES, _PLACES)
+    points = Points({"": np.stack([u.ravel(), v.ravel()], axis=1)}, {})
+    linear = to_rec709(surface_color(material, points).mean(axis=0))
+    return tuple(np.clip(linear_to_srgb(np.clip(linear, 0.0, 1.0)), 0.0, 1.0).tolist())
 
 
 def block_materials(palette: Palette, index: int) -> list[Any]:
@@ -100,36 +139,21 @@ def face_materials(palette: Palette, index: int) -> list[Any]:
     ]
 
 
-def _slot_material(obj: Any, slot: int) -> Any:
-    slots = obj.material_slots
-    return slots[min(slot, len(slots) - 1)].material if len(slots) else None
-
-
-def _common_name(materials: list[Any]) -> str:
-    if materials[0] is not None and materials[0].get(marks.MATERIAL):
-        return str(materials[0][marks.MATERIAL])
-    return " / ".join(dict.fromkeys(base_name(material.name) for material in materials if material is not None))
-
-
-def _base_color(material: Any) -> tuple[float, ...]:
-    tree = material.node_tree
-    for node in tree.nodes if tree else ():
-        socket = node.inputs.get("Base Color") or (node.inputs.get("Color") if node.type in _COLORED else None)
-        if socket is not None and not socket.is_linked:
-            return tuple(socket.default_value[:3])
-    return tuple(material.diffuse_color[:3])
-
-
-_COLORED = ("BSDF_DIFFUSE", "EMISSION")
-
-
 def _find_or_make(block: str, name: str, color: npt.NDArray[np.float32]) -> Any:
     for material in bpy.data.materials:
-        same_name = _COPY_SUFFIX.sub("", material.name) == name and material.library is None
-        if same_name and np.abs(np.subtract(display_color(material), color)).max() < _SAME_COLOR:
+        same_name = name in (material.name, _COPY_SUFFIX.sub("", material.name)) and material.library is None
+        if same_name and _shows(material, color):
             material[marks.MATERIAL] = block
             return material
     return _make(block, name, color)
+
+
+def _shows(material: Any, color: npt.NDArray[np.float32]) -> bool:
+    try:
+        shown = plain_color(material, (1.0, 1.0, 1.0))
+    except SceneError:
+        return False
+    return shown is not None and bool(np.abs(np.subtract(display_color(material), color)).max() < _SAME_COLOR)
 
 
 def _tile_material(palette: Palette, index: int, direction: int) -> Any:
@@ -159,7 +183,7 @@ def _make(block: str, name: str, color: npt.NDArray[np.float32]) -> Any:
     material = bpy.data.materials.new(name)
     if material.node_tree is None:  # Blender 5 makes it by itself
         material.use_nodes = True
-    linear = (*srgb_to_linear(color).tolist(), 1.0)
+    linear = (*from_rec709(srgb_to_linear(color)).tolist(), 1.0)
     shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     shader.inputs["Base Color"].default_value = linear
     shader.inputs["Roughness"].default_value = 1.0

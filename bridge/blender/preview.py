@@ -14,6 +14,7 @@ import numpy.typing as npt
 from blockcore.model.grid import FACE_SLOTS
 from blockcore.model.palette import SLOT_NAMES
 from blockcore.model.scene import BlockScene
+from bridge.blender.identity import find_objects
 from bridge.blender.materials import block_materials
 
 NAME = "Optimizing…"
@@ -65,9 +66,9 @@ class Preview:
 def remove_previews() -> None:
     """Removes previews from all scenes, also those that came back with an undo or an old file."""
     for preview in [obj for obj in bpy.data.objects if _HIDDEN in obj]:
-        for name in preview[_HIDDEN]:
-            hidden = bpy.context.scene.objects.get(name)
-            if hidden is not None:
+        layer = set(bpy.context.view_layer.objects)
+        for hidden in find_objects(list(preview[_HIDDEN])):
+            if hidden in layer:
                 hidden.hide_set(False)
         mesh = preview.data
         bpy.data.objects.remove(preview)
@@ -91,7 +92,8 @@ def _face_mesh(scene: BlockScene) -> bpy.types.Mesh:
 
 
 def _hide(names: dict[str, None]) -> list[str]:
-    shown = [obj for obj in map(bpy.context.scene.objects.get, names) if obj is not None and not obj.hide_get()]
+    layer = set(bpy.context.view_layer.objects)
+    shown = [obj for obj in find_objects(list(names)) if obj in layer and not obj.hide_get()]
     for obj in shown:
         obj.hide_set(True)
-    return [obj.name for obj in shown]
+    return [obj.name_full for obj in shown]

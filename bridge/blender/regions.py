@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.blender.cubes import Cubes
+from bridge.blender.identity import find_objects
 
 Regions = Mapping[str, npt.NDArray[np.int32]]
 _INSIDE = 0.5  # weight
@@ -26,11 +27,13 @@ def read_regions(cubes: Cubes) -> Regions:
     names = set(cubes.emitters)
     regions: dict[str, npt.NDArray[np.int32]] = {}
     for collection in bpy.data.collections:
-        within = {obj.name for obj in collection.all_objects} & names
+        within = {obj.name_full for one in (collection, *collection.children_recursive) for obj in one.objects} & names
         if within and within != names:
             _add(regions, collection.name, np.flatnonzero(np.isin(emitters, list(within))))
-    for name in names:
-        obj = bpy.data.objects[name]
+    for obj in find_objects(list(names)):
+        if obj is None:
+            continue
+        name = obj.name_full
         if obj.type == "MESH" and len(obj.vertex_groups):
             blocks = np.flatnonzero(emitters == name)
             if len(blocks) == len(obj.data.vertices):

@@ -14,14 +14,60 @@ from blockcore.io.pictures import encode_png
 from blockcore.model.display import linear_to_srgb
 
 _STILLS = ("FILE", "GENERATED")
+_INTEGERS = ("PNG", "TIFF", "JPEG2000", "DPX", "TARGA", "BMP")
+_STILL = 1e-5
 
 
 def background_image(camera: Any) -> Any | None:
-    """Returns the first background image of a camera object that is switched on, or None."""
-    shown = (
-        entry for entry in camera.data.background_images if entry.source == "IMAGE" and entry.show_background_image
-    )
-    return next((entry.image for entry in shown if entry.image is not None), None)
+    """Returns the background image that a camera object's view shows, or None."""
+    entries = shown_entries(camera)
+    return entries[0].image if entries else None
+
+
+def shown_entries(camera: Any) -> list[Any]:
+    """Returns the background entries with an image that a camera object's view shows."""
+    if not camera.data.show_background_images:
+        return []
+    return [
+        entry
+        for entry in camera.data.background_images
+        if entry.source == "IMAGE" and entry.show_background_image and entry.alpha > 0.0 and entry.image is not None
+    ]
+
+
+def camera_target(camera: Any) -> npt.NDArray[np.uint8]:
+    """Reads the picture that a camera's view shows behind the scene: ``target_pixels``, flipped as its entry says.
+
+    How opaque it is, and whether it lies before or behind, is for the eye alone.
+
+    Raises:
+        SceneError: see ``target_pixels``; or it is moved, scaled or turned, or there are several.
+    """
+    what = f"target of camera {camera.name!r}"
+    entries = shown_entries(camera)
+    if len(entries) != 1:
+        raise SceneError(f"{what}: {len(entries)} background images are shown; switch off all but one")
+    entry = entries[0]
+    moved = [
+        name
+        for name, changed in (
+            ("offset", max(abs(value) for value in entry.offset) > _STILL),
+            ("scale", abs(entry.scale - 1.0) > _STILL),
+            ("rotation", abs(entry.rotation) > _STILL),
+        )
+        if changed
+    ]
+    if moved:
+        raise SceneError(
+            f"{what}: its background image has {' and '.join(moved)}; clear that, and cut the picture to the frame"
+        )
+    render = bpy.context.scene.render
+    if entry.frame_method != "STRETCH" and abs(render.pixel_aspect_x - render.pixel_aspect_y) > _STILL:
+        raise SceneError(f"{what}: its picture does not fill the frame's pixels; choose the frame method Stretch")
+    pixels = target_pixels(camera, entry.image)
+    rows = slice(None, None, -1 if entry.use_flip_y else 1)
+    columns = slice(None, None, -1 if entry.use_flip_x else 1)
+    return np.ascontiguousarray(pixels[rows, columns])
 
 
 def set_background_image(camera: Any, name: str, pixels: npt.NDArray[np.uint8]) -> Any:
@@ -58,7 +104,8 @@ def target_pixels(camera: Any, image: Any) -> npt.NDArray[np.uint8]:
     """Reads an image's display values.
 
     Blender keeps 8-bit pictures as their bytes, whatever their colour space: those come out as they are. Floating point
-    pictures are scene-linear and get the sRGB curve, as the Standard view does.
+    pictures are scene-linear and get the sRGB curve, as the Standard view does. Colours that were multiplied with their
+    opacity are divided by it; where the image ignores opacity, so does the target.
 
     Args:
         camera: the camera object it belongs to; messages name it.
@@ -82,7 +129,18 @@ def target_pixels(camera: Any, image: Any) -> npt.NDArray[np.uint8]:
     pixels = values.reshape(height, width, -1)[::-1]
     if pixels.shape[2] < 3:
         pixels = np.concatenate([np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]], axis=2)
-    if image.is_float:
-        pixels = np.concatenate([linear_to_srgb(pixels[..., :3]), pixels[..., 3:]], axis=2)
+    pixels = _display_values(image, pixels)
     rounded: npt.NDArray[np.uint8] = np.rint(np.clip(np.nan_to_num(pixels), 0.0, 1.0) * 255.0).astype(np.uint8)
     return rounded[..., :3] if rounded.shape[2] == 3 or (rounded[..., 3] == 255).all() else rounded
+
+
+def _display_values(image: Any, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Returns straight display values, (H, W, 3 or 4)."""
+    color, alpha = pixels[..., :3], pixels[..., 3:]
+    mode = image.alpha_mode
+    multiplied = mode == "PREMUL" or (image.is_float and mode == "STRAIGHT")
+    if alpha.shape[2] and multiplied:
+        color = np.divide(color, alpha, out=color.copy(), where=alpha > 0.0)
+    if image.is_float and not (image.colorspace_settings.is_data and image.file_format in _INTEGERS):
+        color = linear_to_srgb(color)
+    return color if mode == "NONE" else np.concatenate([color, alpha], axis=2)

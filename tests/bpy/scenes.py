@@ -11,6 +11,7 @@ import numpy as np
 from blockcore.model.lighting import UNLIT
 from blockcore.shading.frames import draw, frame_colors
 from blockcore.visibility import rasterize
+from bridge.blender import marks
 from bridge.blender.extract import extract
 
 CELLS = [(0, 0, 0), (1, 0, 0), (2, 0, 0), (0, 1, 0), (0, 0, 1), (3, 2, 1)]
@@ -36,6 +37,8 @@ def cube_mesh(name: str = "Cube", size: float = 1.0, materials: tuple[Any, ...] 
 def material(name: str, color: tuple[float, float, float] = (0.5, 0.5, 0.5)) -> Any:
     """A Principled material with that scene-linear base colour."""
     made = bpy.data.materials.new(name)
+    if name in MATERIALS:  # as a world of the WebGPU editor says it
+        made[marks.MATERIAL] = name
     if made.node_tree is None:
         made.use_nodes = True
     made.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = (*color, 1.0)

@@ -110,8 +110,10 @@ def test_applying_again_replaces_the_result() -> None:
 
 def test_hidden_renders_come_back_as_they_were() -> None:
     source = scenes.linked_cubes()
-    bpy.data.objects["Block 2"].hide_render = True
-    world = apply(blocks_of(source), WANTED)
+    bpy.data.objects["Block 2"].hide_render = True  # so it is no block
+    before = blocks_of(source)
+    assert "Block 2" not in before.source.block_objects
+    world = apply(before, WANTED[:5])
     assert all(bpy.data.objects[f"Block {i}"].hide_render for i in range(BLOCKS))
     revert(world)
     assert [bpy.data.objects[f"Block {i}"].hide_render for i in range(BLOCKS)] == [i == 2 for i in range(BLOCKS)]

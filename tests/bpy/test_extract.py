@@ -143,7 +143,7 @@ def test_materials_by_name_property_and_slot() -> None:
     painted[marks.MATERIAL] = "Sand"
     scenes.add(scenes.cube_mesh(materials=(painted,)), "material property", (3, 0, 0), blocks)
     scenes.add(scenes.cube_mesh(), "unpainted", (4, 0, 0), blocks)
-    scene = blocks_of(blocks)
+    scene = blocks_of(blocks, palette=WEBGPU_PALETTE)
     assert scene.palette == WEBGPU_PALETTE
     assert [scene.palette.names[i] for i in scene.materials] == ["Grass", "Stone", "Water", "Sand", "Grass"]
 

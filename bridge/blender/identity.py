@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding objects and collections by name: linked ones share names with the file's own, their full names are unique."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import bpy
+
+
+def find_object(name: str) -> Any | None:
+    """Returns the object of that full name, or else the one of that name, the scene's and the file's own first."""
+    return find_objects([name])[0]
+
+
+def find_objects(names: Sequence[str]) -> list[Any | None]:
+    """Returns ``find_object`` of many names at once."""
+    known = {obj.name_full: obj for obj in bpy.data.objects}  # of the file's own, the full name is the name
+    found = [known.get(name) for name in names]
+    if None not in found:
+        return found
+    short = {obj.name: obj for obj in [*known.values(), *bpy.context.scene.objects] if obj.library is not None}
+    return [obj or short.get(name) for obj, name in zip(found, names, strict=True)]
+
+
+def find_collection(name: str) -> Any | None:
+    """Returns the collection of that name, the scene's first, or else the one of that full name."""
+    inside = bpy.context.scene.collection.children_recursive
+    every = [*inside, *bpy.data.collections]
+    return next((one for one in every if one.name_full == name), None) or next(
+        (one for one in every if one.name == name), None
+    )

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Material slots of cube objects, one for each group of sides that may show a material of its own.
+
+Meshes stay shared: their slots are parted for the ways in which all of their cubes are turned, and what else uses a
+mesh looks as before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.model.grid import FACE_SLOTS
+from bridge.blender.looks import facing_side, read_values
+
+Floats = npt.NDArray[np.float64]
+
+_ORDER = (4, 5, 0, 1, 2, 3)  # +z, -z, +x, -x, +y, -y: top, bottom and side of a cube that is not turned come first
+
+
+def paint_cubes(cubes: Sequence[Any], turns: Floats, materials: Sequence[Sequence[Any]], by_direction: bool) -> None:
+    """Gives cube objects materials on their six faces, in slots that belong to the objects.
+
+    Args:
+        cubes: objects, each with a cube as its mesh.
+        turns: (n, 3, 3): blockcore's axes in those of each cube.
+        materials: six a cube, by blockcore's directions in the world.
+        by_direction: whether the four sides may differ.
+    """
+    meshes: dict[Any, list[int]] = defaultdict(list)
+    for number, cube in enumerate(cubes):
+        meshes[cube.data].append(number)
+    users: dict[Any, list[Any]] = defaultdict(list)
+    for obj in bpy.data.objects:
+        if obj.data in meshes:
+            users[obj.data].append(obj)
+    labels = np.arange(6) if by_direction else FACE_SLOTS
+    for mesh, numbers in meshes.items():
+        sides = np.array([[facing_side(turns[n], d) for d in range(6)] for n in numbers])
+        shown = np.argsort(sides, axis=1)  # which direction each side looks in
+        groups = [tuple(column) for column in np.unique(labels[shown], axis=0).T.tolist()]
+        slots = _part(mesh, users[mesh], groups)
+        for number, directions in zip(numbers, shown.tolist(), strict=True):
+            for slot, direction in zip(slots, directions, strict=True):
+                place = cubes[number].material_slots[slot]
+                place.link = "OBJECT"
+                place.material = materials[number][direction]
+
+
+def _part(mesh: Any, users: Sequence[Any], groups: Sequence[tuple[int, ...]]) -> list[int]:
+    """Gives sides of other groups other slots; returns the slot of each side.
+
+    A slot that served several groups is copied with its material, so that nothing looks different yet.
+    """
+    normal = read_values(mesh.polygons, "normal", np.float32, 3)
+    index = read_values(mesh.polygons, "material_index", np.int32)
+    axis = np.abs(normal).argmax(axis=1)
+    side = 2 * axis + (np.take_along_axis(normal, axis[:, None], axis=1)[:, 0] < 0.0)
+    old = [int(index[side == one][0]) if (side == one).any() else 0 for one in range(6)]
+    slot_of: dict[tuple[int, ...], int] = {}
+    for one in _ORDER:
+        if groups[one] in slot_of:
+            continue
+        slot = old[one]
+        if slot in slot_of.values() or slot >= len(mesh.materials):
+            slot = _copied(mesh, users, slot)
+        slot_of[groups[one]] = slot
+    slots = [slot_of[group] for group in groups]
+    wanted = np.array(slots, dtype=np.int32)[side]
+    if not np.array_equal(wanted, index):
+        mesh.polygons.foreach_set("material_index", wanted)
+        mesh.update()
+    return slots
+
+
+def _copied(mesh: Any, users: Sequence[Any], slot: int) -> int:
+    fresh = len(mesh.materials)
+    mesh.materials.append(mesh.materials[slot] if slot < fresh else None)
+    for obj in users:
+        if slot < fresh and obj.material_slots[slot].link == "OBJECT":
+            obj.material_slots[fresh].link = "OBJECT"
+            obj.material_slots[fresh].material = obj.material_slots[slot].material
+    return fresh
