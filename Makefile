@@ -8,7 +8,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal -m 'not alone'
 OUT ?= out/demo
 
-.PHONY: demo test test-numpy2 gui extension bench clean
+.PHONY: demo test fuzz test-numpy2 gui extension bench clean
 
 demo: $(VENV)/.libraries
 	$(PY) -m bridge demo --out $(OUT)
@@ -25,6 +25,10 @@ test: $(VENV)/.test-libraries
 test-numpy2: $(VENV)/.numpy2
 	PYTHONPATH=$(VENV)/numpy2 $(PYTEST) $(addprefix tests/unit/test_,\
 	  grid.py scene.py webgpu.py tiles.py texels.py shading.py world.py visibility.py solve.py)
+
+# 20,000 damaged files.
+fuzz: $(VENV)/.test-libraries
+	BLOCKCORE_FUZZ=1120 timeout 600 $(PYTEST) tests/fuzz
 
 # Not part of `make test`: needs root once, to install a Debian tree with Blender (1.4 GB).
 gui: $(VENV)/.test-libraries

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blockcore.errors import SettingsError
+from blockcore.errors import SettingsError, quoted
+from blockcore.io.damage import DAMAGE
 from blockcore.io.files import read_json, write_json
 from blockcore.model.settings import OptimizeSettings
 
@@ -45,7 +46,7 @@ class Job:
     def __post_init__(self) -> None:
         for name, choices in (("blocks_kind", KINDS), ("palette", PALETTES), ("result", RESULTS)):
             if getattr(self, name) not in choices:
-                raise SettingsError(f"job: {name} {getattr(self, name)!r} is not one of {', '.join(choices)}")
+                raise SettingsError(f"job: {name} {quoted(getattr(self, name))} is not one of {', '.join(choices)}")
         for name in ("blocks", "palette_file"):
             if not isinstance(getattr(self, name), str):
                 raise SettingsError(f"job: {name} must be text")
@@ -77,10 +78,10 @@ class Job:
             raise SettingsError(f"{path}: is not a job; {_REMEDY}")
         version = data.pop("version", None)
         if not isinstance(version, int) or not 1 <= version <= VERSION:
-            raise SettingsError(f"{path}: has version {version!r}, this add-on reads up to {VERSION}; update it")
+            raise SettingsError(f"{path}: has version {quoted(version)}, this add-on reads up to {VERSION}; update it")
         try:
             return _from_values(data)
-        except (SettingsError, TypeError) as error:
+        except (SettingsError, *DAMAGE) as error:
             raise SettingsError(f"{path}: {error}; {_REMEDY}") from error
 
 
@@ -88,10 +89,13 @@ def _from_values(values: dict[str, Any]) -> Job:
     known = {f.name for f in dataclasses.fields(Job)}
     unknown = sorted(values.keys() - known)
     if unknown:
-        raise SettingsError(f"job has the unknown entry {unknown[0]!r}")
+        raise SettingsError(f"job has the unknown entry {quoted(unknown[0])}")
     if "blocks" not in values:
         raise SettingsError("job does not name the blocks")
     settings = values.get("settings", {})
     if not isinstance(settings, dict):
         raise SettingsError("job: settings must be a table of names and values")
+    if ":" in str(settings.get("loss", "")):
+        # A file from elsewhere must not choose what code runs.
+        raise SettingsError(f"job: loss {quoted(settings['loss'])} names code, which only a command line may")
     return Job(**{**values, "settings": OptimizeSettings.from_dict(settings)})

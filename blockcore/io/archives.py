@@ -7,6 +7,7 @@ unfold to a thousand times as many.
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Mapping
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import BlockcoreError, quoted
+from blockcore.io.damage import DAMAGE
 from blockcore.io.files import read_bytes
 
 LARGEST_ARCHIVE = 1 << 32
@@ -29,7 +31,10 @@ _READ_HEADER: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, n
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_PROBLEMS = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, SyntaxError, KeyError)
+_PROBLEMS = (
+    *(OSError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError),
+    *(SyntaxError, tokenize.TokenError, *DAMAGE),  # a header is a Python literal
+)
 
 
 def pack_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -94,7 +99,7 @@ def _array(file: IO[bytes], length: int) -> npt.NDArray[Any]:
     if version not in _READ_HEADER:
         raise ValueError(f"its arrays are of the unknown version {version}")
     shape, is_fortran, dtype = _READ_HEADER[version](file)
-    if dtype.kind not in _KINDS or dtype.hasobject:
+    if dtype.kind not in _KINDS or not dtype.itemsize:
         raise ValueError(f"holds values of the kind {quoted(str(dtype))}")
     if len(shape) > _MOST_AXES or any(side < 0 for side in shape):
         raise ValueError(f"has the shape {quoted(shape)}")
@@ -106,8 +111,6 @@ def _array(file: IO[bytes], length: int) -> npt.NDArray[Any]:
     data = file.read(size)
     if len(data) != size:
         raise ValueError("cut short")
-    if not dtype.itemsize:
-        return np.zeros(shape, dtype)
     return np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran else "C")
 
 

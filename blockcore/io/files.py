@@ -108,7 +108,7 @@ def read_bytes(path: Path | str, most: int) -> bytes:
             raise OSError(22, "it is not an ordinary file")
         if there.st_size > most:
             raise OSError(27, f"it has {there.st_size >> 20} MiB, {most >> 20} are allowed")
-        return file.read(most)
+        return file.read(there.st_size)
 
 
 def read_json(path: Path, error: type[BlockcoreError], remedy: str) -> Any:
