@@ -1,6 +1,6 @@
 """Damaged files in every reader: it gives what it reads, or one short line; never anything else, and soon.
 
-The damage knows the structure: any value of a JSON file becomes another one, arrays change their shape, kind and values,
+Damage knows the structure: any value of a JSON file becomes another, arrays change shape, kind and values, and
 bytes change, also beneath right check sums. BLOCKCORE_FUZZ sets how many cases each test runs, and
 BLOCKCORE_FUZZ_RANDOM has them drawn anew. Every past finding is a test of its own further down.
 """
