@@ -20,6 +20,7 @@ from blockcore.commands.arguments import add_dry_run, add_settings, settings_of
 from blockcore.commands.ending import run_safely
 from blockcore.commands.outputs import FILE, LOOSE, outputs
 from blockcore.errors import SettingsError
+from bridge.blocks import add_blocks_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,7 @@ _OUTPUTS = {
     "export": {"out": "scene.json"},
     "bake": {"out": "scene.json"},
     "optimize": {"out": FILE, "report": "result.json"},
+    "blocks": {"out": FILE, "report": "result.json"},
     "demo": {"out": LOOSE},
     "quality-scenes": {"out": "quality.txt"},
 }
@@ -106,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--bounce", type=Path, metavar="FILE.npy", help="materials whose colours bounce")
     _add_out(command, "SCENE_DIR")
     command.set_defaults(run=_bake)
+
+    add_blocks_command(commands)
 
     command = commands.add_parser("quality-scenes", help="make the scenes that measure quality, with Cycles")
     _add_out(command, "DIR")

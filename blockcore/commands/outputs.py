@@ -13,7 +13,7 @@ from blockcore.errors import BlockcoreError
 
 FILE = ""
 """The kind of an output that is a file; that of a folder is the file that every such folder has."""
-INPUTS = ("scene", "map", "dataset", "blend", "palette", "job", "result")
+INPUTS = ("scene", "map", "dataset", "blend", "model", "palette", "job", "result")
 _BY_ANOTHER = ("report",)  # the engine writes it, and reserves it itself
 LOOSE = "*"
 """The kind of a folder into which single files are written."""

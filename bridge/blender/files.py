@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
 from collections.abc import Iterator
@@ -35,10 +36,10 @@ def open_file(path: Path | str) -> None:
     if not path.is_file():
         raise SceneError(f"{path}: there is no such file; check its name")
     try:
-        with _quiet():
+        with quiet():
             bpy.ops.wm.open_mainfile(filepath=str(path.absolute()), load_ui=False, use_scripts=False)
     except RuntimeError as error:
-        raise SceneError(f"{path}: Blender cannot read it ({_reason(error)}); save it again") from error
+        raise SceneError(f"{path}: Blender cannot read it ({reason(error)}); save it again") from error
 
 
 def save_file(path: Path | str) -> None:
@@ -54,14 +55,14 @@ def save_file(path: Path | str) -> None:
     except (OSError, RuntimeError) as error:
         saved = rescue(lambda folder: _save(folder / path.name))
         where = f"what was to be saved is in {saved}" if saved else "choose another place"
-        raise BlockcoreError(f"{path}: cannot be written ({_reason(error)}); {where}") from error
+        raise BlockcoreError(f"{path}: cannot be written ({reason(error)}); {where}") from error
 
 
 def _save(path: Path) -> None:
     fresh = path.with_name(f".{path.name}.{BESIDE}{os.getpid()}.blend")
     with leftover(fresh):
         try:
-            with _quiet():
+            with quiet():
                 bpy.ops.wm.save_as_mainfile(filepath=str(fresh), compress=True, copy=True, check_existing=False)
             fresh.replace(path)
         finally:
@@ -69,24 +70,32 @@ def _save(path: Path) -> None:
                 fresh.unlink(missing_ok=True)
 
 
-def _reason(error: OSError | RuntimeError) -> str:
+def reason(error: Exception) -> str:
+    """Returns what Blender or the system says is wrong, in one line."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return " ".join(str(error).removeprefix("Error: ").split())
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps Blender's own remarks, which name the file beside, off the standard output of a command line."""
     if not bpy.app.background:
         yield
         return
-    sys.stdout.flush()
+    _flush()
     kept = os.dup(1)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     try:
         yield
     finally:
+        _flush()
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def _flush() -> None:
+    """Empties the buffers of Python and of Blender, which keeps its remarks back where no terminal listens."""
+    sys.stdout.flush()
+    ctypes.CDLL("ucrtbase" if os.name == "nt" else None).fflush(None)

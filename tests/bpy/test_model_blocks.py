@@ -1,0 +1,243 @@
+"""Models to blocks: their triangles as Blender shows them, files of all kinds, and the whole way by one command."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.parts import need
+
+need("bpy")
+
+import bpy  # noqa: E402
+
+from blockcore.errors import BlockcoreError, SceneError, SettingsError  # noqa: E402
+from blockcore.model.palette import WEBGPU_PALETTE  # noqa: E402
+from blockcore.model.scene import BlockScene, Source  # noqa: E402
+from blockcore.voxelize import reference  # noqa: E402
+from blockcore.voxelize.cells import positions_of  # noqa: E402
+from blockcore.voxelize.surface import surface_cells  # noqa: E402
+from bridge import cli  # noqa: E402
+from bridge.blender.files import save_file  # noqa: E402
+from bridge.blender.model_blocks import (  # noqa: E402
+    CAMERAS,
+    Wish,
+    chosen_objects,
+    fit_blocks,
+    model_of,
+    put_blocks,
+    remove_cameras,
+)
+from bridge.blender.model_import import open_model  # noqa: E402
+from bridge.blender.triangles import read_model  # noqa: E402
+
+
+def add(kind, **options):
+    getattr(bpy.ops.mesh, f"primitive_{kind}_add")(**options)
+    return bpy.context.object
+
+
+def extent(model) -> np.ndarray:
+    return np.ptp(model.triangles.reshape(-1, 3), axis=0)
+
+
+@pytest.mark.parametrize("kind", ["monkey", "torus", "ico_sphere", "cone", "uv_sphere"])
+def test_surfaces_of_blenders_models_are_the_reference(kind):
+    triangles = read_model([add(kind, rotation=(0.3, 0.2, 0.1))]).triangles
+    low, high = triangles.min(axis=(0, 1)), triangles.max(axis=(0, 1))
+    placed = (triangles - low) / (high - low).max() * 36
+    size = tuple((np.floor(placed.max(axis=(0, 1))).astype(int) + 1).tolist())
+    found = positions_of(surface_cells(placed, size))
+    np.testing.assert_array_equal(found, reference.surface_positions(placed, size))
+
+
+def test_modifiers_count_and_the_scene_stays():
+    cube = add("cube", size=2)
+    array = cube.modifiers.new("Array", "ARRAY")
+    array.count = 3
+    model = read_model([cube])
+    assert len(model.triangles) == 36
+    np.testing.assert_allclose(extent(model), (6, 2, 2), atol=1e-6)
+    assert len(cube.data.polygons) == 6
+
+
+def test_curves_text_and_metaballs_have_surfaces():
+    made = []
+    for kind, data in (("FONT", bpy.data.curves.new("T", "FONT")), ("CURVE", bpy.data.curves.new("C", "CURVE"))):
+        if kind == "FONT":
+            data.body, data.extrude = "A", 0.1
+        else:
+            data.dimensions, data.bevel_depth = "3D", 0.1
+            data.splines.new("POLY").points.add(1)
+            data.splines[0].points[1].co = (1, 0, 0, 1)
+        made.append(bpy.data.objects.new(kind, data))
+    ball = bpy.data.metaballs.new("M")
+    ball.elements.new()
+    made.append(bpy.data.objects.new("META", ball))
+    for obj in made:
+        bpy.context.scene.collection.objects.link(obj)
+    model = read_model(made)
+    assert set(model.objects) == {"FONT", "CURVE", "META"}
+    alone = [len(read_model([obj]).triangles) for obj in made]
+    assert min(alone) > 0
+    assert sum(alone) == len(model.triangles)
+
+
+def test_instances_of_a_collection_are_where_they_are_shown():
+    cube = add("cube", size=1)
+    part = bpy.data.collections.new("Part")
+    part.objects.link(cube)
+    bpy.context.scene.collection.objects.unlink(cube)
+    for x in (0.0, 5.0):
+        empty = bpy.data.objects.new("Copy", None)
+        empty.instance_type, empty.instance_collection = "COLLECTION", part
+        empty.location = (x, 0, 0)
+        bpy.context.scene.collection.objects.link(empty)
+    model = read_model(bpy.context.scene.objects)
+    assert len(model.triangles) == 24
+    np.testing.assert_allclose(extent(model), (6, 1, 1), atol=1e-6)
+
+
+def test_mirrored_objects_still_face_outwards():
+    cube = add("cube", size=2)
+    cube.scale = (-1, 1, 1)
+    a, b, c = read_model([cube]).triangles.transpose(1, 0, 2)
+    assert ((a * np.cross(b, c)).sum(axis=1) > 0).all()
+
+
+def test_what_renders_hide_is_left_out_and_what_has_no_surface_named():
+    shown, hidden = add("cube"), add("cube", location=(9, 0, 0))
+    hidden.hide_render = True
+    volume = bpy.data.objects.new("Fog", bpy.data.volumes.new("Fog"))
+    bpy.context.scene.collection.objects.link(volume)
+    model = read_model([shown, hidden, volume])
+    assert len(model.triangles) == 12
+    assert model.left_out == ("Fog",)
+
+
+@pytest.mark.parametrize("kind", ["none", "no face", "hidden"])
+def test_models_without_a_face_are_refused(kind):
+    objects = []
+    if kind == "no face":
+        objects = [bpy.data.objects.new("Empty", bpy.data.meshes.new("Empty"))]
+        bpy.context.scene.collection.objects.link(objects[0])
+    if kind == "hidden":
+        objects = [add("cube")]
+        objects[0].hide_render = True
+    with pytest.raises(SceneError, match="no model is chosen" if kind == "none" else "no face"):
+        fit_blocks(objects, Wish())
+    assert CAMERAS not in bpy.data.collections
+
+
+_EXPORTERS = {
+    ".obj": lambda path: bpy.ops.wm.obj_export(filepath=path),
+    ".stl": lambda path: bpy.ops.wm.stl_export(filepath=path),
+    ".ply": lambda path: bpy.ops.wm.ply_export(filepath=path),
+    ".glb": lambda path: bpy.ops.export_scene.gltf(filepath=path),
+    ".fbx": lambda path: bpy.ops.export_scene.fbx(filepath=path),
+    ".usdc": lambda path: bpy.ops.wm.usd_export(filepath=path),
+    ".abc": lambda path: bpy.ops.wm.alembic_export(filepath=path),
+}
+
+
+@pytest.mark.parametrize("kind", _EXPORTERS)
+def test_model_files_come_in(kind, tmp_path):
+    add("torus")
+    path = tmp_path / f"torus{kind}"
+    _EXPORTERS[kind](str(path))
+    assert open_model(path) is False
+    model = read_model(bpy.context.scene.objects)
+    assert len(model.triangles) == 1152
+    np.testing.assert_allclose(sorted(extent(model)), sorted((2.5, 2.5, 0.5)), rtol=1e-3)
+
+
+def test_unusable_files_are_refused(tmp_path):
+    damaged = tmp_path / "damaged.glb"
+    damaged.write_bytes(b"no model")
+    for path, message in (
+        (tmp_path / "x.step", "no importer"),
+        (tmp_path / "x.obj", "no such file"),
+        (damaged, "damaged.glb: "),
+    ):
+        with pytest.raises(BlockcoreError, match=message) as caught:
+            open_model(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_blocks_stand_where_the_model_does_and_know_it():
+    model = add("cube", size=4, location=(10, 20, 30))
+    fitted = fit_blocks([model], Wish(across=4, views=3))
+    assert len(fitted.voxels.grid) == 4**3 - 2**3
+    assert fitted.match > 0.99
+    count = len(fitted.voxels.grid)
+    scene = BlockScene(
+        fitted.voxels.grid,
+        np.ones(count, np.int32),
+        WEBGPU_PALETTE,
+        source=Source("", ("",) * count, fitted.grid_to_source),
+    )
+    world = put_blocks(scene, fitted)
+    bpy.context.view_layer.update()
+    points = np.array([world.matrix_world @ vertex.co for vertex in world.data.vertices])
+    np.testing.assert_allclose(points.min(axis=0), (8.5, 18.5, 28.5), atol=1e-4)
+    np.testing.assert_allclose(points.max(axis=0), (11.5, 21.5, 31.5), atol=1e-4)
+    assert model_of(world) == [model]
+    assert model.hide_render
+    remove_cameras()
+    assert not [obj for obj in bpy.data.objects if obj.type == "CAMERA"]
+
+
+def test_the_grid_follows_a_turned_object():
+    model = add("cube", size=4, rotation=(0.3, 0.5, 0.7))
+    assert len(fit_blocks([model], Wish(across=4, axes="object", views=3)).voxels.grid) == 4**3 - 2**3
+    assert len(fit_blocks([model], Wish(across=4, axes="world", views=3)).voxels.grid) != 4**3 - 2**3
+
+
+@pytest.mark.parametrize("wish", [Wish(across=1e7), Wish(block_size=1e-9), Wish(budget=10**7)])
+def test_too_many_blocks_are_refused_and_nothing_is_added(wish):
+    model = add("cube")
+    with pytest.raises(SettingsError):
+        fit_blocks([model], wish)
+    assert bpy.data.objects[:] == [model]
+    assert CAMERAS not in bpy.data.collections
+
+
+@pytest.mark.parametrize("scale", [0.001, 10_000.0])
+def test_tiny_and_huge_models_are_seen(scale):
+    fitted = fit_blocks([add("cube", size=scale)], Wish(across=4, views=3))
+    assert fitted.match > 0.99
+
+
+def test_the_whole_way_by_one_command(tmp_path, capfd):
+    model = add("uv_sphere")
+    red = bpy.data.materials.new("red")
+    red.use_nodes = True
+    red.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = (0.5, 0.02, 0.02, 1)
+    model.data.materials.append(red)
+    path, palette = tmp_path / "ball.blend", tmp_path / "palette.json"
+    save_file(path)
+    palette.write_text(json.dumps({"Blue": "#2030c0", "Red": "#c03030", "Green": "#30a030"}))
+    out = tmp_path / "out.blend"
+    capfd.readouterr()
+    options = ["--across", "8", "--views", "4", "--palette", str(palette), "--out", str(out), "--json", "-"]
+    assert cli.main(["blocks", str(path), *options]) == 0
+    figures = json.loads(capfd.readouterr().out.splitlines()[-1])  # pytest lets Blender's remarks past
+    assert figures["outline_match"] > 0.85
+    assert figures["blocks"] >= figures["visible_blocks"] > 50
+    bpy.ops.wm.open_mainfile(filepath=str(out))
+    world = bpy.data.objects["Model Blocks"]
+    values = np.empty(figures["blocks"], dtype=np.int32)
+    world.data.attributes["material"].data.foreach_get("value", values)
+    assert (values == 2).sum() >= figures["visible_blocks"]
+    assert model_of(world)[0].name == "Sphere"
+
+
+def test_bad_input_ends_with_2_and_nothing_written(tmp_path, capsys):
+    out = tmp_path / "out.blend"
+    assert cli.main(["blocks", str(tmp_path / "none.step"), "--out", str(out)]) == 2
+    assert "no importer" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SceneError, match="no object"):
+        chosen_objects("nobody", None)
