@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +14,15 @@ import torch
 from blockcore.errors import CameraError, MapError
 from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
+from blockcore.model.display import SRGB, Display
 from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.shading.mesh import cell_array
 from blockcore.shading.painting import paint
-from blockcore.shading.radiance import Sight, radiance_of
+from blockcore.shading.radiance import Sight, lit_radiance, radiance_of, shaded_picture
 from blockcore.visibility import rasterize
-from blockcore.visibility.faces import every_face, visible_faces
+from blockcore.visibility.faces import VisibleFaces, every_face, unshared_faces, visible_faces
 from blockcore.visibility.geometry import GeometryBuffers, geometry_buffers
 
 _MOST_PIXELS = 1 << 26  # remembered, four bytes each
@@ -63,6 +65,7 @@ class DifferentiableBlockRenderer:
         self._remembered_views = remembered_views
         self._grids: deque[BlockGrid] = deque(maxlen=4)
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._lit: _LitSeen | None = None
 
     def render(
         self,
@@ -74,6 +77,9 @@ class DifferentiableBlockRenderer:
         img_w: int,
         temperature: float = 1.0,
         hard_materials: bool = False,
+        light: torch.Tensor | None = None,
+        display: Display = SRGB,
+        display_table: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Renders pictures.
 
@@ -86,11 +92,16 @@ class DifferentiableBlockRenderer:
             img_w: pixels per row.
             temperature: of the soft-max over materials.
             hard_materials: one material per block, with the gradient of the soft-max (straight-through).
+            light: (F, k, k, 3) scene-linear RGB that the exposed faces receive, on ``device``, instead of the
+                renderer's light; see ``BakedLight.received``. Takes 24 bytes a material and a part of a face seen.
+            display: how that light is shown.
+            display_table: values instead of those in ``display.table``.
 
         Returns:
             (B, 4, H, W), row 0 on top: RGB display values in 0…1 over the sky, and coverage (1 where a block is).
             B is 1 for a single camera. Gradients flow to ``material_logits`` of every visible block, also where a
-            material is brighter than 8 bits can show; none to positions and cameras.
+            material is brighter than 8 bits can show, to ``light`` and to ``display_table``; none to positions and
+            cameras.
 
         Raises:
             MapError: a position is outside the grid, repeated, or not whole; or the logits do not fit.
@@ -100,10 +111,39 @@ class DifferentiableBlockRenderer:
         expected = (len(grid), len(self.palette))
         if tuple(material_logits.shape) != expected:
             raise MapError(f"material logits have shape {tuple(material_logits.shape)}, expected {expected}: (N, M)")
-        seen = self._see(grid, _cameras(camera_view, camera_proj, img_h, img_w))
+        cameras = _cameras(camera_view, camera_proj, img_h, img_w)
+        if light is not None:
+            table = torch.from_numpy(display.table.copy()) if display_table is None else display_table
+            sight = self._lit_sight(grid, cameras, light, torch.from_numpy(display.levels.copy()), table)
+            return shaded_picture(material_logits[sight.visible.blocks], sight, temperature, hard_materials)
+        seen = self._see(grid, cameras)
         blocks = seen.sight.visible.blocks
         logits = material_logits if len(blocks) == len(grid) else material_logits[blocks]
         return paint(logits, seen.sight, temperature, hard_materials)
+
+    def _lit_sight(
+        self,
+        grid: BlockGrid,
+        cameras: Sequence[Camera],
+        light: torch.Tensor,
+        levels: torch.Tensor,
+        table: torch.Tensor,
+    ) -> Sight:
+        """Returns what cameras see in a light that is a tensor; what is seen is remembered for the last ones."""
+        faces, side = grid.exposed_faces, light.shape[1] if light.ndim == 4 else 0
+        if side < 1 or tuple(light.shape) != (len(faces), side, side, 3):
+            raise MapError(f"light has shape {tuple(light.shape)}, expected ({len(faces)}, k, k, 3): faces and texels")
+        key = (side, *((camera.width, camera.height, camera.view_proj.tobytes()) for camera in cameras))
+        last = self._lit
+        if last is None or last.grid is not grid or last.palette is not self.palette or last.key != key:
+            found = rasterize(faces, cameras, self.rasterizer, device_type=self.device.type)
+            seen = unshared_faces(faces, cameras, found, self.palette, side, self.device)
+            last = self._lit = _LitSeen(grid, self.palette, key, *seen)
+        received = light.reshape(-1, 3)[last.texel]
+        visible = last.visible
+        radiance = lit_radiance(self.palette, visible.looks, received, levels.to(self.device), table.to(self.device))
+        background = torch.tensor(self.lighting.background, device=self.device, dtype=torch.float64)
+        return Sight(visible, torch.stack(visible.views), radiance, background)
 
     def geometry(
         self, positions: Positions, camera_view: torch.Tensor, camera_proj: torch.Tensor, img_h: int, img_w: int
@@ -171,6 +211,17 @@ class _Seen:
     palette: Palette
     lighting: Light
     sight: Sight
+
+
+@dataclass(frozen=True, eq=False)
+class _LitSeen:
+    """What a set of cameras sees in light of so many texels a face, and the texel of each look."""
+
+    grid: BlockGrid
+    palette: Palette
+    key: tuple[Any, ...]
+    visible: VisibleFaces
+    texel: torch.Tensor
 
 
 def _cameras(view: torch.Tensor, proj: torch.Tensor, height: int, width: int) -> list[Camera]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from blockcore.errors import MapError
 from blockcore.model.baked_light import Light
+from blockcore.model.display import SRGB, Display
 from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
@@ -143,10 +144,16 @@ class DifferentiableBlockWorld:
         img_w: int,
         temperature: float = 1.0,
         hard_materials: bool = False,
+        light: torch.Tensor | None = None,
+        display: Display = SRGB,
+        display_table: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Renders the world; arguments and result as for ``DifferentiableBlockRenderer.render``."""
         cells, logits = self._gathered()
-        return self.renderer.render(cells, logits, view, proj, img_h, img_w, temperature, hard_materials)
+        choice = temperature, hard_materials
+        return self.renderer.render(
+            cells, logits, view, proj, img_h, img_w, *choice, light=light, display=display, display_table=display_table
+        )
 
     def geometry(self, view: torch.Tensor, proj: torch.Tensor, img_h: int, img_w: int) -> list[GeometryBuffers]:
         """Returns depth, normals and blocks of each camera's view."""

@@ -111,9 +111,9 @@ def _parser() -> argparse.ArgumentParser:
 
     add_blocks_command(commands)
 
-    command = commands.add_parser("quality-scenes", help="make the scenes that measure quality, with Cycles")
+    command = commands.add_parser("quality", help="compare blocks with peers' as Cycles shows them; takes minutes")
     _add_out(command, "DIR")
-    command.set_defaults(run=_quality_scenes)
+    command.set_defaults(run=_quality)
     return parser
 
 
@@ -215,11 +215,11 @@ def _demo(args: argparse.Namespace) -> None:
     print(summary(demonstrate(args.out, map_path, dataset, args.scramble, args.engine)))
 
 
-def _quality_scenes(args: argparse.Namespace) -> None:
-    from bridge.blender.quality_scenes import write_quality_scenes
+def _quality(args: argparse.Namespace) -> None:
+    from bridge.blender.quality import lines, measure_quality
 
-    for name in write_quality_scenes(args.out):
-        print(f"{name}: done", flush=True)
+    for group, name, found in measure_quality(args.out):
+        print("\n".join([f"{group}: {name}", *lines(found)]), flush=True)
 
 
 def _extract(args: argparse.Namespace, bake: bool = True) -> BlockScene:

@@ -14,12 +14,13 @@ import numpy.typing as npt
 import torch
 
 from blockcore.model.baked_light import Light
+from blockcore.model.display import srgb_to_linear
 from blockcore.model.grid import FACE_SLOTS
 from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
 from blockcore.model.palette import AIR, Palette
 from blockcore.ops.blend import blend
 from blockcore.ops.pixels import gather_faces
-from blockcore.visibility.texels import WHOLE_FACES, looks_radiance
+from blockcore.visibility.texels import WHOLE_FACES, looks_radiance, looks_surface
 
 if TYPE_CHECKING:
     from blockcore.visibility.faces import VisibleFaces
@@ -103,6 +104,45 @@ def radiance_of(
     return (
         torch.from_numpy(looks_radiance(palette, lighting, looks, received)).to(device=device, dtype=dtype).contiguous()
     )
+
+
+def lit_radiance(
+    palette: Palette, looks: npt.NDArray[np.int64], received: torch.Tensor, levels: torch.Tensor, table: torch.Tensor
+) -> torch.Tensor:
+    """Returns the display colours of a palette in baked light, differentiably in the light and in its display.
+
+    Args:
+        palette: M materials.
+        looks: (L, 3), the parts of faces.
+        received: (L, 3) scene-linear RGB, what each look receives.
+        levels: (n,) ascending, as of a ``Display``.
+        table: (n, 3) or (n, n, n, 3), likewise.
+
+    Returns:
+        (M, L, 3) float64 in 0…1. Gradients flow to ``received`` and ``table``, through the clamp as well.
+    """
+    albedo = torch.from_numpy(srgb_to_linear(looks_surface(palette, looks))).to(received.device)
+    return clamp_display(displayed(albedo * received.double(), levels.double(), table.double()))
+
+
+def displayed(linear: torch.Tensor, levels: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+    """Returns what ``Display.show`` does, (..., 3), for tensors of one type; gradients flow to colours and table.
+
+    Outside the levels a colour shows as the outermost one, and no gradient flows to it.
+    """
+    cell = torch.searchsorted(levels, linear.detach().contiguous(), right=True).sub(1).clamp(0, len(levels) - 2)
+    low = levels[cell]
+    part = ((linear - low) / (levels[cell + 1] - low)).clamp(0.0, 1.0)
+    if table.ndim == 2:
+        channel = torch.arange(3, device=linear.device).expand_as(cell)
+        return torch.lerp(table[cell, channel], table[cell + 1, channel], part)
+    shown = torch.zeros_like(linear)
+    for corner in np.ndindex(2, 2, 2):
+        on = torch.tensor(corner, device=linear.device)
+        share = torch.where(on.bool(), part, 1.0 - part).prod(dim=-1, keepdim=True)
+        red, green, blue = (cell + on).unbind(dim=-1)
+        shown = shown + share * table[red, green, blue]
+    return shown
 
 
 def clamp_display(values: torch.Tensor) -> torch.Tensor:

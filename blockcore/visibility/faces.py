@@ -128,6 +128,34 @@ def _batches(visibilities: Sequence[Visibility], device: torch.device) -> Iterat
         yield torch.stack(batch)
 
 
+def unshared_faces(
+    exposed: ExposedFaces,
+    cameras: Sequence[Camera],
+    visibilities: Sequence[Visibility],
+    palette: Palette,
+    side: int,
+    device: torch.device,
+) -> tuple[VisibleFaces, torch.Tensor]:
+    """Numbers what views show in light of side × side texels a face, without letting parts share a look.
+
+    Args:
+        exposed: the grid's exposed faces.
+        cameras: the views.
+        visibilities: what each view shows.
+        palette: whose tiles cut the faces, too.
+        side: texels of the light along each edge of a face.
+        device: where the result shall live.
+
+    Returns:
+        The visible faces, each of which has a look of its own; and (L,) int64, the texel of the light that each look
+        receives, as an index into all faces' texels, face by face and row by row.
+    """
+    found = _PartsSeen.of(exposed, cameras, visibilities, TileCuts.of(palette), side)
+    each = np.arange(len(found.face))
+    texel = torch.from_numpy(found.face * side**2 + found.texel).to(device)
+    return found.numbered(exposed, found.surface, each, None, device, device), texel
+
+
 def _visible_parts(
     exposed: ExposedFaces,
     cameras: Sequence[Camera],
@@ -139,33 +167,73 @@ def _visible_parts(
 ) -> VisibleFaces:
     """Numbers parts of faces: by face, and within a face by row and column of the tiles, then of the light."""
     side = 1 if baked is None else baked.side
-    per_view = [_parts(exposed, camera, seen, cuts, side) for camera, seen in zip(cameras, visibilities, strict=True)]
-    parts = np.unique(np.concatenate([found for found, _ in per_view]))
-    rows, columns = cuts.most
-    face, within = np.divmod(parts, rows * columns * side**2)
-    place, texel = np.divmod(within, side**2)
-    surface = exposed.direction[face] * np.int64(rows * columns) + place
-    received = None
+    found = _PartsSeen.of(exposed, cameras, visibilities, cuts, side)
+    surfaces, group = np.unique(found.surface, return_inverse=True)
     if baked is None:
-        looks, look = np.unique(surface, return_inverse=True)
-    else:
-        surfaces, group = np.unique(surface, return_inverse=True)
-        lights = baked.received.reshape(-1, side**2, 3)[face, texel].astype(np.float64)
-        received, groups, look = merged(lights, group, max(MOST_LIT_LOOKS, len(surfaces)))
-        looks = surfaces[groups]
-    blocks, block = np.unique(exposed.block[face].astype(np.int64), return_inverse=True)
-    views = []
-    for found, number in per_view:
-        renumbered = np.append(np.searchsorted(parts, found), -1).astype(np.int32)  # -1, none, takes the last
-        views.append(torch.from_numpy(renumbered[number]).to(keep))
-    return VisibleFaces(
-        blocks=torch.from_numpy(blocks).to(device),
-        block=torch.from_numpy(block).to(device),
-        look=torch.from_numpy(look).to(device),
-        looks=np.stack([looks // (rows * columns), looks % columns, looks // columns % rows], axis=1),
-        views=tuple(views),
-        received=received,
-    )
+        return found.numbered(exposed, surfaces, group, None, device, keep)
+    lights = baked.received.reshape(-1, side**2, 3)[found.face, found.texel].astype(np.float64)
+    received, groups, look = merged(lights, group, max(MOST_LIT_LOOKS, len(surfaces)))
+    return found.numbered(exposed, surfaces[groups], look, received, device, keep)
+
+
+@dataclass(frozen=True, eq=False)
+class _PartsSeen:
+    """The P parts of faces that views show.
+
+    Attributes:
+        face: (P,) ascending.
+        surface: (P,) direction and place among the tiles' cuts, as one number.
+        texel: (P,) of the light on the face, row by row.
+        views: per view (H, W) int32, the part of each pixel, -1 for none.
+        most: rows and columns that tiles cut a face into.
+    """
+
+    face: npt.NDArray[np.int64]
+    surface: npt.NDArray[np.int64]
+    texel: npt.NDArray[np.int64]
+    views: tuple[npt.NDArray[np.int32], ...]
+    most: tuple[int, int]
+
+    @staticmethod
+    def of(
+        exposed: ExposedFaces,
+        cameras: Sequence[Camera],
+        visibilities: Sequence[Visibility],
+        cuts: TileCuts,
+        side: int,
+    ) -> _PartsSeen:
+        """Finds them."""
+        per_view = [_parts(exposed, c, seen, cuts, side) for c, seen in zip(cameras, visibilities, strict=True)]
+        parts = np.unique(np.concatenate([found for found, _ in per_view]))
+        rows, columns = cuts.most
+        face, within = np.divmod(parts, rows * columns * side**2)
+        place, texel = np.divmod(within, side**2)
+        views = tuple(
+            np.append(np.searchsorted(parts, found), -1).astype(np.int32)[number]  # -1, none, takes the last
+            for found, number in per_view
+        )
+        return _PartsSeen(face, exposed.direction[face] * np.int64(rows * columns) + place, texel, views, cuts.most)
+
+    def numbered(
+        self,
+        exposed: ExposedFaces,
+        surfaces: npt.NDArray[np.int64],
+        look: npt.NDArray[np.int64],
+        received: npt.NDArray[np.float64] | None,
+        device: torch.device,
+        keep: torch.device,
+    ) -> VisibleFaces:
+        """Returns them as faces: part p has the look ``look[p]``, whose surface is ``surfaces[look[p]]``."""
+        rows, columns = self.most
+        blocks, block = np.unique(exposed.block[self.face].astype(np.int64), return_inverse=True)
+        return VisibleFaces(
+            blocks=torch.from_numpy(blocks).to(device),
+            block=torch.from_numpy(block).to(device),
+            look=torch.from_numpy(look).to(device),
+            looks=np.stack([surfaces // (rows * columns), surfaces % columns, surfaces // columns % rows], axis=1),
+            views=tuple(torch.from_numpy(view).to(keep) for view in self.views),
+            received=received,
+        )
 
 
 def _parts(

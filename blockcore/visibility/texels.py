@@ -114,6 +114,18 @@ def _texel_at(part: npt.NDArray[np.int64], sides: tuple[int, ...], side: int) ->
     return np.asarray(counted[part])
 
 
+def looks_surface(palette: Palette, looks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Returns the unlit display colours (M, L, 3) of each material's faces or parts; see ``looks_radiance``."""
+    cuts = TileCuts.of(palette)
+    surface = palette.colors.astype(np.float64)[:, FACE_SLOTS[looks[:, 0]]]
+    for (material, direction), tile in palette.tiles.items():
+        here = np.flatnonzero(looks[:, 0] == direction)
+        x = _texel_at(looks[here, 1], cuts.widths[direction], tile.shape[1])
+        y = _texel_at(looks[here, 2], cuts.heights[direction], tile.shape[0])
+        surface[material, here] = lay_over(surface[material, here], tile[y, x])
+    return np.asarray(surface)
+
+
 def looks_radiance(
     palette: Palette,
     lighting: Light,
@@ -131,13 +143,7 @@ def looks_radiance(
     Returns:
         (M, L, 3) RGB in 0…1. Takes 24·M·L bytes.
     """
-    cuts = TileCuts.of(palette)
-    surface = palette.colors.astype(np.float64)[:, FACE_SLOTS[looks[:, 0]]]
-    for (material, direction), tile in palette.tiles.items():
-        here = np.flatnonzero(looks[:, 0] == direction)
-        x = _texel_at(looks[here, 1], cuts.widths[direction], tile.shape[1])
-        y = _texel_at(looks[here, 2], cuts.heights[direction], tile.shape[0])
-        surface[material, here] = lay_over(surface[material, here], tile[y, x])
+    surface = looks_surface(palette, looks)
     if not isinstance(lighting, BakedLight):
         radiance: npt.NDArray[np.float64] = np.clip(surface * lighting.face_light()[looks[:, 0]], 0.0, 1.0)
         return radiance

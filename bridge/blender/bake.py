@@ -11,8 +11,8 @@ are matt here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import bpy
@@ -23,6 +23,7 @@ from blockcore.errors import BlockcoreError
 from blockcore.model.display import srgb_to_linear
 from blockcore.model.grid import FACE_SLOTS, FACE_UVS, BlockGrid
 from blockcore.model.palette import Palette
+from bridge.blender.held import held
 
 _NAME = "blockcore bake"
 _TEXELS_AT_ONCE = 1 << 17
@@ -176,19 +177,11 @@ def _bake(obj: Any) -> None:
         raise BlockcoreError("the light cannot be baked: Blender stopped the bake; try it with Render > Bake")
 
 
-@contextmanager
-def _settings(hidden: Sequence[Any], samples: int) -> Iterator[None]:
+def _settings(hidden: Sequence[Any], samples: int) -> AbstractContextManager[None]:
     scene = bpy.context.scene
     if not hasattr(scene, "cycles"):
         raise BlockcoreError("the light cannot be baked: Cycles is missing; enable the add-on Cycles Render Engine")
-    changes = [(scene.render, "engine", "CYCLES"), (scene.cycles, "samples", samples)]
-    changes += [(scene.cycles, "use_denoising", False), (scene.cycles, "use_adaptive_sampling", False)]
-    changes += [(obj, "hide_render", True) for obj in hidden]
-    before = [(holder, name, getattr(holder, name)) for holder, name, _ in changes]
-    try:
-        for holder, name, value in changes:
-            setattr(holder, name, value)
-        yield
-    finally:
-        for holder, name, value in before:
-            setattr(holder, name, value)
+    changes = [(scene.render, "engine", "CYCLES"), (scene.render, "use_simplify", False)]
+    changes += [(scene.cycles, "samples", samples), (scene.cycles, "use_denoising", False)]
+    changes += [(scene.cycles, "use_adaptive_sampling", False)]
+    return held([*changes, *((obj, "hide_render", True) for obj in hidden)])

@@ -18,12 +18,15 @@ import numpy.typing as npt
 
 from blockcore.errors import SceneError
 from blockcore.model.camera import Camera
+from blockcore.model.display import SRGB, Display
 from blockcore.model.grid import FACE_NAMES, BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
 from blockcore.model.palette import Palette
 from blockcore.model.scene import BlockScene, Source, View
 from bridge.blender import marks
 from bridge.blender.cubes import CubeKind, Cubes, find_cubes
+from bridge.blender.display import read_display
+from bridge.blender.fitting import fitting, surfaces
 from bridge.blender.identity import find_collection, find_object
 from bridge.blender.light import baked, has_light, unmeasured
 from bridge.blender.looks import Look, facing_side, look, slot_material
@@ -79,12 +82,13 @@ def extract(
     palette, materials = _materials(cubes, grid_to_source, palette or (mark.palette if mark else None))
     own = not (mark and mark.lighting) and has_light()
     noted = _turned(mark.lighting if mark and mark.lighting else WEBGPU_LIGHTING, grid_to_source)
+    chosen = _chosen(cameras, need_targets)
     scene = BlockScene(
         grid=grid,
         materials=materials,
         palette=palette,
-        views=tuple(read_view(camera, grid_to_source) for camera in _chosen(cameras, need_targets)),
-        lighting=unmeasured(grid) if own else noted,
+        views=tuple(_fitting_view(camera, grid, grid_to_source) for camera in chosen),
+        lighting=unmeasured(grid, _display(chosen)) if own else noted,
         source=Source(bpy.data.filepath, cubes.emitters, grid_to_source),
         regions=read_regions(cubes),
     )
@@ -145,6 +149,18 @@ def read_view(camera: Any, grid_to_source: npt.ArrayLike, need_target: bool = Fa
         raise SceneError(f"camera {camera.name!r}: has no target; give it a background image")
     posed = read_camera(camera, grid_to_source)
     return View(posed, None if image is None else camera_target(camera), marks.read_weight(camera))
+
+
+def _display(cameras: Sequence[Any]) -> Display:
+    """Returns the transform that the cameras' targets went through: the scene's own, unless we rendered them all."""
+    targeted = [camera for camera in cameras if background_image(camera) is not None]
+    return SRGB if targeted and all(marks.is_rendered(camera) for camera in targeted) else read_display()
+
+
+def _fitting_view(camera: Any, grid: BlockGrid, grid_to_source: Matrix) -> View:
+    """Reads a view; of a target that was rendered of a model still there, only what lies close to the blocks counts."""
+    view, model = read_view(camera, grid_to_source), marks.read_model(camera)
+    return view if model is None else fitting(view, grid, grid_to_source, surfaces(model))
 
 
 def read_camera(camera: Any, grid_to_source: npt.ArrayLike) -> Camera:

@@ -19,9 +19,12 @@ from blockcore.model.lighting import Rgb
 from blockcore.model.scene import BlockScene
 from bridge.blender.bake import bake_received
 from bridge.blender.display import read_display
+from bridge.engine.lit import ROUNDS
 
 SAMPLES = 64
-_PIXELS = 3.0  # of a picture that a texel shall cover, along an edge
+"""Of a texel; where there are many on a face, fewer do: 256 a face, and at least 16 a texel."""
+_OF_A_FACE, _LEAST = 256, 16
+_PIXELS = 1.0  # of a picture that a texel shall cover, along an edge
 _MOST_SIDE = 8
 _MOST_TEXELS = 1 << 21
 
@@ -32,24 +35,24 @@ def has_light() -> bool:
     return scene.world is not None or any(obj.type == "LIGHT" and not obj.hide_render for obj in scene.objects)
 
 
-def unmeasured(grid: BlockGrid) -> BakedLight:
+def unmeasured(grid: BlockGrid, display: Display) -> BakedLight:
     """Returns what stands for the scene's own light until it is measured: white on every face."""
-    return BakedLight(np.ones((len(grid.exposed_faces), 1, 1, 3), np.float32))
+    return BakedLight(np.ones((len(grid.exposed_faces), 1, 1, 3), np.float32), display)
 
 
 def baked(
     scene: BlockScene,
     bounce: npt.NDArray[np.int32] | None = None,
-    samples: int = SAMPLES,
+    samples: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BlockScene:
     """Returns a scene with the light that its blocks receive in the open Blender scene, which stays as it is.
 
     Args:
-        scene: of the open file. The objects that its source names are left out of the light. The larger a block is in
+        scene: of the open file; a display transform that it has already stays. The objects that its source names are left out of the light. The larger a block is in
             the pictures of its views, the finer is the light.
         bounce: (N,) palette indices of the blocks, whose colours bounce; the scene's own if None.
-        samples: of each texel.
+        samples: of each texel; None for as many as ``SAMPLES`` says.
         progress: told how many faces are done, of how many.
 
     Raises:
@@ -62,17 +65,43 @@ def baked(
     names = [name for name in dict.fromkeys(scene.source.block_objects) if name]
     hidden = [obj for obj in map(bpy.data.objects.get, names) if obj is not None]
     side = texel_side(scene.grid, [view.camera for view in scene.views if view.target is not None])
+    if samples is None:
+        samples = int(np.clip(_OF_A_FACE // side**2, _LEAST, SAMPLES))
     received = bake_received(
         scene.grid, materials, scene.palette, scene.source.grid_to_source, hidden, side, samples, progress
     )
     if not received.any():
         raise SceneError("the scene's light reaches no block; add a light, or choose the lighting fitted or unlit")
-    display = read_display()
+    display = scene.lighting.display if isinstance(scene.lighting, BakedLight) else read_display()
     return replace(scene, lighting=BakedLight(received, display, _background(display)))
 
 
+def settled(
+    scene: BlockScene, choose: Callable[[BlockScene], npt.NDArray[np.int32]], samples: int | None = None
+) -> tuple[npt.NDArray[np.int32], BlockScene]:
+    """Chooses materials and measures light in turn, in this process; ``engine.baker`` does so beside a window.
+
+    Args:
+        scene: of the open file.
+        choose: finds materials (N,) in a scene's light.
+        samples: as for ``baked``.
+
+    Returns:
+        The materials, and the scene in the light that they were chosen in.
+    """
+    materials = None
+    for _ in range(ROUNDS):
+        before = materials
+        scene = baked(scene, before, samples)
+        materials = choose(scene)
+        if before is not None and np.array_equal(before, materials):
+            break
+    assert materials is not None
+    return materials, scene
+
+
 def texel_side(grid: BlockGrid, cameras: Sequence[Camera]) -> int:
-    """Returns into how many texels along an edge the light on a face is cut, for texels of about three pixels."""
+    """Returns into how many texels along an edge the light on a face is cut, for texels of about a pixel."""
     centers = lattice_to_world(grid.positions + 0.5, grid.size, grid.world_scale).astype(np.float64)
     sizes = [np.zeros(1)]
     for camera in cameras:

@@ -22,6 +22,7 @@ _WEIGHT = "blockcore_weight"
 _HIDDEN = "blockcore_hidden"
 AS_BOX = "blockcore_as_box"
 """On an object whose mesh is no cube: take the box around it as a block."""
+_MODEL = "blockcore_model"
 MATERIAL = "blockcore_material"
 """Names, on a material, a mesh or an object, the palette material that it shows."""
 
@@ -101,6 +102,25 @@ def read_weight(camera: Any) -> float:
     """Returns how much a camera object's picture counts: its custom property ``blockcore_weight``, or 1."""
     weight = camera.get(_WEIGHT, 1.0)
     return float(weight) if isinstance(weight, int | float) else 1.0
+
+
+def write_model(camera: Any, model: Any | None) -> None:
+    """Notes on a camera object which object or collection its target was rendered of; None for a picture of others."""
+    if model is not None:
+        camera[_MODEL] = model
+    elif _MODEL in camera:
+        del camera[_MODEL]
+
+
+def is_rendered(camera: Any) -> bool:
+    """Whether a camera's target was rendered by ``render_targets``, whose pictures are plain."""
+    return _MODEL in camera
+
+
+def read_model(camera: Any) -> Any | None:
+    """Returns what ``write_model`` noted, if it is still there."""
+    model = camera.get(_MODEL)
+    return model if hasattr(model, "name_full") and hasattr(model, "children") else None
 
 
 def write_hidden(world: Any, states: dict[str, tuple[bool, bool]]) -> None:

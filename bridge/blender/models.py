@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+import numpy.typing as npt
 
 Rgb = tuple[float, float, float]
 
@@ -114,11 +115,88 @@ def stall() -> Any:
     return model
 
 
-# The palette and the smoothness were chosen with the figures of the first three in view, so only what came after tells
-# what to expect of a model that nobody has tuned for.
-MODELS: Mapping[str, Mapping[str, Callable[[], Any]]] = {
-    "chosen with": {"cottage": cottage, "island": island, "bust": bust},
-    "made after": {"lighthouse": lighthouse, "boat": boat, "stall": stall},
+def castle() -> Any:
+    """A castle with a keep, four towers, battlements and a gate on a green rise; returns its collection."""
+    model = _collection("Castle")
+    _ball(model, "rise", (0.0, 0.0, 0.0), (5.2, 5.2, 1.2), (0.17, 0.3, 0.07))
+    for x, y, w, d in ((0.0, -3.0, 6.0, 0.6), (0.0, 3.0, 6.0, 0.6), (-3.0, 0.0, 0.6, 6.0), (3.0, 0.0, 0.6, 6.0)):
+        _box(model, "wall", (x, y, 1.9), (w, d, 2.0), (0.42, 0.36, 0.29))
+    for x in (-3.0, 3.0):
+        for y in (-3.0, 3.0):
+            _cone(model, "tower", (x, y, 0.8), (0.9, 0.85, 3.4), (0.5, 0.44, 0.36))
+            _cone(model, "tower roof", (x, y, 4.2), (1.1, 0.05, 1.7), (0.32, 0.07, 0.05))
+    _box(model, "keep", (0.4, 0.6, 2.6), (2.4, 2.4, 4.0), (0.6, 0.55, 0.47))
+    _prism(model, "keep roof", (0.4, 0.6, 4.6), (2.8, 2.8, 1.4), (0.1, 0.13, 0.2))
+    for step in range(7):
+        _box(model, "merlon", (-2.4 + 0.8 * step, -3.0, 3.1), (0.4, 0.6, 0.4), (0.42, 0.36, 0.29))
+    _box(model, "gate", (0.0, -3.15, 1.6), (1.2, 0.6, 1.4), (0.12, 0.06, 0.03))
+    _box(model, "banner", (0.4, -0.7, 3.4), (0.8, 0.25, 1.4), (0.55, 0.42, 0.05))
+    return model
+
+
+def still_life() -> Any:
+    """A jug, a bowl of fruit, a bottle and a loaf on a table with a cloth; returns its collection."""
+    model = _collection("Still Life")
+    _cone(model, "table", (0.0, 0.0, 0.0), (4.6, 4.6, 0.5), (0.26, 0.13, 0.06))
+    _cone(model, "cloth", (-0.4, 0.0, 0.5), (3.4, 3.4, 0.2), (0.74, 0.72, 0.66))
+    _cone(model, "jug", (-1.8, 0.9, 0.6), (0.8, 1.2, 1.3), (0.1, 0.2, 0.42))
+    _cone(model, "jug", (-1.8, 0.9, 1.9), (1.2, 0.55, 1.2), (0.1, 0.2, 0.42))
+    _cone(model, "bowl", (0.9, -0.8, 0.6), (0.8, 1.7, 0.9), (0.6, 0.5, 0.38))
+    for x, y, z, fruit in (
+        (0.4, -0.9, 1.8, (0.6, 0.05, 0.03)),
+        (1.5, -0.6, 1.8, (0.85, 0.4, 0.03)),
+        (0.9, -1.4, 1.85, (0.75, 0.65, 0.06)),
+        (1.0, -0.5, 2.4, (0.3, 0.45, 0.05)),
+    ):
+        _ball(model, "fruit", (x, y, z), (0.62, 0.62, 0.58), fruit)
+    _cone(model, "bottle", (1.9, 1.5, 0.6), (0.6, 0.6, 2.2), (0.03, 0.12, 0.05))
+    _cone(model, "neck", (1.9, 1.5, 2.8), (0.6, 0.22, 1.3), (0.03, 0.12, 0.05))
+    _ball(model, "loaf", (-1.5, -1.9, 0.9), (1.3, 0.7, 0.6), (0.5, 0.26, 0.08))
+    return model
+
+
+def globe() -> Any:
+    """A globe with a painted map on a wooden stand; returns its collection."""
+    model = _collection("Globe")
+    _cone(model, "foot", (0.0, 0.0, 0.0), (2.4, 1.6, 0.6), (0.25, 0.12, 0.05))
+    _cone(model, "stem", (0.0, 0.0, 0.6), (0.45, 0.45, 1.2), (0.25, 0.12, 0.05))
+    bpy.ops.mesh.primitive_uv_sphere_add(segments=48, ring_count=24, radius=3.0, location=(0.0, 0.0, 4.4))
+    ball = _adopt(model, "globe", None)
+    turn, lift = np.meshgrid(np.linspace(-np.pi, np.pi, 256), np.linspace(-np.pi / 2, np.pi / 2, 128))
+    height = np.sin(2.1 * turn + 1.3 * np.sin(2 * lift)) * np.cos(2.7 * lift) + 0.6 * np.sin(5 * turn) * np.sin(
+        3 * lift
+    )
+    land = np.array([(0.05, 0.16, 0.42), (0.68, 0.58, 0.35), (0.14, 0.36, 0.1), (0.42, 0.3, 0.18), (0.85, 0.87, 0.9)])
+    kind = np.select([np.abs(lift) > 1.25, height < 0.1, height < 0.25, height < 0.8], [4, 0, 1, 2], 3)
+    ball.data.materials.append(_matt("map", None, land[kind]))
+    return model
+
+
+def crates() -> Any:
+    """A heap of crates and a barrel, all with wood or labels painted on; returns its collection."""
+    model = _collection("Crates")
+    _disk(model, "quay", 4.8, 0.4, (0.3, 0.3, 0.31))
+    across, down = np.meshgrid(np.linspace(0.0, 1.0, 128), np.linspace(0.0, 1.0, 128))
+    plank = 0.75 + 0.25 * np.sign(np.sin(8 * np.pi * down)) * 0.5 + 0.1 * np.sin(40 * across + 9 * np.sin(6 * down))
+    edge = (np.minimum(across, 1 - across) < 0.12) | (np.minimum(down, 1 - down) < 0.12)
+    disc = (across - 0.5) ** 2 + (down - 0.5) ** 2 < 0.06
+    for place, (wood, rim, label) in {
+        (-1.7, -0.8, 1.5, 2.2): ((0.55, 0.33, 0.14), (0.25, 0.13, 0.05), (0.6, 0.06, 0.05)),
+        (1.2, -1.2, 1.3, 1.8): ((0.62, 0.48, 0.28), (0.3, 0.2, 0.1), (0.06, 0.17, 0.45)),
+        (0.9, 1.5, 1.7, 2.6): ((0.45, 0.4, 0.34), (0.1, 0.1, 0.11), (0.75, 0.6, 0.08)),
+        (-1.6, -0.7, 3.4, 1.6): ((0.3, 0.45, 0.3), (0.08, 0.2, 0.1), (0.8, 0.78, 0.7)),
+    }.items():
+        paint = np.where(edge[..., None], rim, np.asarray(wood) * plank[..., None])
+        paint = np.where(disc[..., None], label, paint)
+        bpy.ops.mesh.primitive_cube_add(size=place[3], location=place[:3])
+        _adopt(model, "crate", None).data.materials.append(_matt("crate", None, paint))
+    _cone(model, "barrel", (-2.2, 2.2, 0.4), (0.8, 0.8, 2.0), (0.4, 0.16, 0.06))
+    return model
+
+
+MODELS: Mapping[str, Callable[[], Any]] = {
+    build.__name__.replace("_", " "): build
+    for build in (cottage, island, bust, lighthouse, boat, stall, castle, still_life, globe, crates)
 }
 
 
@@ -183,15 +261,22 @@ def _adopt(model: Any, name: str, color: Rgb | None) -> Any:
     return made
 
 
-def _matt(name: str, color: Rgb | None) -> Any:
-    """A matt material of a linear colour, or of the colour attribute "paint"."""
+def _matt(name: str, color: Rgb | None, picture: npt.NDArray[np.float64] | None = None) -> Any:
+    """A matt material of a linear colour, of a linear picture (H, W, 3) by UV, or of the colour attribute "paint"."""
     material = bpy.data.materials.new(name)
     material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
     surface, out = nodes.new("ShaderNodeBsdfDiffuse"), nodes.new("ShaderNodeOutputMaterial")
     links.new(surface.outputs["BSDF"], out.inputs["Surface"])
-    if color is not None:
+    if picture is not None:
+        texture = nodes.new("ShaderNodeTexImage")
+        texture.image = bpy.data.images.new(name, picture.shape[1], picture.shape[0], alpha=False, float_buffer=True)
+        opaque = np.dstack([np.clip(picture, 0.0, 1.0), np.ones(picture.shape[:2])])[::-1]
+        texture.image.pixels.foreach_set(opaque.astype(np.float32).ravel())
+        texture.image.pack()
+        links.new(texture.outputs["Color"], surface.inputs["Color"])
+    elif color is not None:
         surface.inputs["Color"].default_value = (*color, 1.0)
     else:
         paint = nodes.new("ShaderNodeVertexColor")

@@ -14,6 +14,7 @@ import bpy
 from blockcore.errors import DatasetError
 from blockcore.formats.webgpu import read_dataset
 from blockcore.io.pictures import read_picture
+from bridge.blender import marks
 from bridge.blender.held import held
 from bridge.blender.render_settings import plain_pictures
 from bridge.blender.targets import set_background_image, target_pixels
@@ -47,6 +48,7 @@ def render_targets(model: Any, cameras: Sequence[Any]) -> Iterator[str]:
             render.filepath = str(path)
             bpy.ops.render.render(write_still=True)
             set_background_image(camera, f"{camera.name} Target", read_picture(path))
+            marks.write_model(camera, model)
             yield camera.name
 
 
@@ -84,6 +86,7 @@ def load_targets(folder: Path | str, cameras: Sequence[Any]) -> list[str]:
         raise DatasetError(f"{folder}: no picture is called like a camera; name them such as {_example(cameras)}")
     for camera in chosen:
         set_background_image(camera, f"{camera.name} Target", pictures[camera.name])
+        marks.write_model(camera, None)
     return [camera.name for camera in chosen]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from blockcore.errors import SceneError
 from blockcore.model.baked_light import BakedLight, merged
@@ -17,8 +18,10 @@ from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
 from blockcore.shading.frames import draw, frame_colors
+from blockcore.shading.radiance import displayed
 from blockcore.visibility import rasterize
 from blockcore.webgpu_live.mesh import finished_surfaces
+from blockcore.world import DifferentiableBlockWorld
 
 
 def a_cube_display() -> Display:
@@ -128,3 +131,53 @@ def test_a_curve_is_srgb_and_a_cube_is_exact_at_its_levels():
     some = cube.levels[np.random.default_rng(0).integers(0, len(cube.levels), (50, 3))]
     mixed = 0.8 * some + 0.2 * some.mean(axis=1, keepdims=True)
     assert np.abs(cube.show(some) - mixed / (1.0 + mixed)).max() < 1e-6
+
+
+@pytest.mark.parametrize("display", [SRGB, a_cube_display()], ids=["curve", "cube"])
+@pytest.mark.parametrize("tiles", [False, True])
+def test_rendering_in_a_light_shows_what_frames_show(display, tiles):
+    scene = lit_scene(2, display, tiles)
+    world, camera = world_of(scene), scene.views[0].camera
+    picture = shown(world, camera, torch.from_numpy(scene.lighting.received.copy()), display)
+    assert (picture[3] > 0).any()
+    off = (
+        picture[:3].movedim(0, -1).detach() * 255.0 - torch.from_numpy(scene.views[0].target.astype(np.float32))
+    ).abs()
+    assert off[picture[3] > 0].max() < 0.51
+
+
+@pytest.mark.parametrize("display", [SRGB, a_cube_display()], ids=["curve", "cube"])
+def test_gradients_to_light_and_display_are_those_of_float64(display):
+    scene = lit_scene(2, display)
+    camera, found = scene.views[0].camera, []
+    weights = torch.from_numpy(np.random.default_rng(3).normal(size=(3, camera.height, camera.width)))
+    for dtype in (torch.float32, torch.float64):
+        world = world_of(scene, dtype)
+        light = torch.tensor(scene.lighting.received, dtype=dtype, requires_grad=True)
+        table = torch.tensor(display.table, dtype=dtype, requires_grad=True)
+        picture = shown(world, camera, light, display, table)
+        (picture[:3] * weights.to(dtype)).sum().backward()
+        found.append((light.grad.double(), table.grad.double()))
+    for narrow, wide in zip(*found, strict=True):
+        assert wide.norm() > 0 and (narrow - wide).norm() / wide.norm() <= 1e-5
+
+
+@pytest.mark.parametrize("display", [SRGB, a_cube_display()], ids=["curve", "cube"])
+def test_the_gradient_is_the_slope(display):
+    levels, table = torch.from_numpy(display.levels.copy()), torch.from_numpy(display.table.astype(np.float64))
+    colors = torch.from_numpy(np.random.default_rng(4).uniform(0.05, 0.9, (40, 3))).requires_grad_()
+    assert torch.autograd.gradcheck(lambda c: displayed(c, levels, table), (colors,), eps=1e-8, atol=1e-5, rtol=1e-4)
+    wanted = display.show(colors.detach().numpy())
+    assert np.abs(displayed(colors, levels, table).detach().numpy() - wanted).max() < 1e-6
+
+
+def world_of(scene: BlockScene, dtype: torch.dtype = torch.float32) -> DifferentiableBlockWorld:
+    logits = 50.0 * torch.nn.functional.one_hot(torch.tensor(scene.materials).long(), len(scene.palette)).to(dtype)
+    size, scale = scene.grid.size, scene.grid.world_scale
+    return DifferentiableBlockWorld.from_arrays(scene.grid.positions, None, logits, size, scale, palette=scene.palette)
+
+
+def shown(world, camera, light, display, table=None) -> torch.Tensor:
+    view, proj = torch.from_numpy(camera.view.copy()), torch.from_numpy(camera.proj.copy())
+    size = camera.height, camera.width
+    return world.render(view, proj, *size, light=light, display=display, display_table=table)[0]
