@@ -40,7 +40,8 @@ def block_colors(grid: BlockGrid, points: Colors, colors: Colors) -> Colors:
     empty = np.flatnonzero(count == 0)
     if len(empty):
         centers = lattice_to_world(grid.positions[empty] + 0.5, grid.size, grid.world_scale)
-        means[empty] = colors[cKDTree(points).query(centers, 8)[1]].mean(axis=1)
+        near = cKDTree(points).query(centers, min(8, len(points)))[1]
+        means[empty] = colors[near.reshape(len(empty), -1)].mean(axis=1)
     return np.asarray(means)
 
 

@@ -1,10 +1,10 @@
-"""How well the materials are found: planted worlds with spoilt pictures, and models that are not made of blocks."""
+"""How well the materials are found: planted worlds with spoilt pictures; ``bridge quality`` looks at models."""
 
 from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,50 +19,34 @@ from blockcore.assignment.smoothing import lower_bound, smooth
 from blockcore.assignment.solve import cheapest_materials
 from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.baselines import nearest_color, random_materials
-from blockcore.bench.quality_page import Gallery, gains_in_words, write_page
-from blockcore.errors import SettingsError
+from blockcore.bench.quality_page import write_page
 from blockcore.formats.webgpu import read_scene
-from blockcore.model.scene import BlockScene, View
+from blockcore.model.scene import BlockScene
 from blockcore.model.settings import SETTINGS, OptimizeSettings
 from blockcore.optimize import optimize_materials
-from blockcore.report.metrics import psnr, squared_error, ssim
-from blockcore.shading.frames import draw, frame_colors
-from blockcore.visibility import rasterize
 
 Picture = npt.NDArray[Any]
 Materials = npt.NDArray[np.int32]
 
-HELD_OUT = "held out"  # what the names of views begin with that are kept back
 METHODS = ("blockcore", "nearest colour", "nearest in Lab", "random")
 _PLANTED = OptimizeSettings(device="cpu", exposure="exposure")
-_MODELLED = OptimizeSettings(device="cpu", lighting="fitted", smoothness=0.01, unseen="fill")
 _LEAST_PIXELS = 20
 _NOISE, _QUALITY, _EXPOSURE = 8.0, 60, 0.2
 
 
-def run(data: Path, scenes: Path | None = None, out: Path | None = None) -> dict[str, Any]:
+def run(data: Path, out: Path | None = None) -> dict[str, Any]:
     """Measures all there is.
 
     Args:
         data: folder with maps/ and datasets/.
-        scenes: folder of groups of modelled scenes, one BlockScene each, from ``python -m bridge quality-scenes``;
-            or None.
         out: gets ``report.html``; or None.
 
     Returns:
-        ``{"planted": {condition: {world: {method: share}}}, "smoothing": {method: {energy, above_bound, seconds}},
-        "modelled": {group: {scene: {method: {psnr, ssim}}}}, "summary": {group: gains over nearest colour}}``.
-
-    Raises:
-        SettingsError: there is no scene in ``scenes``.
+        ``{"planted": {condition: {world: {method: share}}}, "smoothing": {method: {energy, above_bound, seconds}}}``.
     """
-    gallery: Gallery = []
-    figures: dict[str, Any] = {"planted": planted(data), "smoothing": smoothing(data), "modelled": {}, "summary": {}}
-    if scenes is not None:
-        figures["modelled"] = modelled(scenes, gallery)
-        figures["summary"] = {group: _gains(found) for group, found in figures["modelled"].items()}
+    figures: dict[str, Any] = {"planted": planted(data), "smoothing": smoothing(data)}
     if out is not None:
-        write_page(out / "report.html", figures, METHODS, gallery)
+        write_page(out / "report.html", figures, METHODS)
     return figures
 
 
@@ -78,30 +62,6 @@ def planted(data: Path) -> dict[str, dict[str, dict[str, float]]]:
         total = sum(blocks.values())
         worlds["all"] = {m: sum(worlds[w][m] * blocks[w] for w in blocks) / total for m in METHODS}
     return shares
-
-
-def modelled(scenes: Path, gallery: Gallery) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-    """Optimises each scene from its other views and compares the held-out ones with their targets, group by group."""
-    figures: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    folders = sorted(path.parent for path in scenes.glob("*/*/scene.json"))
-    if not folders:
-        raise SettingsError(f"{scenes}: has no scenes; make them with python -m bridge quality-scenes --out DIR")
-    for folder in folders:
-        scene = BlockScene.read(folder)
-        held = [view for view in scene.views if view.camera.name.startswith(HELD_OUT)]
-        seen = replace(scene, views=tuple(view for view in scene.views if not view.camera.name.startswith(HELD_OUT)))
-        solved = optimize_materials(seen, _MODELLED)
-        # All are shown in the light that was fitted: it explains the pictures best, the others' too.
-        scene = replace(scene, lighting=solved.lighting)
-        found = _others(seen) | {"blockcore": solved.materials}
-        pictures = {method: [_drawn(scene, view, found[method]) for view in held] for method in METHODS}
-        group = figures.setdefault(folder.parent.name, {})
-        group[folder.name] = {method: _likeness(pictures[method], held) for method in METHODS}
-        for number, view in enumerate(held[:2]):
-            assert view.target is not None
-            shown_as = {method: np.dstack([pictures[method][number], view.target[..., 3:]]) for method in METHODS}
-            gallery.append((folder.name, {"target": view.target} | shown_as))
-    return figures
 
 
 def smoothing(data: Path) -> dict[str, dict[str, float]]:
@@ -141,34 +101,6 @@ def _shares(scene: BlockScene) -> dict[str, float]:
     return right | {"blocks": len(judged)}
 
 
-def _drawn(scene: BlockScene, view: View, materials: Materials) -> npt.NDArray[np.uint8]:
-    """Draws a held-out view; where its target is masked, it shows the target."""
-    assert view.target is not None
-    (seen,) = rasterize(scene.grid.exposed_faces, [view.camera], "auto")
-    colors = frame_colors(scene.grid.exposed_faces, materials, scene.palette, scene.lighting)
-    picture = draw(seen, view.camera, colors)[..., :3]
-    if view.target.shape[2] == 3:
-        return picture
-    return np.where(view.target[..., 3:] > 0, picture, view.target[..., :3])
-
-
-def _likeness(pictures: Sequence[npt.NDArray[np.uint8]], views: Sequence[View]) -> dict[str, float]:
-    targets = [view.target for view in views if view.target is not None]
-    errors = np.array([squared_error(picture, target) for picture, target in zip(pictures, targets, strict=True)])
-    alike = [ssim(p / 255.0, t[..., :3] / 255.0) for p, t in zip(pictures, targets, strict=True)]
-    return {"psnr": psnr(float(errors[:, 0].sum() / errors[:, 1].sum())), "ssim": float(np.mean(alike))}
-
-
-def _gains(scenes: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
-    psnr_gains = [s["blockcore"]["psnr"] - s["nearest colour"]["psnr"] for s in scenes.values()]
-    ssim_gains = [s["blockcore"]["ssim"] - s["nearest colour"]["ssim"] for s in scenes.values()]
-    return {
-        "psnr_over_nearest": float(np.mean(psnr_gains)),
-        "least_psnr_over_nearest": min(psnr_gains),
-        "least_ssim_over_nearest": min(ssim_gains),
-    }
-
-
 def lines(figures: dict[str, Any]) -> list[str]:
     """Returns the figures as lines to print."""
     rows = [f"{'blocks found, of those with 20 pixels or more':48}" + "".join(f"{m:>16}" for m in METHODS)]
@@ -178,13 +110,6 @@ def lines(figures: dict[str, Any]) -> list[str]:
     rows += ["", "seams of the noisy hills: energy, above its lower bound, seconds"]
     for method, found in figures["smoothing"].items():
         rows.append(f"{method:48}{found['energy']:16.2f}{100 * found['above_bound']:15.3f}%{found['seconds']:16.3f}")
-    if figures["modelled"]:
-        rows += ["", f"{'held-out views, PSNR in dB and SSIM':48}" + "".join(f"{m:>16}" for m in METHODS)]
-    for group, scenes in figures["modelled"].items():
-        for scene, found in scenes.items():
-            cells = (f"{found[m]['psnr']:.2f} / {found[m]['ssim']:.3f}" for m in METHODS)
-            rows.append(f"{group + ', ' + scene:48}" + "".join(f"{cell:>16}" for cell in cells))
-    rows += [f"{group}, over nearest colour: {gains_in_words(gains)}" for group, gains in figures["summary"].items()]
     return rows
 
 

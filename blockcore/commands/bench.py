@@ -17,7 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--suite", choices=_SUITES, default="speed", help="what to measure")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda measures the GPU path instead")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder with maps/ and datasets/")
-    parser.add_argument("--scenes", type=Path, metavar="DIR", help="quality: scenes of python -m bridge quality-scenes")
     parser.add_argument("--out", type=Path, metavar="DIR", help="quality: folder for report.html")
     parser.add_argument("--json", metavar="PATH", help="write the figures there; - for standard output")
 
@@ -28,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
 
     name = "cuda" if args.device == "cuda" else args.suite
     suite = importlib.import_module(f"blockcore.bench.{name}")
-    options = {"scenes": args.scenes, "out": args.out} if name == "quality" else {}
+    options = {"out": args.out} if name == "quality" else {}
     figures = suite.run(data_folder(args.data), **options)
     print("\n".join(suite.lines(figures)), file=sys.stderr if args.json == "-" else sys.stdout)
     if args.json:

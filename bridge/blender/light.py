@@ -49,8 +49,8 @@ def baked(
     """Returns a scene with the light that its blocks receive in the open Blender scene, which stays as it is.
 
     Args:
-        scene: of the open file; a display transform that it has already stays. The objects that its source names are left out of the light. The larger a block is in
-            the pictures of its views, the finer is the light.
+        scene: of the open file; a display transform that it has already stays. The objects that its source names are
+            left out of the light. The larger a block is in the pictures of its views, the finer is the light.
         bounce: (N,) palette indices of the blocks, whose colours bounce; the scene's own if None.
         samples: of each texel; None for as many as ``SAMPLES`` says.
         progress: told how many faces are done, of how many.

@@ -6,43 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blockcore.bench import quality, quality_page
+from blockcore.bench import quality
 from blockcore.bench.baselines import average_colors, nearest_color, to_lab
+from blockcore.bench.color_difference import ciede2000
+from blockcore.bench.peers import block_colors, nearest_blocks
 from blockcore.commands.cli import main
-from blockcore.errors import SettingsError
+from blockcore.model.grid import BlockGrid
+from blockcore.model.palette import Palette
 from tests.captures import DATA, captured
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("scenes")
-    scene = captured(4)
-    held = replace(scene.views[0], camera=replace(scene.views[0].camera, name="held out 0"))
-    replace(scene.with_materials(np.ones(len(scene.grid), int)), views=(held, *scene.views[1:])).write(
-        folder / "made after" / "blocks"
-    )
-    return folder
-
-
-def test_held_out_views_are_compared(scenes):
-    gallery = []
-    figures = quality.modelled(scenes, gallery)["made after"]["blocks"]
-    assert figures["blockcore"]["psnr"] > figures["nearest colour"]["psnr"] > figures["random"]["psnr"]
-    assert figures["blockcore"]["ssim"] > figures["nearest colour"]["ssim"]
-    assert [name for name, _ in gallery] == ["blocks"]
-    assert list(gallery[0][1]) == ["target", *quality.METHODS]
-
-
-def test_no_scenes_are_refused(tmp_path):
-    with pytest.raises(SettingsError, match="quality-scenes"):
-        quality.modelled(tmp_path, [])
-
-
-def test_the_command_writes_figures_and_a_page(scenes, tmp_path, monkeypatch, capsys):
+def test_the_command_writes_figures_and_a_page(tmp_path, monkeypatch):
     conditions = {name: quality.CONDITIONS[name] for name in ("as captured", "exposure")}
     monkeypatch.setattr(quality, "CONDITIONS", conditions)
-    monkeypatch.setattr(quality, "SMOOTHERS", ("auto", "icm", "expansion"))
-    options = ["--data", str(DATA), "--scenes", str(scenes), "--out", str(tmp_path), "--json", str(tmp_path / "q.json")]
+    options = ["--data", str(DATA), "--out", str(tmp_path), "--json", str(tmp_path / "q.json")]
     assert main(["bench", "--suite", "quality", *options]) == 0
     figures = json.loads((tmp_path / "q.json").read_text())
     for condition in conditions:
@@ -50,24 +27,7 @@ def test_the_command_writes_figures_and_a_page(scenes, tmp_path, monkeypatch, ca
     assert figures["smoothing"]["expansion"]["above_bound"] <= 0.01
     assert figures["smoothing"]["expansion"]["energy"] <= figures["smoothing"]["icm"]["energy"]
     page = (tmp_path / "report.html").read_text()
-    assert page.count('<img alt="') == 6 and "http" not in page
-    assert "made after, over nearest colour" in capsys.readouterr().out
-
-
-def test_groups_of_models_are_told_apart(tmp_path):
-    def scene(psnr, ssim):
-        others = {method: {"psnr": 10.0, "ssim": 0.5} for method in quality.METHODS}
-        return others | {"blockcore": {"psnr": psnr, "ssim": ssim}}
-
-    groups = {"chosen with": {"a": scene(13.0, 0.6), "b": scene(14.0, 0.6)}, "made after": {"c": scene(9.0, 0.4)}}
-    summary = {group: quality._gains(scenes) for group, scenes in groups.items()}
-    figures = {"planted": {}, "smoothing": {}, "modelled": groups, "summary": summary}
-    said = quality.lines(figures)
-    assert "chosen with, over nearest colour: +3.50 dB on average, at least +3.00 dB and +0.100 SSIM" in said
-    assert "made after, over nearest colour: -1.00 dB on average, at least -1.00 dB and -0.100 SSIM" in said
-    quality_page.write_page(tmp_path / "report.html", figures, quality.METHODS, [])
-    page = (tmp_path / "report.html").read_text()
-    assert "made after: <b>-1.00 dB" in page and "<td>made after</td><td>c</td>" in page
+    assert "<td>as captured</td>" in page and "http" not in page
 
 
 def test_lab_of_known_colours():
@@ -83,3 +43,37 @@ def test_average_colours_are_those_of_the_pixels():
     nearest = nearest_color(scene)
     means = scene.palette.colors[1:].mean(axis=1)
     assert nearest[blocks[3]] == 1 + ((colors[3] - means) ** 2).sum(axis=1).argmin()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "difference"),
+    [
+        ((50.0, 2.6772, -79.7751), (50.0, 0.0, -82.7485), 2.0425),
+        ((50.0, -1.0, 2.0), (50.0, 0.0, 0.0), 2.3669),
+        ((50.0, 2.49, -0.001), (50.0, -2.49, 0.0009), 7.1792),
+        ((22.7233, 20.0904, -46.6940), (23.0331, 14.9730, -42.5619), 2.0373),
+        ((2.0776, 0.0795, -1.1350), (0.9033, -0.0636, -0.5514), 0.9082),
+    ],
+)
+def test_ciede2000_of_published_pairs(one, other, difference):
+    """Pairs of the supplement to Sharma, Wu and Dalal 2005."""
+    assert ciede2000(np.array(one), np.array(other)) == pytest.approx(difference, abs=1e-4)
+
+
+def test_peers_average_a_block_and_take_the_nearest():
+    grid = BlockGrid((3, 1, 1), 1.0, [[0, 0, 0], [1, 0, 0], [2, 0, 0]])
+    points = np.array([[-1.0, 0.5, 0.0], [-1.2, 0.5, 0.0], [0.0, 0.5, 0.1]])
+    colors = np.array([[0.0, 0.0, 0.0], [0.6, 0.6, 0.6], [1.0, 1.0, 1.0]])
+    wanted = block_colors(grid, points, colors)
+    assert wanted[0] == pytest.approx([0.3] * 3) and wanted[1] == pytest.approx([1.0] * 3)
+    palette = Palette(("Air", "Dark", "Light"), np.repeat([[[0.0] * 3], [[0.2] * 3], [[0.8] * 3]], 3, axis=1))
+    assert nearest_blocks(grid, palette, wanted)[:2].tolist() == [1, 2]
+    assert nearest_blocks(grid, palette, wanted, lab=True)[:2].tolist() == [1, 2]
+
+
+def test_dithered_peers_keep_the_mean():
+    grid = BlockGrid((40, 1, 40), 1.0, [[x, 0, z] for x in range(40) for z in range(40)])
+    palette = Palette(("Air", "Dark", "Light"), np.repeat([[[0.0] * 3], [[0.0] * 3], [[1.0] * 3]], 3, axis=1))
+    wanted = np.full((1600, 3), 0.3)
+    assert (nearest_blocks(grid, palette, wanted) == 2).mean() == 0.0
+    assert (nearest_blocks(grid, palette, wanted, dithered=True) == 2).mean() == pytest.approx(0.3, abs=0.02)
