@@ -82,7 +82,6 @@ def extract(
     palette, materials = _materials(cubes, grid_to_source, palette or (mark.palette if mark else None))
     own = not (mark and mark.lighting) and has_light()
     noted = _turned(mark.lighting if mark and mark.lighting else WEBGPU_LIGHTING, grid_to_source)
-    materials = _materials(cubes, palette)
     chosen = _chosen(cameras, need_targets)
     scene = BlockScene(
         grid=grid,

@@ -19,6 +19,7 @@ from blockcore.model.lighting import Rgb
 from blockcore.model.scene import BlockScene
 from bridge.blender.bake import bake_received
 from bridge.blender.display import read_display
+from bridge.blender.identity import find_objects
 from bridge.engine.lit import ROUNDS
 
 SAMPLES = 64
@@ -63,7 +64,7 @@ def baked(
         raise SceneError("the scene does not tell where its blocks are in Blender; export it again")
     materials = scene.materials if bounce is None else bounce
     names = [name for name in dict.fromkeys(scene.source.block_objects) if name]
-    hidden = [obj for obj in map(bpy.data.objects.get, names) if obj is not None]
+    hidden = [obj for obj in find_objects(names) if obj is not None]
     side = texel_side(scene.grid, [view.camera for view in scene.views if view.target is not None])
     if samples is None:
         samples = int(np.clip(_OF_A_FACE // side**2, _LEAST, SAMPLES))
