@@ -202,6 +202,8 @@ def _read_target(
         return decode_picture(data, what, size)
     if isinstance(name, str) and name:
         file = inside(path.parent, name)
+        if file is not None and not file.is_file():  # written on Windows, perhaps
+            file = inside(path.parent, name.replace("\\", "/"))
         if file is None:
             raise DatasetError(f"{what}: picture {quoted(name)} leads out of the dataset's folder; move it inside")
         return read_picture(file, size)

@@ -11,6 +11,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from blockcore.io.files import read_bytes
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "TGA")
 """What a picture may be, as Pillow names it; other kinds, some of which start programs, are never tried."""
+_ORIENTATION, _ON_THEIR_SIDE = 0x0112, (5, 6, 7, 8)
 LARGEST_SIDE = 1 << 14
 LARGEST_FILE = 1 << 29
 MOST_PIXELS = 1 << 26
@@ -69,18 +71,34 @@ def _decode_rgba(
     data: bytes, what: str, expected_size: tuple[int, int] | None, largest: int | None
 ) -> npt.NDArray[np.uint8]:
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:  # Blender's Python
         return png.decode(data)
     try:
         # What Pillow warns of, such as sizes that are checked here or damaged tags, is no concern of a user's.
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_size(image.size, what, expected_size, largest)
-            return np.asarray(image.convert("RGBA"))
+            turn = _orientation(image)
+            _check_size(image.size[::-1] if turn in _ON_THEIR_SIDE else image.size, what, expected_size, largest)
+            upright = ImageOps.exif_transpose(image) if turn != 1 else image
+            if upright.mode.startswith("I"):  # 16-bit grey; Pillow would cut it off at 255
+                grey = np.rint(np.clip(np.asarray(upright, dtype=np.float64) / 257.0, 0.0, 255.0)).astype(np.uint8)
+                return np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=2)
+            return np.asarray(upright.convert("RGBA"))
     except UnidentifiedImageError:
         raise ValueError(f"it is none of {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError as error:
         raise ValueError(error) from error
+
+
+def _orientation(image: Any) -> int:
+    """Returns how a camera was held, by EXIF's tag; 1 is upright, and what damaged tags say does not count."""
+    if image.format == "PNG":  # of which Pillow would unpack all pixels for it
+        return 1
+    try:
+        turn = image.getexif().get(_ORIENTATION, 1)
+    except _PROBLEMS_OF_DECODERS:
+        return 1
+    return turn if turn in range(1, 9) else 1
 
 
 def _check_size(size: tuple[int, int], what: str, expected: tuple[int, int] | None, largest: int | None) -> None:

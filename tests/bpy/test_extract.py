@@ -254,6 +254,35 @@ def test_floating_point_targets_are_scene_linear() -> None:
     assert np.array_equal(extract().views[0].target, pixels)
 
 
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"use_flip_x": True}, lambda p: p[:, ::-1]),
+        ({"use_flip_y": True}, lambda p: p[::-1]),
+        ({"use_flip_x": True, "use_flip_y": True, "alpha": 0.3, "display_depth": "FRONT"}, lambda p: p[::-1, ::-1]),
+    ],
+)
+def test_the_target_is_what_the_camera_view_shows(change: dict[str, Any], wanted: Callable[[Pixels], Pixels]) -> None:
+    pixels = noise(3)
+    camera = with_target(pixels)
+    for name, value in change.items():
+        setattr(camera.data.background_images[0], name, value)
+    assert np.array_equal(extract().views[0].target, wanted(pixels))
+
+
+@pytest.mark.parametrize(("name", "value"), [("offset", (0.2, 0.0)), ("scale", 1.5), ("rotation", 0.5)])
+def test_moved_background_images_are_refused(name: str, value: Any) -> None:
+    camera = with_target(noise(3))
+    setattr(camera.data.background_images[0], name, value)
+    refused(f"target of camera 'Camera': its background image has {name}; clear that")
+
+
+def test_several_background_images_are_refused() -> None:
+    camera = with_target(noise(3))
+    camera.data.background_images.new().image = background_image(camera)
+    refused("target of camera 'Camera': 2 background images are shown; switch off all but one")
+
+
 def test_cameras_without_target_are_left_out_unless_chosen() -> None:
     camera = with_target(noise(3))
     blind = scenes.camera("Blind")

@@ -4,6 +4,7 @@ import io
 import struct
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 
 from blockcore.errors import DatasetError
 from blockcore.io import png
-from blockcore.io.pictures import decode_picture, encode_png
+from blockcore.io.pictures import decode_picture, encode_png, read_picture
 
 
 def random_pixels(height, width, channels, seed=0):
@@ -108,3 +109,14 @@ def test_interlaced_is_refused_with_the_remedy():
     data[28] = 1
     with pytest.raises(ValueError, match="not interlaced"):
         png.decode(bytes(data))
+
+
+@pytest.mark.parametrize(("turn", "place"), [(1, (5, 20)), (6, (20, 35)), (3, (35, 20)), (8, (20, 5))])
+def test_photographs_are_read_upright(turn: int, place: tuple[int, int], tmp_path: Path) -> None:
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    pixels[:20] = (250, 0, 0)
+    photograph = Image.fromarray(pixels)
+    tags = photograph.getexif()
+    tags[0x0112] = turn
+    photograph.save(tmp_path / "phone.jpg", exif=tags, quality=95)
+    assert read_picture(tmp_path / "phone.jpg")[place][0] > 200
