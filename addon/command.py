@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 
 from blockcore.errors import BlockcoreError
+from bridge.blender.files import save_file
 from bridge.job import Job
 
 from . import properties, result
@@ -33,10 +34,10 @@ def run(arguments: list[str]) -> int:
             raise BlockcoreError(session.message)
         if given.report is not None:
             result.save_report(session.outcome, given.report)
+        save_file(given.out.resolve())
     except (BlockcoreError, RuntimeError) as error:
         print(f"optimize_materials: {error}", file=sys.stderr)
         return 2
-    bpy.ops.wm.save_as_mainfile(filepath=str(given.out.resolve()), copy=True)
     return 0
 
 

@@ -22,10 +22,10 @@ from blockcore.errors import BackendError, Cancelled, SceneError
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene
+from blockcore.report import events
 from bridge.blender.extract import extract
 from bridge.blender.files import save_file
 from bridge.blender.preview import Preview
-from bridge.engine import events
 from bridge.engine.baker import start_lit
 from bridge.engine.optimize import Running, read_materials, start
 from bridge.job import Job

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from blockcore.model.palette import Palette
     from blockcore.model.scene import BlockScene
     from blockcore.model.settings import OptimizeSettings
-    from bridge.engine.events import Event
+    from blockcore.report.events import Event
     from bridge.engine.lit import LitRun
 
 _OUTPUTS = {
@@ -278,7 +278,7 @@ def _materials_of(folder: Path, scene: BlockScene) -> npt.NDArray[np.int32]:
 
 def _show_progress(event: Event) -> None:
     """Keeps one line on a terminal up to date; says nothing elsewhere."""
-    from bridge.engine.events import Step
+    from blockcore.report.events import Step
 
     if not sys.stderr.isatty():
         return

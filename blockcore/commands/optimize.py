@@ -12,18 +12,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blockcore import __version__
 from blockcore.commands.arguments import add_dry_run, add_scene, add_settings, load_scene, settings_of
 from blockcore.errors import BlockcoreError, Cancelled, SettingsError
-from blockcore.io.files import finite, write_array
+from blockcore.io.files import write_array
+from blockcore.report.events import Done, Event, Failed, Preview, Started, Step, Stopped, line_of
 
 if TYPE_CHECKING:
     from blockcore.optimize import OptimizeResult, Progress
     from blockcore.plan import Decided, Plan
 
-Report = Callable[[dict[str, Any]], None]
+Report = Callable[[Event], None]
 _PREVIEW_SECONDS = 0.4
 
 
@@ -54,14 +55,14 @@ def _run(args: argparse.Namespace, first: bool) -> int:
         try:
             return _optimize(args, stopped, report, first)
         except (Cancelled, KeyboardInterrupt):
-            report({"event": "cancelled"})
+            report(Stopped())
             raise
         except BlockcoreError as error:
-            report({"event": "error", "message": str(error)})
+            report(Failed(str(error)))
             raise
 
 
-def _silent(event: dict[str, Any]) -> None:
+def _silent(event: Event) -> None:
     """Says nothing, as all processes but the first do."""
 
 
@@ -83,7 +84,7 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
         from blockcore.report.results import write_results
 
         summary = write_results(args.out, scene, settings, result)
-        report({"event": "done", "out": str(args.out), "seconds": result.seconds, "result": summary})
+        report(Done(str(args.out), result.seconds, summary))
     return 0
 
 
@@ -105,18 +106,8 @@ def _find(
     if args.max_memory is not None:
         memory.limit(device, args.max_memory)
     memory.check(device, decided.least_memory, what)
-    report(
-        {
-            "event": "start",
-            "version": __version__,
-            "device": decided.device,
-            "rasterizer": decided.rasterizer,
-            "blocks": decided.blocks,
-            "views": decided.views,
-            "steps": decided.steps,
-            "memory": decided.memory,
-        }
-    )
+    where = decided.device, decided.rasterizer
+    report(Started(__version__, *where, decided.blocks, decided.views, decided.steps, decided.memory))
     with memory.cuda_errors(what, "use fewer or smaller views, or --device cpu"):
         return optimize(plan, _Watcher(args.preview if first else None, report), stopped)
 
@@ -130,27 +121,26 @@ class _Watcher:
 
     def __call__(self, progress: Progress) -> None:
         self.report(
-            {
-                "event": "step",
-                "step": progress.step,
-                "steps": progress.steps,
-                "loss": progress.loss,
-                "temperature": progress.temperature,
-                "seconds": progress.seconds,
-                "changed": progress.changed,
-            }
+            Step(
+                step=progress.step,
+                steps=progress.steps,
+                loss=progress.loss,
+                temperature=progress.temperature,
+                seconds=progress.seconds,
+                changed=progress.changed,
+            )
         )
         now = time.monotonic()
         if self.preview is not None and now - self.last_preview >= _PREVIEW_SECONDS:
             self.last_preview = now
             write_array(self.preview, progress.materials)
-            self.report({"event": "preview", "step": progress.step, "path": str(self.preview)})
+            self.report(Preview(progress.step, str(self.preview)))
 
 
 @contextmanager
 def _reporter(args: argparse.Namespace) -> Iterator[Report]:
     if args.progress == "jsonl":
-        yield lambda event: print(json.dumps(finite(event), ensure_ascii=True), flush=True)
+        yield lambda event: print(line_of(event), flush=True)
     elif args.progress == "none":
         yield _print_result
     else:
@@ -158,29 +148,29 @@ def _reporter(args: argparse.Namespace) -> Iterator[Report]:
 
         with tqdm(unit="step", leave=False, disable=None) as bar:
 
-            def show(event: dict[str, Any]) -> None:
-                if event["event"] == "start":
-                    bar.total = event["steps"]
-                elif event["event"] == "step":
-                    bar.set_postfix_str(f"loss {event['loss']:.2e}", refresh=False)
-                    bar.update(event["step"] - bar.n)
-                elif event["event"] == "done":
+            def show(event: Event) -> None:
+                if isinstance(event, Started):
+                    bar.total = event.steps
+                elif isinstance(event, Step):
+                    bar.set_postfix_str(f"loss {event.loss:.2e}", refresh=False)
+                    bar.update(event.step - bar.n)
+                elif isinstance(event, Done):
                     bar.close()
                     _print_result(event)
 
             yield show
 
 
-def _print_result(event: dict[str, Any]) -> None:
-    if event["event"] != "done":
+def _print_result(event: Event) -> None:
+    if not isinstance(event, Done):
         return
-    result = event["result"]
+    result = event.result
     how = "solved" if result["method"] == "solve" else f"{result['steps']} steps"
     print(f"{result['visible_blocks']} of {result['blocks']} blocks are visible; {how} in {result['seconds']:.1f} s")
     if result["optimality_gap"] is not None:
         print(f"The loss is {100 * result['optimality_gap']:.3g} % above the least that is known to be possible")
     print(f"PSNR {_decibel(result['psnr_before'])} before, {_decibel(result['psnr_after'])} after")
-    print(f"Report: {Path(event['out']) / 'report.html'}")
+    print(f"Report: {Path(event.out) / 'report.html'}")
 
 
 def _decibel(value: float | None) -> str:

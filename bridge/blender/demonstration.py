@@ -23,7 +23,7 @@ from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 
 if TYPE_CHECKING:
-    from bridge.engine.events import Event
+    from blockcore.report.events import Event
 
 VILLAGE = Path(__file__).parents[1] / "demo"
 _STAGES = 6
@@ -134,7 +134,7 @@ def summary(demonstration: Demonstration) -> str:
 
 
 def _on_step(stage: Callable[[str], None], bar: Any) -> Callable[[Event], None]:
-    from bridge.engine.events import Step
+    from blockcore.report.events import Step
 
     def watch(event: Event) -> None:
         if isinstance(event, Step):

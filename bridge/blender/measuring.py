@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -16,6 +15,7 @@ import numpy as np
 from blockcore.errors import BlockcoreError
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.scene import BlockScene
+from blockcore.report.events import Baking, Done, Event, Failed, line_of
 from bridge.blender.files import open_file
 from bridge.blender.light import baked
 
@@ -44,25 +44,21 @@ def measure(blend: Path, scene: Path, out: Path, bounce: Path) -> None:
         found = BlockScene.read(scene)
         colors = np.load(bounce, allow_pickle=False) if bounce.is_file() else None
         before = BlockScene.read(out).lighting if colors is not None else None
-        lit = baked(found, colors, progress=lambda faces, of: _say("baking", faces, of, began))
+        lit = baked(found, colors, progress=lambda faces, of: _say(Baking(faces, of, time.monotonic() - began)))
         lit.write(out)
     except BlockcoreError as error:
-        _print({"event": "error", "message": str(error)})
+        _say(Failed(str(error)))
         raise
     changed = not isinstance(before, BakedLight) or not _same(before, lit.lighting)
-    _print({"event": "done", "out": str(out), "seconds": time.monotonic() - began, "result": {"changed": changed}})
+    _say(Done(str(out), time.monotonic() - began, {"changed": changed}))
 
 
 def _same(before: BakedLight, after: Any) -> bool:
     return float(np.abs(before.received - after.received).max()) <= _SAME * float(before.received.max())
 
 
-def _say(event: str, faces: int, of: int, began: float) -> None:
-    _print({"event": event, "faces": faces, "of": of, "seconds": time.monotonic() - began})
-
-
-def _print(event: dict[str, Any]) -> None:
-    print("\n" + json.dumps(event, ensure_ascii=True), flush=True)  # Blender's own remarks may leave a line open
+def _say(event: Event) -> None:
+    print("\n" + line_of(event), flush=True)  # Blender's own remarks may leave a line open
 
 
 def _end_with_input() -> None:

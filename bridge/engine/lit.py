@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bridge.engine.events import Done, Event, Failed, Stopped
+from blockcore.report.events import Done, Event, Failed, Stopped
 from bridge.engine.process import EngineRun
 
 ROUNDS = 3

@@ -16,8 +16,8 @@ from blockcore.io.damage import reading
 from blockcore.io.folders import scratch_folder
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
+from blockcore.report.events import Done, Event, Failed
 from bridge.engine.environment import absolute
-from bridge.engine.events import Done, Event, Failed
 from bridge.engine.interpreter import ask, find_engine
 from bridge.engine.lit import LitRun
 from bridge.engine.process import EngineRun, launch

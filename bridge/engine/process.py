@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from blockcore.errors import BackendError
+from blockcore.report.events import Done, Event, Failed, Stopped, parse
 from bridge.engine.environment import process_options
-from bridge.engine.events import Done, Event, Failed, Stopped, parse
 
 GRACE = 0.4  # seconds a cancelled engine has to stop by itself
 _LOG_LINES = 8

@@ -11,10 +11,10 @@ import pytest
 
 from blockcore.errors import BackendError
 from blockcore.model.settings import OptimizeSettings
+from blockcore.report.events import Baking, Stopped
 from bridge.blender.extract import extract
 from bridge.blender.files import save_file
 from bridge.engine.baker import start_lit
-from bridge.engine.events import Baking, Stopped
 from bridge.engine.optimize import find_materials
 from tests.bpy.test_light import LIGHTS, lit, photograph, plant
 

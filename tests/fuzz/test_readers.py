@@ -33,7 +33,7 @@ from blockcore.model.camera import Camera, perspective
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import WEBGPU_PALETTE
 from blockcore.model.scene import BlockScene, Source, View
-from bridge.engine.events import parse
+from blockcore.report.events import parse
 from bridge.engine.optimize import read_materials
 from bridge.job import Job
 from bridge.palettes import read_palette

@@ -19,8 +19,8 @@ from blockcore.commands.arguments import add_settings, settings_of
 from blockcore.errors import BackendError, BlockcoreError
 from blockcore.model.settings import OptimizeSettings
 from blockcore.plan import Plan
+from blockcore.report.events import Done, Event, Failed, Started, Step, Stopped
 from bridge.engine import interpreter, optimize, process
-from bridge.engine.events import Done, Event, Failed, Started, Step, Stopped
 from bridge.engine.process import EngineRun
 from tests.captures import captured
 

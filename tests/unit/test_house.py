@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,3 +116,20 @@ def test_old_names_are_the_moved_modules():
 
     assert blockcore.frames is blockcore.shading.frames
     assert blockcore.webgpu is formats.webgpu
+
+
+def test_the_version_is_written_once_and_repeated_where_blender_reads_it():
+    from blockcore import __version__
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "blockcore.__version__"}
+    manifest = tomllib.loads((ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))
+    assert manifest["version"] == __version__
+    assert manifest["wheels"] == [f"./wheels/blockcore-{__version__}-py3-none-any.whl"]
+
+
+def test_both_packages_ship_their_types():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "py.typed" in project["tool"]["setuptools"]["package-data"]["*"]
+    assert all((ROOT / package / "py.typed").is_file() for package in ("blockcore", "bridge"))

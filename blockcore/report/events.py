@@ -1,16 +1,17 @@
-# SPDX-License-Identifier: GPL-3.0-or-later
-"""What an engine says of its work: one JSON object a line on its standard output, read as these events."""
+"""What an engine says of its work: one JSON object a line on its standard output, written and read as these events."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
+
+from blockcore.io.files import finite
 
 
 @dataclass(frozen=True)
 class Started:
-    """The engine begins: its version, where it runs, and how much there is to do."""
+    """The engine begins: its version, where it runs, how much there is to do, and bytes of GPU memory likely taken."""
 
     version: str
     device: str
@@ -18,6 +19,7 @@ class Started:
     blocks: int
     views: int
     steps: int
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Preview:
-    """The assignment so far is in the file ``path``; see ``optimize.read_materials``."""
+    """The assignment so far is in the file ``path``; an ``.npy`` file."""
 
     step: int
     path: str
@@ -71,24 +73,29 @@ class Stopped:
 
 
 Event = Started | Baking | Step | Preview | Done | Failed | Stopped
-_EVENTS: dict[str, type] = {
+_EVENTS: dict[str, type[Event]] = {
     "start": Started,
     "baking": Baking,
     "step": Step,
     "preview": Preview,
     "done": Done,
     "error": Failed,
+    "cancelled": Stopped,
 }
+_NAMES = {kind: name for name, kind in _EVENTS.items()}
+
+
+def line_of(event: Event) -> str:
+    """Returns an event as a line of JSON, without its end. Infinities, which JSON lacks, become null."""
+    return json.dumps(finite({"event": _NAMES[type(event)]} | asdict(event)), ensure_ascii=True)
 
 
 def parse(line: bytes) -> Event | None:
     """Reads one line of the engine's; None where it is something else, such as a library's chatter."""
     try:
         values = json.loads(line)
-        name = values.pop("event")
-        if name == "cancelled":
-            return Stopped()
-        kind = _EVENTS[name]
-        return kind(**{field.name: values[field.name] for field in fields(kind)})  # type: ignore[no-any-return]
+        kind = _EVENTS[values.pop("event")]
+        given = [f.name for f in fields(kind) if f.name in values or f.default is MISSING]
+        return kind(**{name: values[name] for name in given})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
