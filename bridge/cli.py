@@ -161,6 +161,7 @@ def _optimize(args: argparse.Namespace) -> None:
     from blockcore.io.folders import scratch_folder
     from blockcore.model.baked_light import BakedLight
     from blockcore.report.metrics import decibel
+    from bridge.blender.apply import check
     from bridge.blender.files import save_file
     from bridge.engine.optimize import find_materials, told_plan
 
@@ -171,6 +172,7 @@ def _optimize(args: argparse.Namespace) -> None:
     if args.dry_run:
         print(told_plan(scene, settings, args.dry_run, args.engine))
         return
+    check(scene, args.in_place)
     with scratch_folder() as folder:
         begin = None
         if isinstance(scene.lighting, BakedLight) and settings.lighting == "scene":
