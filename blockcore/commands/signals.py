@@ -58,7 +58,18 @@ def _raise(number: int, frame: FrameType | None) -> None:
     for name in NAMES:  # the second one must not disturb what the first one makes undone; the thread hears it
         with contextlib.suppress(AttributeError, ValueError):
             signal.signal(getattr(signal, name), lambda *_: None)
+    if _is_importing(frame):  # bpy crashes where an exception goes through its import
+        remove_leftovers()
+        os._exit(128 + number)
     raise Interrupted(number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _watch(ears: socket.socket, ended: threading.Event, numbers: set[int]) -> None:
