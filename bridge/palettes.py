@@ -34,13 +34,13 @@ def read_palette(path: Path | str) -> Palette:
     data = read_json(path, PaletteError, _REMEDY)
     if not isinstance(data, dict):
         raise PaletteError(f"{path}: is not a palette; {_REMEDY}")
-    materials = {name: _face_colors(path, name, value) for name, value in data.items() if name != "Air"}
     try:
         with reading(path, PaletteError, _REMEDY):
+            materials = {name: _face_colors(path, name, value) for name, value in data.items() if name != "Air"}
             colors = np.array([np.zeros((3, 3)), *materials.values()], dtype=np.float64)
             return Palette(("Air", *materials), colors)
     except PaletteError as error:
-        raise PaletteError(f"{path}: {error}") from error
+        raise PaletteError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from error
 
 
 def _face_colors(path: Path, name: str, value: Any) -> list[list[float]]:

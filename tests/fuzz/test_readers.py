@@ -401,3 +401,10 @@ def test_damaged_events() -> None:
         check(lambda: parse(damaged_json(data.draw, line).encode()))
 
     cases()
+
+
+def test_a_colour_beyond_float64_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "palette.json"
+    path.write_text(json.dumps({"Brick": [10**400, 0, 0]}))
+    with pytest.raises(BlockcoreError, match=r"palette\.json: is damaged"):
+        read_palette(path)
