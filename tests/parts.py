@@ -20,11 +20,12 @@ def need(part: str) -> None:
 
     At the top of a test module it does the same to the whole module.
     """
-    if _is_here(part):
+    lacking = _lacking(part)
+    if not lacking:
         return
     if part in os.environ.get("BLOCKCORE_REQUIRE", "").split(","):
-        pytest.fail(f"{part} is not to be had here, and BLOCKCORE_REQUIRE asks for it", pytrace=False)
-    pytest.skip(f"{part} is not to be had here", allow_module_level=True)
+        pytest.fail(f"{part} is not to be had here, and BLOCKCORE_REQUIRE asks for it: {lacking}", pytrace=False)
+    pytest.skip(f"{part} is not to be had here: {lacking}", allow_module_level=True)
 
 
 def chromium() -> str | None:
@@ -33,23 +34,28 @@ def chromium() -> str | None:
 
 
 @cache
-def _is_here(part: str) -> bool:
-    return _CHECKS[part]()
+def _lacking(part: str) -> str:
+    """Returns what of ``part`` is not here; nothing if it is."""
+    found = _CHECKS[part]()
+    if isinstance(found, str):
+        return found
+    return "" if found else "not found"
 
 
 def _module(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
-def _wgpu() -> bool:
+def _wgpu() -> str:
     if not _module("wgpu"):
-        return False
+        return "the Python package wgpu is not installed"
     import wgpu
 
     try:
-        return wgpu.gpu.request_adapter_sync() is not None
-    except RuntimeError:
-        return False
+        backend = str(wgpu.gpu.request_adapter_sync(power_preference="high-performance").info["backend_type"])
+    except RuntimeError as error:
+        return f"there is no adapter ({error})"
+    return "" if backend == "Vulkan" else f"pictures are promised for Vulkan, and the adapter is of {backend}"
 
 
 def _blender() -> bool:
@@ -66,11 +72,11 @@ def _cuda() -> bool:
     return torch.cuda.is_available() and not nvdiffrast.problem()
 
 
-_CHECKS: dict[str, Callable[[], bool]] = {
+_CHECKS: dict[str, Callable[[], bool | str]] = {
     "bpy": lambda: _module("bpy"),
     "blender": _blender,
     "chromium": lambda: chromium() is not None,
     "cuda": _cuda,
     "triton": lambda: _module("triton"),
-    "wgpu": _wgpu,
+    "wgpu": _wgpu,  # of type Vulkan: another backend rounds otherwise, and its pictures differ
 }
