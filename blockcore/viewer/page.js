@@ -9,18 +9,26 @@ const ZOOMS = { Equal: 0.985, NumpadAdd: 0.985, Minus: 1.015, NumpadSubtract: 1.
 
 const element = (id) => document.getElementById(id);
 
-function explain(message) {
-  const [title, advice] = [document.createElement("p"), document.createElement("p")];
-  title.textContent = message;
-  advice.textContent =
-    "Open this page in a recent Chrome, Edge, Firefox or Safari, with hardware acceleration switched on. " +
-    "On Linux, Chrome may have to be started with --enable-unsafe-webgpu.";
-  element("problem").replaceChildren(title, advice);
-  element("problem").hidden = false;
-  element("canvas").hidden = true;
-  for (const control of document.querySelectorAll("aside button, aside select, aside input")) {
-    control.disabled = true;
-  }
+const OTHER_BROWSER =
+  "Open this page in a recent Chrome, Edge, Firefox or Safari, with hardware acceleration switched on. " +
+  "On Linux, Chrome may have to be started with --enable-unsafe-webgpu.";
+const DEVICE_LOST = "The graphics driver was restarted, or ran out of memory. Nothing of the world is lost.";
+
+/** Says in the canvas's place what is wrong and what helps; `remedy` is a button that does it, if one can. */
+function explain(message, advice, ...remedy) {
+  const paragraphs = [message, advice].map((text) => {
+    const paragraph = document.createElement("p");
+    paragraph.textContent = text;
+    return paragraph;
+  });
+  element("problem").replaceChildren(...paragraphs, ...remedy);
+  setWorking(false);
+}
+
+function setWorking(working) {
+  element("problem").hidden = working;
+  element("canvas").hidden = !working;
+  document.querySelector("aside").inert = !working;
 }
 
 class Viewer {
@@ -40,12 +48,33 @@ class Viewer {
     this.highlighted = null;
     this.targets = new Map();
     this.held = new Set();
-    drawing.lost.then((info) => explain(`The graphics device was lost: ${info.message || info.reason}`));
+    this.watch();
     this.fillCameras();
     this.connectControls();
     this.connectPointer();
     this.connectKeys();
     new ResizeObserver(() => this.refresh()).observe(element("stage"));
+  }
+
+  /** Says when the graphics device is lost, and offers to draw again. */
+  watch() {
+    this.drawing.lost.then((info) => {
+      const again = document.createElement("button");
+      again.id = "again";
+      again.textContent = "Draw again";
+      again.onclick = () => this.drawAgain().catch((error) => explain(error.message, DEVICE_LOST, again));
+      explain(`The graphics device was lost: ${info.message || info.reason}`, DEVICE_LOST, again);
+    });
+  }
+
+  /** Opens a graphics device anew and goes on where the lost one stopped. */
+  async drawAgain() {
+    this.drawing = await Drawing.open(element("canvas"), this.world);
+    this.watch();
+    this.targets.clear(); // they lived on the lost device
+    this.drawing.highlight(this.highlighted);
+    setWorking(true);
+    await this.goTo(this.view);
   }
 
   /** Looks through captured camera `number`; null frees the camera where it is. */
@@ -345,4 +374,4 @@ const many = (count, what) => `${count.toLocaleString("en")} ${what}${count === 
 element("counts").textContent = `${many(world.blockCount, "block")}, ${many(world.faceCount, "exposed face")}`;
 fillLegend(world);
 globalThis.viewer = Viewer.open(world);
-globalThis.viewer.catch((error) => explain(error.message));
+globalThis.viewer.catch((error) => explain(error.message, OTHER_BROWSER));

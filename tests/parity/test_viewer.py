@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from selenium.webdriver.support.ui import WebDriverWait
 
 from blockcore.commands.cli import main
 from blockcore.io.png import decode
@@ -267,3 +268,25 @@ def test_a_browser_without_webgpu_gets_a_clear_message(pages: Callable[[int], Pa
         assert "no WebGPU" in problem.text
         assert "Chrome" in problem.text
         assert not plain.find_element("id", "next").is_enabled()
+
+
+def test_a_lost_device_says_so_and_draws_again(driver: Any, pages: Callable[[int], Path], tmp_path: Path) -> None:
+    open_page(driver, pages(1))
+    click(driver, "#next")
+    click(driver, "#legend button")
+    before = read_picture(driver)
+    for number in range(2):  # the second device is watched like the first
+        driver.execute_script("viewer.then((opened) => opened.drawing.device.destroy())")
+        WebDriverWait(driver, 20).until(lambda opened: opened.find_element("id", "problem").is_displayed())
+        said = driver.find_element("id", "problem").text
+        assert "device was lost" in said
+        assert "Chrome" not in said  # another browser is no remedy
+        driver.save_screenshot(str(tmp_path / f"lost-{number}.png"))
+        driver.find_element("id", "again").click()
+        WebDriverWait(driver, 20).until(lambda opened: opened.find_element("id", "canvas").is_displayed())
+        assert not driver.find_element("id", "problem").is_displayed()
+        settle(driver)
+        np.testing.assert_array_equal(read_picture(driver), before)
+        assert driver.find_element("id", "camera").get_property("value") == "1"
+    click(driver, "[data-mode=target]")
+    assert pressed(driver, "[data-mode=target]")
