@@ -32,9 +32,11 @@ def run(args: argparse.Namespace) -> int:
 def _information() -> dict[str, Any]:
     from blockcore.machine.device import choose_device
     from blockcore.visibility import choose_rasterizer
+    from blockcore.webgpu_live.adapter import describe_adapter
 
     device, why_device = choose_device("auto")
     rasterizer, why_rasterizer = choose_rasterizer("auto", device.type)
+    webgpu, why_webgpu = describe_adapter()
     return {
         "version": __version__,
         "python": platform.python_version(),
@@ -44,6 +46,8 @@ def _information() -> dict[str, Any]:
         "why_device": why_device,
         "rasterizer": rasterizer,
         "why_rasterizer": why_rasterizer,
+        "webgpu": webgpu,
+        "why_webgpu": why_webgpu,
     }
 
 
@@ -61,3 +65,4 @@ def _print(information: dict[str, Any]) -> None:
         print(f"{name:<11} {version or 'not installed'}")
     print(f"device      {information['device']}  ({information['why_device']})")
     print(f"rasterizer  {information['rasterizer']}  ({information['why_rasterizer']})")
+    print(f"webgpu      {information['webgpu'] or 'none'}  ({information['why_webgpu']})")

@@ -17,6 +17,7 @@ from blockcore.model.camera import Camera
 from blockcore.model.lighting import UNLIT, Lighting
 from blockcore.model.scene import BlockScene
 from blockcore.shading.frames import frame_colors
+from blockcore.webgpu_live.adapter import request_adapter
 from blockcore.webgpu_live.mesh import build_mesh, finished_surfaces, surface_table
 
 _COLOR_FORMAT = "rgba8unorm"
@@ -45,18 +46,12 @@ def drawn_light(light: Light) -> Lighting:
 @cache
 def _open_device() -> Any:
     """Opens the machine's WebGPU device, once."""
+    adapter = request_adapter()
+    wanted = ("max-texture-dimension-2d", "max-buffer-size", "max-storage-buffer-binding-size")
     try:
-        import wgpu
-    except ImportError as error:
-        raise BackendError(f"WebGPU: the Python package wgpu cannot be loaded ({error}); pip install wgpu") from error
-    try:
-        adapter = wgpu.gpu.request_adapter_sync(power_preference="high-performance")
-        wanted = ("max-texture-dimension-2d", "max-buffer-size", "max-storage-buffer-binding-size")
         return adapter.request_device_sync(required_limits={name: adapter.limits[name] for name in wanted})
     except RuntimeError as error:
-        raise BackendError(
-            f"WebGPU: there is no adapter ({error}); install a Vulkan driver, such as Mesa's lavapipe"
-        ) from error
+        raise BackendError(f"WebGPU: the adapter opens no device ({error}); update its driver") from error
 
 
 class WebGpuRenderer:

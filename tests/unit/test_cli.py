@@ -17,6 +17,7 @@ import pytest
 from blockcore.commands.cli import main
 from blockcore.formats.webgpu import read_map, write_dataset
 from tests.captures import captured, dataset_path, map_path
+from tests.parts import need
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,6 +87,20 @@ def test_info_says_what_auto_chooses(capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["device"] in ("cpu", "cuda:0", "cuda") and told["why_device"] and told["why_rasterizer"]
     assert told["libraries"]["torch"] and told["libraries"]["numba"]
+    assert told["why_webgpu"]
+
+
+def test_info_names_the_webgpu_backend(capsys):
+    need("wgpu")
+    assert main(["info", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["webgpu"] == "Vulkan"
+
+
+def test_info_says_why_there_is_no_webgpu(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wgpu", None)
+    assert main(["info", "--json", "-"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["webgpu"] is None and "pip install wgpu" in told["why_webgpu"]
 
 
 def test_optimize_writes_the_result_and_tells_its_steps(tmp_path):
