@@ -1,0 +1,140 @@
+"""Sponge schematics (.schem), versions 2 and 3, as WorldEdit reads and writes them.
+
+The layout is that of https://github.com/SpongePowered/Schematic-Specification.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from blockcore.formats import nbt
+from blockcore.formats.block_states import MOST_CELLS, BlockStates
+
+DATA_VERSION = 2975
+"""Of the states' names, where the caller knows none: Minecraft 1.18.2."""
+_LONGEST_SIDE = 0xFFFF
+_LONGEST_NUMBER = 5  # bytes of a number of 32 bits
+
+
+def unpack(data: bytes) -> BlockStates:
+    """Reads a file of version 2 or 3.
+
+    Raises:
+        ValueError: it is damaged, too large, of another version, or no schematic.
+    """
+    name, root = nbt.unpack(data)
+    inner = root if name == "Schematic" else _get(root, "Schematic", dict)
+    version = int(_get(inner, "Version", np.int32))
+    if version not in (2, 3):
+        raise ValueError(f"is of version {version}; save it as version 2 or 3")
+    width, height, length = (int(_get(inner, side, np.int16)) & _LONGEST_SIDE for side in ("Width", "Height", "Length"))
+    if not 0 < width * height * length <= MOST_CELLS:
+        raise ValueError(f"has {width} x {height} x {length} cells; 1 to {MOST_CELLS} are allowed")
+    held = inner if version == 2 else _get(inner, "Blocks", dict)
+    states, number = _states(_get(held, "Palette", dict))
+    packed = _get(held, "BlockData" if version == 2 else "Data", np.ndarray)
+    indices = numbers(packed.astype(np.uint8), width * height * length)
+    if indices.max() >= len(number) or (number[indices] < 0).any():
+        raise ValueError("has a block that its palette lacks")
+    cells = number[indices].reshape(height, length, width).transpose(2, 0, 1)
+    offset = inner.get("Offset", np.zeros(3, np.int32))
+    if not isinstance(offset, np.ndarray) or offset.shape != (3,):
+        raise ValueError("its Offset is not three numbers")
+    x, y, z = (int(value) for value in offset)
+    return BlockStates(np.ascontiguousarray(cells), states, (x, y, z), _losses(inner, held))
+
+
+def pack(blocks: BlockStates, version: int = 3, data_version: int = DATA_VERSION) -> bytes:
+    """Returns a file.
+
+    Args:
+        blocks: what to write.
+        version: of the format, 2 or 3.
+        data_version: of Minecraft, whose names the states have.
+
+    Raises:
+        ValueError: another version, a side of more than 65,535 cells, or a state's name longer than a tag holds.
+    """
+    if version not in (2, 3):
+        raise ValueError(f"version {version} of .schem is not written; choose 2 or 3")
+    if max(blocks.cells.shape) > _LONGEST_SIDE:
+        raise ValueError(f".schem has sides of at most {_LONGEST_SIDE} cells; cut the world into parts")
+    names: dict[str, int] = {}
+    number = np.array([names.setdefault(state, len(names)) for state in blocks.states], np.int32)
+    palette = {state: np.int32(index) for state, index in names.items()}
+    data = varints(number[blocks.cells.transpose(1, 2, 0).ravel()]).view(np.int8)
+    width, height, length = (np.uint16(side).astype(np.int16) for side in blocks.cells.shape)
+    root: dict[str, Any] = {
+        "Version": np.int32(version),
+        "DataVersion": np.int32(data_version),
+        **{"Width": width, "Height": height, "Length": length},
+        "Offset": np.array(blocks.origin, np.int32),
+    }
+    if version == 3:
+        return nbt.pack("", {"Schematic": root | {"Blocks": {"Palette": palette, "Data": data, "BlockEntities": []}}})
+    return nbt.pack("Schematic", root | {"PaletteMax": np.int32(len(palette)), "Palette": palette, "BlockData": data})
+
+
+def varints(values: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+    """Returns numbers of no sign in seven bits a byte, the lowest first; bit 7 says that more bytes follow."""
+    wide = values.astype(np.uint32)
+    shifts = np.arange(_LONGEST_NUMBER, dtype=np.uint32) * np.uint32(7)
+    used = max(1, -(-int(wide.max(initial=0)).bit_length() // 7))
+    septets = wide[:, None] >> shifts[:used]
+    is_there = septets > 0
+    is_there[:, 0] = True
+    encoded = (septets & 0x7F).astype(np.uint8)
+    encoded[:, :-1] |= np.where(is_there[:, 1:], np.uint8(0x80), np.uint8(0))
+    return encoded[is_there]
+
+
+def numbers(encoded: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.int64]:
+    """Returns the ``count`` numbers that ``varints`` made bytes of.
+
+    Raises:
+        ValueError: there are more or fewer, or one is longer than 32 bits.
+    """
+    ends = np.flatnonzero(encoded < 0x80)
+    if len(ends) != count or (count and ends[-1] != len(encoded) - 1):
+        raise ValueError(f"has {len(ends)} blocks where its sides make {count}")
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > _LONGEST_NUMBER:
+        raise ValueError("has a number longer than 32 bits")
+    values = np.zeros(count, np.int64)
+    for place in range(int(lengths.max())):
+        there = np.flatnonzero(lengths > place)
+        values[there] |= (encoded[starts[there] + place].astype(np.int64) & 0x7F) << (7 * place)
+    return values
+
+
+def _states(palette: dict[str, Any]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+    """Returns the states and, for each number that the file uses, the state's index, or -1."""
+    if not palette or not all(isinstance(index, np.int32) for index in palette.values()):
+        raise ValueError("its Palette does not number the blocks")
+    indices = [int(index) for index in palette.values()]
+    if min(indices) < 0 or max(indices) >= nbt.MOST_VALUES:
+        raise ValueError("its Palette has a number out of range")
+    number = np.full(max(indices) + 1, -1, np.int32)
+    number[indices] = np.arange(len(indices))
+    return tuple(palette), number
+
+
+def _losses(inner: dict[str, Any], held: dict[str, Any]) -> tuple[str, ...]:
+    kinds = (
+        (held.get("BlockEntities"), "contents of chests, signs and the like"),
+        (inner.get("Entities"), "creatures and other entities"),
+    )
+    counted = tuple(f"{len(found)} {kind} are left out" for found, kind in kinds if isinstance(found, list) and found)
+    has_biomes = "BiomeData" in inner or "Biomes" in inner
+    return (*counted, "biomes are left out") if has_biomes else counted
+
+
+def _get(values: dict[str, Any], name: str, kind: type) -> Any:
+    value = values.get(name)
+    if not isinstance(value, kind):
+        raise ValueError(f"is no schematic: it has no {name}")
+    return value
