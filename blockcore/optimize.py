@@ -7,29 +7,33 @@ costs in each visible block, whose best assignment is its row-wise minimum.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from blockcore.assignment.constraints import Constraints
 from blockcore.assignment.decide import Decision, decide, seams_between
 from blockcore.assignment.problem import Problem, look, pose
 from blockcore.assignment.solve import optimality_gap
-from blockcore.descent.descent import BARRED, Descent, Progress, lean_towards, starting_logits
-from blockcore.descent.losses import Objective, PixelObjective, SeamsObjective, StatisticsObjective
-from blockcore.descent.picture_losses import PictureLoss, picture_loss, picture_objective
+from blockcore.descent.progress import Progress
 from blockcore.errors import SettingsError
+from blockcore.machine import workers
+from blockcore.machine.device import require_torch
 from blockcore.model.baked_light import Light
 from blockcore.model.palette import AIR
 from blockcore.model.scene import BlockScene
-from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
+from blockcore.model.settings import OptimizeSettings
+from blockcore.ops.arrays import host, placed
 from blockcore.plan import Plan
-from blockcore.shading.radiance import best_materials
 
-__all__ = ["Descent", "OptimizeResult", "Progress", "optimize", "optimize_materials"]
+if TYPE_CHECKING:
+    from blockcore.descent.picture_losses import PictureLoss
+    from blockcore.descent.search import Descended
+
+__all__ = ["OptimizeResult", "Progress", "optimize", "optimize_materials"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +41,8 @@ class OptimizeResult:
     """What an optimisation found.
 
     Attributes:
-        initial: (N,) int32, the assignment it started from.
+        initial: (N,) int32, the assignment it started from; where materials are solved for, the one that ``init``
+            asks for, to compare with.
         materials: (N,) int32, the assignment it found.
         visible_blocks: (V,) int64, indices of the blocks that some view shows.
         margins: (V,) float64, how clearly the pictures speak for the material of each of those; see
@@ -73,57 +78,6 @@ class OptimizeResult:
     temperatures: tuple[float, ...]
     device: str
     rasterizer: str
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """What the search is given.
-
-    Attributes:
-        plan: what was decided.
-        loss: compares whole pictures; None where the loss is a sum over pixels.
-        device: where tensors live.
-        problem: what is seen, and what each choice costs.
-    """
-
-    plan: Plan
-    loss: PictureLoss | None
-    device: torch.device
-    problem: Problem
-
-    @property
-    def scene(self) -> BlockScene:
-        """Blocks and palette."""
-        return self.plan.scene
-
-    @property
-    def settings(self) -> OptimizeSettings:
-        """How to search."""
-        return self.plan.settings
-
-    @property
-    def descends(self) -> bool:
-        """Whether materials are found by gradient descent."""
-        return self.plan.decided.method == "gradient"
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """What the search came to.
-
-    Attributes:
-        solution: what solving alone finds.
-        initial: (V,) int64, the materials that the visible blocks started from.
-        materials: (N,) int32, the materials found.
-        losses: loss of each step of a descent.
-        temperatures: temperature of each step.
-    """
-
-    solution: Decision
-    initial: torch.Tensor
-    materials: npt.NDArray[np.int32]
-    losses: Sequence[float] = ()
-    temperatures: Sequence[float] = (0.0,)
 
 
 def optimize_materials(
@@ -165,153 +119,121 @@ def optimize(
 ) -> OptimizeResult:
     """Runs a plan; arguments, result and errors as of ``optimize_materials``."""
     scene, settings, views, decided = plan.scene, plan.settings, plan.views, plan.decided
+    shape = len(scene.grid), len(scene.palette)
+    if start is not None and (start.shape != shape or not np.isfinite(start).all()):
+        raise SettingsError(f"start: logits must be finite and ({shape[0]}, {shape[1]})")
     began = time.perf_counter()
-    device = torch.device(decided.device)
-    loss: PictureLoss | None = plan.loss
-    if loss is None and settings.comparison.loss not in SEPARABLE_LOSSES:
-        loss = picture_loss(settings)
+    device = _place(plan)
     visible = look(scene, views, settings.comparison.samples, decided.rasterizer, device, cancelled)
     seen_at = time.perf_counter()
     problem = pose(scene, settings, views, visible)
     summed_at = time.perf_counter()
-    task = _Task(plan, loss, device, problem)
-    found = _search(task, start, began, progress, cancelled)
+    solution = _solve(plan, problem)
+    descended = None
+    if decided.method == "gradient":
+        from blockcore.descent.search import descend
+
+        descended = descend(
+            scene, settings, decided.objective, plan.loss, problem, solution, start, began, progress, cancelled
+        )
     found_at = time.perf_counter()
     timings = {
         "visibility": seen_at - began,
         "sums over pixels": summed_at - seen_at,
         "search": found_at - summed_at,
     }
-    result = _result(task, found, found_at - began, timings)
-    if progress is not None and not task.descends:
+    result = _result(plan, problem, solution, descended, start, found_at - began, timings)
+    if progress is not None and descended is None:
         progress(_all_done(result))
     return result
 
 
-def _search(
-    task: _Task,
-    start: npt.NDArray[np.float32] | None,
-    began: float,
-    progress: Callable[[Progress], None] | None,
-    cancelled: Callable[[], bool] | None,
-) -> _Found:
-    solution = _solve(task)
-    logits = _starting_logits(task, solution, start)
-    initial = best_materials(logits)
-    if not task.descends:
-        return _Found(solution, initial, solution.materials)
-    descent = Descent(task.scene, task.settings, task.problem.visible, _objective(task), began, logits)
-    losses, temperatures = descent.run(progress, cancelled)
-    return _Found(solution, initial, _likeliest(task, descent.logits), losses, temperatures)
+def _place(plan: Plan) -> Any:
+    """Returns the device of tensors; None for numpy arrays, which do where nothing is differentiated or shared out."""
+    decided = plan.decided
+    if decided.method == "gradient":
+        require_torch("gradient descent")
+    if decided.method == "solve" and decided.device == "cpu" and workers.current().count == 1:
+        return None
+    import torch
+
+    return torch.device(decided.device)
 
 
-def _solve(task: _Task) -> Decision:
-    scene, settings, problem = task.scene, task.settings, task.problem
+def _solve(plan: Plan, problem: Problem) -> Decision:
+    scene, settings = plan.scene, plan.settings
     decision = decide(scene, settings, problem.blocks, problem.pixels, problem.costs)
     if problem.mixed is None or problem.alone is None or settings.constrained or settings.smoothness:
         return decision
     labels = decision.materials[problem.blocks].astype(np.int64)
-    alone = problem.alone.cpu().numpy().copy()
+    alone = host(problem.alone).copy()
     alone[:, AIR] = np.inf
-    settled = problem.mixed.settle(alone, problem.radiance.cpu().numpy(), labels)
-    # The unseen blocks follow the visible ones.
-    return decide(scene, settings, problem.blocks, problem.pixels, _only(settled, len(scene.palette)))
+    settled = problem.mixed.settle(alone, host(problem.radiance), labels)
+    # The unseen blocks follow the visible ones, which are left no choice.
+    only = 1.0 - np.eye(len(scene.palette))[settled]
+    return decide(scene, settings, problem.blocks, problem.pixels, only)
 
 
-def _only(labels: npt.NDArray[np.int64], materials: int) -> torch.Tensor:
-    """Returns costs that leave no choice."""
-    return 1.0 - torch.nn.functional.one_hot(torch.from_numpy(labels), materials).double()
-
-
-def _starting_logits(task: _Task, solution: Decision, start: npt.NDArray[np.float32] | None) -> torch.Tensor:
-    scene, settings, visible, blocks = task.scene, task.settings, task.problem.visible, task.problem.blocks
-    if start is not None:
-        if start.shape != (len(scene.grid), len(scene.palette)) or not np.isfinite(start).all():
-            raise SettingsError(f"start: logits must be finite and ({len(scene.grid)}, {len(scene.palette)})")
-        logits = torch.from_numpy(start[blocks].astype(np.float32)).to(visible.device)
-    elif settings.init == "solve":
-        solved = torch.from_numpy(solution.materials[blocks]).long()
-        logits = lean_towards(solved, len(scene.palette)).to(visible.device)
-    else:
-        logits = starting_logits(scene, settings, visible, torch.Generator().manual_seed(settings.seed))
-    if settings.constrained:
-        barred = ~Constraints.of(settings.rules, scene).allowed[blocks]
-        logits[torch.from_numpy(barred).to(visible.device)] = BARRED
-    return logits
-
-
-def _objective(task: _Task) -> Objective:
-    scene, settings, loss, problem = task.scene, task.settings, task.loss, task.problem
-    kind, seen = task.plan.decided.objective, (problem.visible, problem.statistics, problem.radiance)
-    objective: Objective
-    if kind == "statistics":
-        objective = StatisticsObjective(*seen, settings.search.commitment)
-    elif kind == "pixels":
-        objective = PixelObjective(*seen, problem.targets, settings.search.commitment)
-    elif kind == "costs":
-        objective = StatisticsObjective(*seen, 1.0, (problem.costs, problem.outside))
-    else:
-        objective = picture_objective(settings, problem, loss or picture_loss(settings))
-    if settings.smoothness:
-        seams = seams_between(scene, settings, problem.blocks, problem.pixels)
-        objective = SeamsObjective(objective, seams, problem.visible.device)
-    return objective
-
-
-def _likeliest(task: _Task, logits: torch.Tensor) -> npt.NDArray[np.int32]:
-    """Returns the materials of all blocks that logits (V, M) favour, within what a builder asks."""
-    # What the logits do not favour costs; so limits and kinds move the blocks that mind least.
-    values = logits.detach().double()
-    reluctance = values.amax(dim=1, keepdim=True) - values
-    # The descent has seen to the seams already.
-    eased = replace(task.settings, rules=replace(task.settings.rules, smoothness=0.0))
-    return decide(task.scene, eased, task.problem.blocks, task.problem.pixels, reluctance).materials
-
-
-def _result(task: _Task, found: _Found, seconds: float, timings: dict[str, float]) -> OptimizeResult:
-    problem = task.problem
-    chosen = torch.from_numpy(found.materials[problem.blocks]).long().to(task.device)
-    loss = _mean_loss(task, chosen)
+def _result(
+    plan: Plan,
+    problem: Problem,
+    solution: Decision,
+    descended: Descended | None,
+    start: npt.NDArray[np.float32] | None,
+    seconds: float,
+    timings: dict[str, float],
+) -> OptimizeResult:
+    materials = solution.materials if descended is None else descended.materials
+    chosen = placed(materials[problem.blocks].astype(np.int64), problem.visible.device)
+    pictures = None if descended is None else descended.picture_loss
+    loss = problem.mean_loss(chosen) if pictures is None else pictures
     return OptimizeResult(
-        initial=_everywhere(task.scene, problem.blocks, found.initial),
-        materials=found.materials,
+        initial=_start(plan, solution, problem.blocks, start) if descended is None else descended.initial,
+        materials=materials,
         visible_blocks=problem.blocks,
         margins=problem.margins(chosen),
-        method=task.plan.decided.method,
+        method=plan.decided.method,
         loss=loss,
-        optimality_gap=None if task.loss is not None else _gap(task, found.solution, chosen),
+        optimality_gap=_gap(plan, problem, solution, chosen) if pictures is None else None,
         lighting=problem.lighting,
         gains=problem.gains,
-        steps=max(1, len(found.losses)),
+        steps=1 if descended is None else max(1, len(descended.losses)),
         seconds=seconds,
         timings=timings,
-        losses=tuple(found.losses or [loss]),
-        temperatures=tuple(found.temperatures),
-        device=str(task.device),
-        rasterizer=task.plan.decided.rasterizer,
+        losses=(loss,) if descended is None else tuple(descended.losses or [loss]),
+        temperatures=(0.0,) if descended is None else tuple(descended.temperatures),
+        device=plan.decided.device,
+        rasterizer=plan.decided.rasterizer,
     )
 
 
-def _mean_loss(task: _Task, materials: torch.Tensor) -> float:
-    if task.loss is None:
-        return task.problem.mean_loss(materials)
-    return picture_objective(task.settings, task.problem, task.loss).hard(materials)
+def _start(
+    plan: Plan, solution: Decision, blocks: npt.NDArray[np.int64], logits: npt.NDArray[np.float32] | None
+) -> npt.NDArray[np.int32]:
+    """Returns the materials (N,) asked for as a start: what a solution, which starts nowhere, is compared with."""
+    scene, settings = plan.scene, plan.settings
+    if logits is None and settings.init == "map":
+        return scene.materials.copy()
+    if logits is None and settings.init == "solve":
+        return solution.materials.copy()
+    scores = np.zeros((len(blocks), len(scene.palette))) if logits is None else logits[blocks].astype(np.float64)
+    if logits is None and settings.init == "random":
+        scores = np.random.default_rng(settings.seed).random(scores.shape)
+    allowed = np.arange(len(scene.palette)) > AIR
+    if settings.constrained:
+        allowed = Constraints.of(settings.rules, scene).allowed[blocks]
+    start = scene.materials.copy()
+    start[blocks] = np.where(allowed, scores, -np.inf).argmax(axis=1)
+    return start
 
 
-def _gap(task: _Task, solution: Decision, materials: torch.Tensor) -> float:
-    scene, settings, problem = task.scene, task.settings, task.problem
+def _gap(plan: Plan, problem: Problem, solution: Decision, chosen: Any) -> float:
+    scene, settings = plan.scene, plan.settings
     if not settings.smoothness and not settings.constrained:
-        return optimality_gap(problem.loss(materials), problem.least_loss(), problem.statistics.pixels)
-    model = seams_between(scene, settings, problem.blocks, problem.pixels, problem.costs.cpu().numpy())
-    energy = model.energy(materials.cpu().numpy()) + problem.outside
+        return optimality_gap(problem.loss(chosen), problem.least_loss(), problem.statistics.pixels)
+    model = seams_between(scene, settings, problem.blocks, problem.pixels, host(problem.costs))
+    energy = model.energy(host(chosen)) + problem.outside
     return optimality_gap(energy, solution.bound + problem.outside, problem.statistics.pixels)
-
-
-def _everywhere(scene: BlockScene, blocks: npt.NDArray[np.int64], materials: torch.Tensor) -> npt.NDArray[np.int32]:
-    """Returns materials (V,) of some blocks, (V,), as those of all, (N,); the others keep the scene's."""
-    every = scene.materials.copy()
-    every[blocks] = materials.cpu().numpy()
-    return every
 
 
 def _all_done(result: OptimizeResult) -> Progress:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from blockcore.assignment.constraints import Constraints, seam_factors
 from blockcore.assignment.inventory import assign_within, choose_kinds
@@ -16,6 +15,7 @@ from blockcore.assignment.solve import assignment_cost, cheapest_materials, leas
 from blockcore.model.palette import AIR
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
+from blockcore.ops.arrays import Array, host
 
 Costs = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -37,7 +37,7 @@ class Decision:
 
 
 def decide(
-    scene: BlockScene, settings: OptimizeSettings, blocks: npt.NDArray[np.int64], pixels: float, costs: torch.Tensor
+    scene: BlockScene, settings: OptimizeSettings, blocks: npt.NDArray[np.int64], pixels: float, costs: Array
 ) -> Decision:
     """Chooses materials.
 
@@ -58,11 +58,9 @@ def decide(
     if constraints is None and settings.smoothness == 0.0:
         best = cheapest_materials(costs)
         energy, bound = assignment_cost(costs, best), least_cost(costs)
-        labels = best.cpu().numpy()
+        labels = host(best)
     else:
-        labels, energy, bound, constraints = _constrained(
-            scene, settings, blocks, pixels, costs.cpu().numpy(), constraints
-        )
+        labels, energy, bound, constraints = _constrained(scene, settings, blocks, pixels, host(costs), constraints)
     return Decision(_everywhere(scene, settings, blocks, labels, constraints), energy, bound)
 
 
@@ -117,7 +115,7 @@ def _limited(
 
 
 def _cheapest(costs: Costs) -> Labels:
-    return cheapest_materials(torch.from_numpy(costs)).numpy()
+    return np.asarray(cheapest_materials(costs))
 
 
 def seams_between(

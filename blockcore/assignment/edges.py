@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from blockcore.ops.arrays import host, placed
 from blockcore.visibility.faces import VisibleFaces
 
 _ROUNDS = 30
@@ -113,15 +113,15 @@ def split_mixed(
         channel there; and the mixed pixels.
     """
     views, kept, parts, pixels = [], [], [], []
-    block_of, look_of = visible.block.cpu().numpy(), visible.look.cpu().numpy()
+    block_of, look_of = host(visible.block), host(visible.look)
     base = 0
     for index, (view, target) in enumerate(zip(visible.views, targets, strict=True)):
         height, width = target.shape[:2]
-        cells = view.cpu().numpy().reshape(height, samples, width, samples).transpose(0, 2, 1, 3)
+        cells = host(view).reshape(height, samples, width, samples).transpose(0, 2, 1, 3)
         cells = cells.reshape(height, width, samples * samples)
         counted = np.ones((height, width), np.bool_) if target.shape[2] == 3 else target[..., 3] > 0
         mixed = (cells != cells[..., :1]).any(axis=2) & counted
-        views.append(torch.from_numpy(np.where(mixed, -1, cells[..., 0]).astype(np.int32)).to(visible.device))
+        views.append(placed(np.where(mixed, -1, cells[..., 0]).astype(np.int32), visible.device))
         alpha = np.where(mixed | ~counted, 0, 255).astype(np.uint8)
         kept.append(np.dstack([target[..., :3], alpha]))
         faces = np.sort(cells[mixed], axis=1)

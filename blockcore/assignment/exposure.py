@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from blockcore.assignment.solve import least_cost
 from blockcore.assignment.statistics import FaceStatistics, cost_table, face_statistics
+from blockcore.ops.arrays import Array, device_of, host, namespace, placed, sum_by
 from blockcore.visibility.faces import VisibleFaces
 
 Gains = npt.NDArray[np.float64]
@@ -25,7 +26,7 @@ _DARKEST, _BRIGHTEST = 3, 252  # 8-bit values between which a target is taken to
 
 
 def first_gains(
-    visible: VisibleFaces, targets: Sequence[npt.NDArray[np.uint8]], weights: Sequence[float], radiance: torch.Tensor
+    visible: VisibleFaces, targets: Sequence[npt.NDArray[np.uint8]], weights: Sequence[float], radiance: Array
 ) -> Gains:
     """Finds one gain per view before any material is known.
 
@@ -41,12 +42,12 @@ def first_gains(
     some = _some_blocks(visible, max(1, _TABLE // len(radiance)))
     parts = [_quadratic(some, i, targets, weights, radiance) for i in range(len(targets))]
     gains = np.ones(len(targets))
-    total = torch.stack([a - 2.0 * b + q for a, b, q in parts]).sum(dim=0)
+    total = sum(a - 2.0 * b + q for a, b, q in parts)
     for grid in (_COARSE, _COARSE, _FINE, _FINE):
         for i, (a, b, q) in enumerate(parts):
             rest = total - (gains[i] ** 2 * a - 2.0 * gains[i] * b + q)
             tried = grid if grid is _COARSE else gains[i] * grid
-            costs = [float((rest + g * g * a - 2.0 * g * b + q)[:, 1:].amin(dim=1).sum()) for g in tried]
+            costs = [least_cost(rest + g * g * a - 2.0 * g * b + q) for g in tried]
             gains[i] = tried[int(np.argmin(costs))]
             total = rest + gains[i] ** 2 * a - 2.0 * gains[i] * b + q
     return np.repeat(gains[:, None], 3, axis=1)
@@ -55,8 +56,8 @@ def first_gains(
 def refined_gains(
     visible: VisibleFaces,
     targets: Sequence[npt.NDArray[np.uint8]],
-    radiance: torch.Tensor,
-    materials: torch.Tensor,
+    radiance: Array,
+    materials: Array,
     gains: Gains,
     white_balance: bool,
 ) -> Gains:
@@ -73,10 +74,11 @@ def refined_gains(
     Returns:
         (views, 3).
     """
-    shown = radiance.clamp(0.0, 1.0)[materials[visible.block], visible.look].cpu().numpy()
+    block, look = host(visible.block), host(visible.look)
+    shown = host(radiance).clip(0.0, 1.0)[host(materials)[block], look]
     refined = gains.copy()
     for i, (view, target) in enumerate(zip(visible.views, targets, strict=True)):
-        face = view.reshape(-1).cpu().numpy()
+        face = host(view.reshape(-1))
         wanted = target.reshape(-1, target.shape[2])[face >= 0, :3]
         color = shown[face[face >= 0]]
         fair = (wanted > _DARKEST) & (wanted < _BRIGHTEST)
@@ -95,20 +97,18 @@ def _some_blocks(visible: VisibleFaces, most: int) -> VisibleFaces:
     count = len(visible.blocks)
     if count <= most:
         return visible
-    kept = torch.zeros(count, dtype=torch.bool, device=visible.device)
-    kept[torch.linspace(0, count - 1, most, device=visible.device).long()] = True
-    faces = kept[visible.block]
-    number = torch.cumsum(kept, 0) - 1
-    face_number = torch.cat(
-        [torch.cumsum(faces, 0, dtype=torch.int32) - 1, torch.full((1,), -1).int().to(faces.device)]
-    )
-    face_number[:-1][~faces] = -1
+    kept = np.zeros(count, np.bool_)
+    kept[np.linspace(0, count - 1, most).astype(np.int64)] = True
+    block, look = host(visible.block), host(visible.look)
+    faces = kept[block]
+    number = np.append(np.where(faces, np.cumsum(faces) - 1, -1), -1).astype(np.int32)  # -1, none, takes the last
+    device = visible.device
     return replace(
         visible,
-        blocks=visible.blocks[kept],
-        block=number[visible.block[faces]],
-        look=visible.look[faces],
-        views=tuple(face_number[view.long()] for view in visible.views),
+        blocks=placed(host(visible.blocks)[kept], device),
+        block=placed((np.cumsum(kept) - 1)[block[faces]], device),
+        look=placed(look[faces], device),
+        views=tuple(placed(number[host(view)], device_of(view)) for view in visible.views),
     )
 
 
@@ -117,15 +117,15 @@ def _quadratic(
     index: int,
     targets: Sequence[npt.NDArray[np.uint8]],
     weights: Sequence[float],
-    radiance: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    radiance: Array,
+) -> tuple[Array, Array, Array]:
     """Returns a, b (V, M) and q (V, 1) of one view: with gain g a material costs g²a − 2gb + q."""
     own = replace(visible, views=visible.views[index : index + 1])
     sums = face_statistics(own, targets[index : index + 1], (0.0, 0.0, 0.0), weights[index : index + 1])
-    zero = torch.zeros_like(sums.total)
+    zero = namespace(sums.total).zeros_like(sums.total)
 
-    def table(count: torch.Tensor, total: torch.Tensor) -> torch.Tensor:
+    def table(count: Array, total: Array) -> Array:
         return cost_table(visible, FaceStatistics(count, total, zero, 0.0, 1), radiance)
 
-    square = sums.square.new_zeros(len(visible.blocks), 3).index_add_(0, visible.block, sums.square)
-    return table(sums.count, zero), table(zero[:, 0], sums.total) / -2.0, square.sum(dim=1, keepdim=True)
+    square = sum_by(sums.square, visible.block, len(visible.blocks))
+    return table(sums.count, zero), table(zero[:, 0], sums.total) / -2.0, square.sum(1)[:, None]

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from blockcore.assignment.statistics import FaceStatistics
 from blockcore.model.grid import FACE_NORMALS
 from blockcore.model.lighting import Lighting
 from blockcore.model.palette import Palette
+from blockcore.ops.arrays import Array, host
 from blockcore.visibility.faces import VisibleFaces
 from blockcore.visibility.texels import looks_radiance
 
@@ -25,7 +25,7 @@ _LIT = 1.0
 
 
 def fit_lighting(
-    palette: Palette, visible: VisibleFaces, statistics: FaceStatistics, materials: torch.Tensor, start: Lighting
+    palette: Palette, visible: VisibleFaces, statistics: FaceStatistics, materials: Array, start: Lighting
 ) -> Lighting:
     """Fits sun and hemisphere to an assignment.
 
@@ -70,14 +70,14 @@ def brightened(lighting: Lighting, factor: float) -> Lighting:
 
 
 def _light_sums(
-    palette: Palette, visible: VisibleFaces, statistics: FaceStatistics, materials: torch.Tensor
+    palette: Palette, visible: VisibleFaces, statistics: FaceStatistics, materials: Array
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Returns Σ albedo·target and Σ albedo² over the pixels of each direction, (6, 3) each."""
     unlit = Lighting(sun_color=(0.0, 0.0, 0.0), ambient_strength=1.0, ground_color=(1, 1, 1), sky_color=(1, 1, 1))
     albedo_of = looks_radiance(palette, unlit, visible.looks)
-    block, look = visible.block.cpu().numpy(), visible.look.cpu().numpy()
-    albedo = albedo_of[materials.cpu().numpy()[block], look]
-    count, total = statistics.count.cpu().numpy()[:, None], statistics.total.cpu().numpy()
+    block, look = host(visible.block), host(visible.look)
+    albedo = albedo_of[host(materials)[block], look]
+    count, total = host(statistics.count)[:, None], host(statistics.total)
     fair = total < _BURNT * count
     direction = visible.looks[look, 0]
     sums = np.zeros((2, 6, 3))

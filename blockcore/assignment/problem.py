@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from blockcore.assignment.constraints import Constraints
 from blockcore.assignment.edges import MixedPixels, split_mixed
@@ -23,10 +23,10 @@ from blockcore.model.lighting import UNLIT, WEBGPU_LIGHTING, Lighting
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
 from blockcore.ops import costs_numba
-from blockcore.shading.radiance import radiance_of
-from blockcore.visibility import ON_GPU, rasterize
-from blockcore.visibility.buffer import Visibility
+from blockcore.ops.arrays import Array, device_of, host, namespace, placed, sum_by
+from blockcore.visibility import ON_GPU, Visibility, rasterize
 from blockcore.visibility.faces import VisibleFaces, visible_faces
+from blockcore.visibility.texels import looks_radiance
 
 Pictures = list[npt.NDArray[np.uint8]]
 
@@ -60,12 +60,12 @@ class Problem:
     weights: Sequence[float]
     lighting: Light
     gains: npt.NDArray[np.float64]
-    radiance: torch.Tensor
+    radiance: Array
     statistics: FaceStatistics
-    costs: torch.Tensor
+    costs: Array
     outside: float
     mixed: MixedPixels | None = None
-    alone: torch.Tensor | None = None
+    alone: Array | None = None
 
     power: float = 2.0
 
@@ -82,21 +82,21 @@ class Problem:
     @cached_property
     def blocks(self) -> npt.NDArray[np.int64]:
         """(V,) the visible blocks, ascending."""
-        return np.asarray(self.visible.blocks.cpu().numpy())
+        return host(self.visible.blocks)
 
     @cached_property
     def pixels(self) -> float:
         """How many pixels show a block."""
         return float(self.statistics.count.sum())
 
-    def loss(self, materials: torch.Tensor) -> float:
+    def loss(self, materials: Array) -> float:
         """Returns the summed loss of an assignment, (V,) int64."""
         if self.mixed is None or self.alone is None:
             return assignment_cost(self.costs, materials) + self.outside
-        error = self.mixed.error(self.radiance.cpu().numpy(), materials.cpu().numpy())
+        error = self.mixed.error(host(self.radiance), host(materials))
         return assignment_cost(self.alone, materials) + error + self.outside
 
-    def mean_loss(self, materials: torch.Tensor) -> float:
+    def mean_loss(self, materials: Array) -> float:
         """Returns the loss of an assignment per pixel and channel."""
         return self.loss(materials) / (3 * self.statistics.pixels)
 
@@ -104,11 +104,10 @@ class Problem:
         """Returns a loss that no assignment can go below; mixed pixels can only add to it."""
         return least_cost(self.costs if self.alone is None else self.alone) + self.outside
 
-    def margins(self, materials: torch.Tensor) -> npt.NDArray[np.float64]:
+    def margins(self, materials: Array) -> npt.NDArray[np.float64]:
         """Returns (V,) how clearly the pictures speak for an assignment; see ``solve.confidence_margins``."""
-        count = self.statistics.count
-        pixels = count.new_zeros(len(self.blocks)).index_add_(0, self.visible.block, count)
-        return np.asarray(confidence_margins(self.costs, materials, pixels, self.power).cpu().numpy())
+        pixels = sum_by(self.statistics.count, self.visible.block, len(self.blocks))
+        return host(confidence_margins(self.costs, materials, pixels, self.power))
 
 
 def look(
@@ -116,10 +115,18 @@ def look(
     views: Sequence[View],
     samples: int,
     rasterizer: str,
-    device: torch.device,
+    device: Any,
     cancelled: Callable[[], bool] | None,
 ) -> VisibleFaces:
     """Finds what the views show, ``samples`` times a pixel along each axis; processes working together share them.
+
+    Args:
+        scene: blocks, palette and light.
+        views: the views.
+        samples: per axis of a pixel.
+        rasterizer: what finds it.
+        device: where tensors shall live; None for numpy arrays.
+        cancelled: asked at every view.
 
     Raises:
         Cancelled: ``cancelled`` said so.
@@ -130,14 +137,14 @@ def look(
     ]
     sizes = [(camera.width, camera.height) for camera in cameras]
     needed = memory.estimate(len(faces), len(scene.grid), len(scene.palette), sizes, rasterizer, compared=False)
-    keep = memory.where_to_keep(device, needed)
+    keep = None if device is None else memory.where_to_keep(device, needed)
     team, found = workers.current(), {}
     for index in team.mine(len(views)):
         if cancelled is not None and cancelled():
             raise Cancelled("optimisation cancelled")
         (visibility,) = rasterize(faces, [cameras[index]], rasterizer)
         shown = _unmasked(visibility, views[index], samples).triangle_id
-        found[index] = torch.as_tensor(shown, device=keep)
+        found[index] = placed(shown, keep) if isinstance(shown, np.ndarray) else shown.to(keep)
     if rasterizer in ON_GPU:
         from blockcore.visibility import cuda
 
@@ -197,10 +204,10 @@ class _Search:
     ) -> None:
         self.scene, self.settings, self.visible = scene, settings, visible
         self.targets, self.weights, self.statistics = targets, weights, statistics
-        self.barred: torch.Tensor | None = None
+        self.barred: Array | None = None
         if settings.constrained and (settings.lighting == "fitted" or settings.exposure != "fixed"):
-            allowed = Constraints.of(settings.rules, scene).allowed[visible.blocks.cpu().numpy()]
-            self.barred = torch.from_numpy(~allowed).to(visible.device)
+            allowed = Constraints.of(settings.rules, scene).allowed[host(visible.blocks)]
+            self.barred = placed(~allowed, visible.device)
 
     def run(self) -> tuple[Light, npt.NDArray[np.float64]]:
         """Returns the light and the gains."""
@@ -228,37 +235,35 @@ class _Search:
                     gains = gains / np.exp(np.log(gains).mean(axis=0))
         return lighting, gains
 
-    def radiance(self, lighting: Light) -> torch.Tensor:
+    def radiance(self, lighting: Light) -> Array:
         """Returns (M, L, 3) float64."""
         seen = self.visible
-        return radiance_of(self.scene.palette, lighting, seen.device, torch.float64, seen.looks, seen.received)
+        return placed(looks_radiance(self.scene.palette, lighting, seen.looks, seen.received), seen.device)
 
-    def costs(
-        self, radiance: torch.Tensor, gains: npt.NDArray[np.float64], lighting: Light
-    ) -> tuple[torch.Tensor, float]:
+    def costs(self, radiance: Array, gains: npt.NDArray[np.float64], lighting: Light) -> tuple[Array, float]:
         """Returns (V, M) float64 costs and the loss outside."""
         loss = self.settings.loss if self.settings.loss in SEPARABLE_LOSSES else "l2"
         if loss == "l2" and bool((gains == 1.0).all()):
             return cost_table(self.visible, self.statistics, radiance), self.statistics.outside
-        shown = np.ascontiguousarray(radiance.clamp(0.0, 1.0).cpu().numpy().transpose(1, 2, 0))
-        block, look = self.visible.block.cpu().numpy(), self.visible.look.cpu().numpy()
+        shown = np.ascontiguousarray(host(radiance).clip(0.0, 1.0).transpose(1, 2, 0))
+        block, look = host(self.visible.block), host(self.visible.look)
         costs, outside = np.zeros((len(self.visible.blocks), len(radiance))), np.zeros((1, 1))
         sky = np.asarray(lighting.background, dtype=np.float64).reshape(1, 3, 1)
         none = np.zeros(1, dtype=np.int64)
         for view, target, gain, weight in zip(self.visible.views, self.targets, gains, self.weights, strict=True):
-            face, pixels = view.reshape(-1).cpu().numpy(), np.ascontiguousarray(target.reshape(-1, target.shape[2]))
+            face, pixels = host(view.reshape(-1)), np.ascontiguousarray(target.reshape(-1, target.shape[2]))
             how = (gain, _KINDS[loss], self.settings.huber_width, float(weight))
             costs_numba.add_pixel_costs(costs, face, block, look, pixels, shown, *how)
             empty = np.where(face < 0, 0, -1).astype(np.int32)
             costs_numba.add_pixel_costs(outside, empty, none, none, pixels, sky, *how)
-        return torch.from_numpy(costs).to(self.visible.device), float(outside[0, 0])
+        return placed(costs, self.visible.device), float(outside[0, 0])
 
-    def _best(self, lighting: Light, gains: npt.NDArray[np.float64]) -> torch.Tensor:
+    def _best(self, lighting: Light, gains: npt.NDArray[np.float64]) -> Array:
         return cheapest_materials(self._allowed_costs(lighting, gains))
 
-    def _allowed_costs(self, lighting: Light, gains: npt.NDArray[np.float64]) -> torch.Tensor:
+    def _allowed_costs(self, lighting: Light, gains: npt.NDArray[np.float64]) -> Array:
         costs, _ = self.costs(self.radiance(lighting), gains, lighting)
-        return costs if self.barred is None else costs.masked_fill(self.barred, torch.inf)
+        return costs if self.barred is None else namespace(costs).where(self.barred, np.inf, costs)
 
     def _start(self) -> Light:
         """Returns the light to use, or to begin from: of several guesses the one that explains the targets best."""
@@ -291,5 +296,5 @@ def _unmasked(visibility: Visibility, view: View, samples: int) -> Visibility:
     if view.target is None or view.target.shape[2] == 3:
         return visibility
     hidden = np.kron(view.target[..., 3] == 0, np.ones((samples, samples), np.bool_))
-    ids = torch.as_tensor(visibility.triangle_id)
-    return Visibility(torch.where(torch.from_numpy(hidden).to(ids.device), 0, ids))
+    ids = visibility.triangle_id
+    return Visibility(namespace(ids).where(placed(hidden, device_of(ids)), 0, ids))

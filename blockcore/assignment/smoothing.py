@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from blockcore.assignment.neighbours import NONE, touching_pairs
 
@@ -117,6 +116,8 @@ def expand(model: Neighbourhood, start: Labels) -> Labels:
 
 def relax(model: Neighbourhood, start: Labels) -> Labels:
     """Gradient descent on the expected energy of independently drawn materials, then ICM from the likeliest ones."""
+    import torch
+
     finite = np.isfinite(model.costs)
     costs, barred = torch.from_numpy(np.where(finite, model.costs, 0.0)), torch.from_numpy(~finite)
     seams = torch.from_numpy(model.seams)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-
 from blockcore.model.palette import AIR
+from blockcore.ops.arrays import Array, namespace, pick, pieces, without
 
 _ROWS = 1 << 14  # blocks at a time, to keep temporaries small beside the table itself
 _TIE = 1e-11  # of the largest cost in a row: costs closer than the rounding of their sums count as equal
 
 
-def cheapest_materials(costs: torch.Tensor) -> torch.Tensor:
+def cheapest_materials(costs: Array) -> Array:
     """Returns the global optimum of a sum of costs, one per block.
 
     Args:
@@ -19,24 +18,25 @@ def cheapest_materials(costs: torch.Tensor) -> torch.Tensor:
     Returns:
         (V,) int64, never Air; of equals the lowest index, whatever the order in which costs were summed.
     """
-    best = [_first_cheapest(rows) for rows in torch.split(costs[:, AIR + 1 :], _ROWS)]
-    return torch.cat(best) + AIR + 1
+    best = [_first_cheapest(rows) for rows in pieces(costs[:, AIR + 1 :], _ROWS)]
+    return namespace(costs).concatenate(best) + AIR + 1
 
 
-def _first_cheapest(rows: torch.Tensor) -> torch.Tensor:
-    largest = rows.abs().masked_fill(rows.isinf(), 0.0).amax(dim=1, keepdim=True)
-    cheap = rows <= rows.amin(dim=1, keepdim=True) + _TIE * largest
-    return cheap.to(torch.uint8).argmax(dim=1)
+def _first_cheapest(rows: Array) -> Array:
+    xp = namespace(rows)
+    largest = xp.amax(xp.where(xp.isinf(rows), 0.0, abs(rows)), 1)[:, None]
+    cheap = rows <= xp.amin(rows, 1)[:, None] + _TIE * largest
+    return xp.argmax(xp.asarray(cheap, dtype=xp.uint8), 1)
 
 
-def assignment_cost(costs: torch.Tensor, materials: torch.Tensor) -> float:
+def assignment_cost(costs: Array, materials: Array) -> float:
     """Returns the summed cost of one material per block, (V,) int64."""
-    return float(costs.gather(1, materials[:, None]).sum())
+    return float(pick(costs, materials).sum())
 
 
-def least_cost(costs: torch.Tensor) -> float:
+def least_cost(costs: Array) -> float:
     """Returns a bound that no assignment of the costs can go below, and that the best one reaches."""
-    return float(costs[:, AIR + 1 :].amin(dim=1).sum())
+    return float(namespace(costs).amin(costs[:, AIR + 1 :], 1).sum())
 
 
 def optimality_gap(loss: float, bound: float, pixels: float) -> float:
@@ -55,9 +55,7 @@ def optimality_gap(loss: float, bound: float, pixels: float) -> float:
     return max(0.0, loss - bound) / max(bound, rounding)
 
 
-def confidence_margins(
-    costs: torch.Tensor, materials: torch.Tensor, pixels: torch.Tensor, power: float = 2.0
-) -> torch.Tensor:
+def confidence_margins(costs: Array, materials: Array, pixels: Array, power: float = 2.0) -> Array:
     """Returns how clearly the pictures speak for each block's material.
 
     Args:
@@ -70,10 +68,9 @@ def confidence_margins(
         (V,) float64: by how many shades (0…255, power mean per channel) the next best material fits worse than
         the one chosen; 0 where another fits as well or better, infinite where there is no other.
     """
-    margins = []
-    for rows, chosen, n in zip(*(torch.split(t, _ROWS) for t in (costs, materials, pixels)), strict=True):
-        own = rows.gather(1, chosen[:, None])
-        others = rows[:, AIR + 1 :].scatter(1, chosen[:, None] - AIR - 1, torch.inf)
-        excess = (others.amin(dim=1) - own[:, 0]).clamp_min(0.0)
+    xp, margins = namespace(costs), []
+    for rows, chosen, n in zip(*(pieces(a, _ROWS) for a in (costs, materials, pixels)), strict=True):
+        others = xp.amin(without(rows, chosen)[:, AIR + 1 :], 1)
+        excess = xp.clip(others - pick(rows, chosen), 0.0, None)
         margins.append(255.0 * (excess / (3 * n)) ** (1.0 / power))
-    return torch.cat(margins)
+    return xp.concatenate(margins)

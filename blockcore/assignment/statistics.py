@@ -12,17 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from blockcore.machine import workers
-from blockcore.machine.triton_here import triton_is_here
-from blockcore.ops.blend import sum_over_blocks
+from blockcore.ops.arrays import Array, namespace, packed, placed, sum_by, sum_over_blocks, target_sums
 from blockcore.visibility.faces import VisibleFaces
 
 
 @dataclass(frozen=True, eq=False)
 class FaceStatistics:
-    """Targets summed over the F visible faces, in units of 8-bit values over 255. Tensors live on one device.
+    """Targets summed over the F visible faces, in units of 8-bit values over 255: numpy's arrays or tensors.
 
     Attributes:
         count: (F,) float64, pixels that show the face, each counted by its view's weight, as in all that follows.
@@ -32,9 +30,9 @@ class FaceStatistics:
         pixels: number of all pixels that count, background included.
     """
 
-    count: torch.Tensor
-    total: torch.Tensor
-    square: torch.Tensor
+    count: Array
+    total: Array
+    square: Array
     outside: float
     pixels: float
 
@@ -57,36 +55,21 @@ def face_statistics(
         The statistics, on the device of ``visible``.
     """
     # Whole numbers, and exact as long as no weight is a fraction: below 2^53 float64 holds them all.
-    sums = torch.zeros((len(visible.block) + 1, 7), dtype=torch.float64, device=visible.device)
+    sums = placed(np.zeros((len(visible.block) + 1, 7)), visible.device)
     team = workers.current()
     for index in team.mine(len(targets)):
         flat = np.ascontiguousarray(targets[index].reshape(-1, targets[index].shape[2]))
-        of_view = _target_sums(flat, visible.views[index].reshape(-1), visible)
-        sums.add_(of_view, alpha=1.0 if weights is None else float(weights[index]))
+        of_view = target_sums(flat, visible.views[index].reshape(-1), len(visible.block), visible.device)
+        sums += of_view if weights is None else of_view * float(weights[index])
     team.add_up(sums)
     count, total, square = sums[:, 0], sums[:, 1:4] / 255.0, sums[:, 4:] / 255.0**2
-    sky = torch.tensor(background, dtype=torch.float64, device=visible.device)
+    sky = placed(np.array(background, dtype=np.float64), visible.device)
     outside = float((count[-1] * sky**2 - 2.0 * sky * total[-1] + square[-1]).sum())
-    return FaceStatistics(
-        count[:-1].contiguous(), total[:-1].contiguous(), square[:-1].contiguous(), outside, float(count.sum())
-    )
+    count, total, square, pixels = packed(count[:-1]), packed(total[:-1]), packed(square[:-1]), float(count.sum())
+    return FaceStatistics(count, total, square, outside, pixels)
 
 
-def _target_sums(target: npt.NDArray[np.uint8], face: torch.Tensor, visible: VisibleFaces) -> torch.Tensor:
-    """Returns (F + 1, 7) int64: pixels, sums and squares of RGB; pixels of no face are one more face, the last."""
-    faces = len(visible.block)
-    if visible.device.type == "cuda" and triton_is_here():
-        from blockcore.ops import pixels_triton
-
-        return pixels_triton.target_sums(torch.tensor(target, device=visible.device), face.to(visible.device), faces)
-    from blockcore.ops import pixels_numba
-
-    shown = np.where((flat := face.cpu().numpy()) < 0, faces, flat).astype(np.int32)
-    count, total, square = pixels_numba.target_sums(target, shown, faces + 1)
-    return torch.from_numpy(np.column_stack([count, total, square])).to(visible.device)
-
-
-def cost_table(visible: VisibleFaces, statistics: FaceStatistics, radiance: torch.Tensor) -> torch.Tensor:
+def cost_table(visible: VisibleFaces, statistics: FaceStatistics, radiance: Array) -> Array:
     """Returns the squared loss of making each visible block of each material.
 
     Args:
@@ -98,8 +81,9 @@ def cost_table(visible: VisibleFaces, statistics: FaceStatistics, radiance: torc
         (V, M) float64: summed over the block's pixels and RGB. Picking one material per block makes a picture whose
         squared loss is the sum of the picked entries and ``statistics.outside``.
     """
-    shown = radiance.double().clamp(0.0, 1.0)
-    powers = torch.cat([shown.square().sum(dim=2, keepdim=True), shown], dim=2)
-    moments = torch.cat([statistics.count[:, None], -2.0 * statistics.total], dim=1)
-    constant = moments.new_zeros(len(visible.blocks)).index_add_(0, visible.block, statistics.square.sum(dim=1))
+    xp = namespace(radiance)
+    shown = xp.clip(xp.asarray(radiance, dtype=xp.float64), 0.0, 1.0)
+    powers = xp.concatenate([(shown * shown).sum(2)[..., None], shown], 2)
+    moments = xp.concatenate([statistics.count[:, None], -2.0 * statistics.total], 1)
+    constant = sum_by(statistics.square.sum(1), visible.block, len(visible.blocks))
     return sum_over_blocks(powers, moments, visible.block, visible.look, len(visible.blocks)) + constant[:, None]

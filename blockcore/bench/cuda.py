@@ -57,7 +57,7 @@ def run(data: Path) -> dict[str, Any]:
         choose_rasterizer(name, "cuda")
     scenes = {name: read_scene(data / f"maps/{n}/map.json", data / f"datasets/{n}") for n, name in _NAMES.items()}
     return {
-        "device": torch.cuda.get_device_name(device),
+        "device": torch.cuda.get_device_name(device.index),
         "torch": torch.__version__,
         "compare": {name: comparison(scene) for name, scene in scenes.items()},
         "gradient": {name: gradients(scenes[name]) for name in ("village", "hills")},

@@ -14,13 +14,13 @@ import torch
 
 from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.timing import median_milliseconds
+from blockcore.descent.descent import Descent
 from blockcore.descent.losses import choose_objective
 from blockcore.errors import BackendError
 from blockcore.formats.webgpu import read_scene
 from blockcore.model.grid import BlockGrid
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
-from blockcore.optimize import Descent
 from blockcore.shading.frames import draw, frame_colors
 from blockcore.shading.radiance import radiance_of
 from blockcore.visibility import rasterize

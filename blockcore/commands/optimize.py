@@ -95,13 +95,12 @@ def _in_words(decided: Decided) -> str:
 def _find(
     plan: Plan, args: argparse.Namespace, stopped: Callable[[], bool], report: Report, first: bool
 ) -> OptimizeResult:
-    import torch
-
     from blockcore.machine import memory
+    from blockcore.machine.device import Device
     from blockcore.optimize import optimize
 
     decided = plan.decided
-    device = torch.device(decided.device)
+    device = Device(decided.device)
     what = f"optimising {decided.blocks} blocks in {decided.views} views"
     if args.max_memory is not None:
         memory.limit(device, args.max_memory)

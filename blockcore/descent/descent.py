@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import torch
 
 from blockcore.descent.fast_steps import BETAS, EPSILON, FastSteps, fits
 from blockcore.descent.losses import Objective
+from blockcore.descent.progress import Progress
 from blockcore.errors import Cancelled
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
@@ -27,29 +27,6 @@ _CONFIDENT = 0.99  # a block whose likeliest material has this share will not ch
 _LOOK_EVERY = 10  # steps between two looks at what changed; a look costs more than a small step
 BARRED = -1e4  # logit of a material that a block may not have: its share is 0 at any temperature
 _HEAD_START = 3.0  # logit of the material a block starts with
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """How far an optimisation is.
-
-    Attributes:
-        step: steps taken.
-        steps: the most that will be taken.
-        loss: mean squared error per pixel and channel of the last step, of values in 0…1.
-        temperature: of the last step.
-        seconds: since the optimisation began.
-        changed: blocks whose best material is another than at the last report.
-        materials: (N,) int32, the assignment as it stands.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    temperature: float
-    seconds: float
-    changed: int
-    materials: npt.NDArray[np.int32]
 
 
 class Descent:

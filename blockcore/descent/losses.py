@@ -89,7 +89,8 @@ class StatisticsObjective:
         stats = self.statistics
         colors = face_colors(shares.double(), self.radiance, self.visible.block, self.visible.look)
         squares = stats.count[:, None] * colors**2 - 2.0 * colors * stats.total + stats.square
-        return squares.sum() + stats.outside - self.floor
+        loss: torch.Tensor = squares.sum() + stats.outside - self.floor
+        return loss
 
 
 class PixelObjective:
@@ -129,7 +130,8 @@ class PixelObjective:
     def _spread(self, shares: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
         squares = blend(shares.float(), self.radiance.square(), self.visible.block, self.visible.look)
         variance = squares - colors.square()
-        return (self.statistics.count.float()[:, None] * variance).sum()
+        spread: torch.Tensor = (self.statistics.count.float()[:, None] * variance).sum()
+        return spread
 
 
 class SeamsObjective:

@@ -223,7 +223,8 @@ class PictureObjective:
 
     def _spread(self, shares: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
         squares = blend(shares.float(), self.radiance.clamp(0, 1).square(), self.visible.block, self.visible.look)
-        return (self.statistics.count.float()[:, None] * (squares - colors.square())).sum()
+        spread: torch.Tensor = (self.statistics.count.float()[:, None] * (squares - colors.square())).sum()
+        return spread
 
     def _check(self, value: Any, index: int) -> None:
         if not isinstance(value, torch.Tensor) or value.numel() != 1:

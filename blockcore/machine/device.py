@@ -1,13 +1,32 @@
-"""Where tensors live: chosen once, and said."""
+"""Where tensors live: chosen once, and said. torch is imported only where there may be a GPU."""
 
 from __future__ import annotations
 
-import torch
+import ctypes
+import importlib.util
+import sys
+from dataclasses import dataclass
 
 from blockcore.errors import BackendError
 
 
-def choose_device(name: str = "auto") -> tuple[torch.device, str]:
+@dataclass(frozen=True)
+class Device:
+    """Where the work is done.
+
+    Attributes:
+        type: ``"cpu"`` or ``"cuda"``.
+        index: of the GPU; None for the current one.
+    """
+
+    type: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return self.type
+
+
+def choose_device(name: str = "auto") -> tuple[Device, str]:
     """Chooses a device.
 
     Args:
@@ -20,22 +39,49 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
         BackendError: CUDA was asked for and is not to be had.
     """
     if name == "cpu":
-        return torch.device("cpu"), "asked for"
-    why_not = _cuda_problem()
+        return Device("cpu"), "asked for"
+    why_not = _driver_problem() or _cuda_problem()
     if name == "cuda":
         if why_not:
             raise BackendError(
                 f"device 'cuda': {why_not}; use --device cpu, or install a CUDA build of torch and a driver"
             )
-        return torch.device("cuda"), "asked for"
+        return Device("cuda"), "asked for"
     if name != "auto":
         raise BackendError(f"device {name!r} is not one of auto, cpu, cuda")
     if why_not:
-        return torch.device("cpu"), why_not
-    return torch.device("cuda"), f"{torch.cuda.get_device_name()} is there"
+        return Device("cpu"), why_not
+    import torch
+
+    return Device("cuda"), f"{torch.cuda.get_device_name()} is there"
+
+
+def require_torch(what: str) -> None:
+    """Says in one line that ``what`` needs torch.
+
+    Raises:
+        BackendError: torch is not installed.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise BackendError(f"{what} needs torch, which is not installed here; pip install torch, or do without it")
+
+
+def _driver_problem() -> str:
+    """Returns why there is no NVIDIA GPU for sure, or an empty text: to ask torch takes seconds."""
+    if sys.platform == "darwin":
+        return "macOS has no CUDA"
+    if importlib.util.find_spec("torch") is None:
+        return "torch is not installed"
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return "there is no driver of an NVIDIA GPU"
+    return ""
 
 
 def _cuda_problem() -> str:
+    import torch
+
     if torch.version.cuda is None:
         return "this torch is a CPU build"
     try:

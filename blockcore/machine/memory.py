@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockcore.errors import BackendError, SettingsError
+from blockcore.machine.device import Device
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +82,7 @@ def drawing(faces: int, pixels: int, views: int, rasterizer: str) -> int:
     return of.face * faces + views * (of.drawn_face * faces + of.drawn_pixel * pixels)
 
 
-def limit(device: torch.device, gigabytes: float) -> None:
+def limit(device: Device | torch.device, gigabytes: float) -> None:
     """Lets this process use at most so much of a GPU's memory.
 
     Raises:
@@ -92,25 +93,25 @@ def limit(device: torch.device, gigabytes: float) -> None:
     if device.type == "cuda":
         import torch
 
-        total = torch.cuda.mem_get_info(device)[1]
         index = torch.cuda.current_device() if device.index is None else device.index
+        total = torch.cuda.mem_get_info(index)[1]
         torch.cuda.set_per_process_memory_fraction(min(1.0, gigabytes * GIGABYTE / total), index)
 
 
-def available(device: torch.device) -> float:
+def available(device: Device | torch.device) -> float:
     """Returns the bytes that may still be used on a device; without end on the CPU, whose memory is not watched."""
     if device.type != "cuda":
         return float("inf")
     import torch
 
-    free, total = torch.cuda.mem_get_info(device)
     index = torch.cuda.current_device() if device.index is None else device.index
+    free, total = torch.cuda.mem_get_info(index)
     fraction = getattr(torch.cuda, "get_per_process_memory_fraction", lambda index: 1.0)(index)  # torch 2.8 on
-    allowed = fraction * total - torch.cuda.memory_allocated(device)
-    return float(min(allowed, free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)))
+    allowed = fraction * total - torch.cuda.memory_allocated(index)
+    return float(min(allowed, free + torch.cuda.memory_reserved(index) - torch.cuda.memory_allocated(index)))
 
 
-def check(device: torch.device, needed: int, what: str) -> None:
+def check(device: Device | torch.device, needed: int, what: str) -> None:
     """Raises a BackendError, before anything is begun, where a device has less memory than ``what`` needs."""
     has = available(device)
     if needed > has:
@@ -137,10 +138,8 @@ def cuda_errors(what: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch's out-of-memory and CUDA errors are RuntimeErrors, too
-        import torch
-
         line = next(iter(str(error).splitlines()), type(error).__name__).strip()
-        if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower():
+        if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
             raise BackendError(f"the GPU's memory is too small for {what}; {remedy}") from error
         if "CUDA" in str(error) or "Cuda" in str(error) or "subtriangle" in str(error):
             raise BackendError(f"CUDA failed at {what} ({line}); update the driver, or {remedy}") from error

@@ -8,13 +8,11 @@ pictures are compared pixel by pixel. All processes then decide the same, and th
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-
-import torch
-import torch.distributed as dist
 
 from blockcore.errors import BackendError
 
@@ -35,14 +33,16 @@ class Workers:
         """Returns which of so many things are this process's share."""
         return range(self.rank, things, self.count)
 
-    def add_up(self, sums: torch.Tensor) -> torch.Tensor:
+    def add_up(self, sums: Any) -> Any:
         """Replaces a tensor by its sum over all processes, in place, and returns it; one addition for all of it."""
         if self.count > 1:
+            import torch.distributed as dist
+
             dist.all_reduce(sums)
         return sums
 
     def exchange(
-        self, pictures: Mapping[int, Any], sizes: Sequence[tuple[int, int]], device: torch.device, keep: torch.device
+        self, pictures: Mapping[int, Any], sizes: Sequence[tuple[int, int]], device: Any, keep: Any
     ) -> list[Any]:
         """Gives every process the pictures of all.
 
@@ -57,6 +57,9 @@ class Workers:
         """
         if self.count == 1:
             return [pictures[number] for number in range(len(sizes))]
+        import torch
+        import torch.distributed as dist
+
         every = []
         for number, (width, height) in enumerate(sizes):
             picture = torch.empty((height, width), dtype=torch.int32, device=device)
@@ -72,7 +75,8 @@ ALONE = Workers()
 
 def current() -> Workers:
     """Returns the processes that ``joined`` brought together, or this one alone."""
-    if dist.is_available() and dist.is_initialized():
+    dist = sys.modules.get("torch.distributed")  # who joined processes has imported it
+    if dist is not None and dist.is_available() and dist.is_initialized():
         return Workers(dist.get_rank(), dist.get_world_size())
     return ALONE
 
@@ -88,9 +92,12 @@ def joined(device_name: str = "auto") -> Iterator[Workers]:
         BackendError: there are fewer GPUs than processes, or the processes cannot reach each other.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1 or dist.is_initialized():
+    if count == 1 or current() is not ALONE:
         yield current()
         return
+    import torch
+    import torch.distributed as dist
+
     on_gpu = device_name != "cpu" and torch.cuda.is_available()
     if on_gpu:
         local = int(os.environ.get("LOCAL_RANK", "0"))

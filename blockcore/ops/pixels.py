@@ -15,6 +15,11 @@ from blockcore.machine.triton_here import triton_is_here
 from blockcore.machine.workers import ALONE, Workers
 
 
+def takes_triton(values: torch.Tensor) -> bool:
+    """Whether Triton's kernels take a tensor: it lives on a GPU, and they can be built here."""
+    return values.is_cuda and triton_is_here()
+
+
 def gather_faces(values: torch.Tensor, face: torch.Tensor, outside: torch.Tensor | None = None) -> torch.Tensor:
     """Gives each pixel the value of the face it shows.
 
@@ -66,7 +71,7 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, values: torch.Tensor, face: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(face)
         ctx.count = len(values)
-        if values.is_cuda and triton_is_here():
+        if takes_triton(values):
             from blockcore.ops import pixels_triton
 
             return pixels_triton.gather(values.detach(), face, outside)
@@ -87,7 +92,7 @@ class _SumOver(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pixels: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tensor:
         ctx.save_for_backward(face)
-        if pixels.is_cuda and triton_is_here():
+        if takes_triton(pixels):
             from blockcore.ops import pixels_triton
 
             return pixels_triton.sum_over(pixels.detach(), face, count).to(pixels.dtype)
@@ -125,7 +130,7 @@ class _SquaredError(torch.autograd.Function):
 def _error_and_gradient(
     colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    if colors.is_cuda and triton_is_here():
+    if takes_triton(colors):
         from blockcore.ops import pixels_triton
 
         return pixels_triton.squared_error(colors, face, target)

@@ -26,4 +26,9 @@ def fill(template: str, **values: str) -> str:
 
 def data_uri(picture: npt.NDArray[np.uint8]) -> str:
     """Returns a picture, (H, W, 3 or 4) uint8, as an address that holds it."""
-    return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()
+    return png_uri(encode_png(picture))
+
+
+def png_uri(data: bytes) -> str:
+    """Returns an encoded picture as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode(data).decode()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import html
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from blockcore import __version__
 from blockcore.io.files import write_file
@@ -29,31 +28,34 @@ from blockcore.report.overlays import (
     gradient_css,
     plan,
 )
-from blockcore.report.page import data_uri, fill
+from blockcore.report.page import data_uri, fill, png_uri
 
 if TYPE_CHECKING:
     from blockcore.optimize import OptimizeResult
 
 
+PICTURES = ("target", "before", "after", "difference", "confidence")
+"""What is shown of a view: the target, the initial assignment and the one found, how far the latter is from the target,
+and how clearly the pictures speak for each block's material."""
+
+
 @dataclass(frozen=True, eq=False)
 class ReportView:
-    """One view's pictures, each (H, W, 3 or 4) uint8.
+    """What is shown and said of one view.
 
     Attributes:
         name: of the camera.
-        target: what it should show.
-        before: what it showed with the initial assignment.
-        after: what it shows with the assignment found.
-        difference: between ``after`` and ``target``.
-        confidence: how clearly the pictures speak for each block's material.
+        files: the PNG of each of ``PICTURES``; encoded once, since that takes longer than to draw them.
+        before: squared error of the initial assignment, a mean over channels summed over pixels, of values in 0…1.
+        after: that of the assignment found.
+        pixels: how many were compared.
     """
 
     name: str
-    target: npt.NDArray[np.uint8]
-    before: npt.NDArray[np.uint8]
-    after: npt.NDArray[np.uint8]
-    difference: npt.NDArray[np.uint8]
-    confidence: npt.NDArray[np.uint8]
+    files: Mapping[str, bytes]
+    before: float
+    after: float
+    pixels: int
 
 
 def write_report(
@@ -124,7 +126,7 @@ def _view_card(view: ReportView, row: dict[str, Any]) -> str:
         "confidence": ("Confidence", "per block"),
     }
     pictures = "".join(
-        f'<figure><img alt="{label} of {name}" src="{data_uri(getattr(view, kind))}">'
+        f'<figure><img alt="{label} of {name}" src="{png_uri(view.files[kind])}">'
         f"<figcaption><b>{label}</b> {note}</figcaption></figure>"
         for kind, (label, note) in notes.items()
     )
@@ -239,7 +241,7 @@ def _light(result: OptimizeResult) -> list[tuple[str, str]]:
 
 
 def _versions(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    installed = [(name, metadata.version(name)) for name in ("torch", "numpy", "numba", "scipy")]
+    installed = [(name, _version(name)) for name in ("torch", "numpy", "numba", "scipy")]
     return [
         ("blockcore", __version__),
         ("device", summary["device"]),
@@ -252,3 +254,10 @@ def _versions(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _rows(pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"<tr><td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>" for a, b in pairs)
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "not installed"

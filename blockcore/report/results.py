@@ -13,13 +13,14 @@ from blockcore.formats.webgpu import write_map
 from blockcore.io.files import finite, write_array, write_file, write_json
 from blockcore.io.folders import write_folder
 from blockcore.io.pictures import encode_png
+from blockcore.machine.threads import spread
 from blockcore.model.baked_light import light_header
-from blockcore.model.scene import BlockScene
+from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import OptimizeResult
 from blockcore.report.metrics import psnr, squared_error
 from blockcore.report.overlays import UNSURE, confidence, difference, exposed_blocks
-from blockcore.report.report import ReportView, write_report
+from blockcore.report.report import PICTURES, ReportView, write_report
 from blockcore.shading.frames import draw, frame_colors
 from blockcore.viewer import write_viewer
 from blockcore.visibility import rasterize
@@ -54,8 +55,8 @@ def write_results(
         write_array(fresh / "materials.npy", result.materials)
         write_array(fresh / "visible_blocks.npy", result.visible_blocks)
         for number, view in enumerate(views):
-            for kind in ("target", "before", "after", "difference", "confidence"):
-                write_file(fresh / "views" / f"{number:03d}_{kind}.png", encode_png(getattr(view, kind)))
+            for kind in PICTURES:
+                write_file(fresh / "views" / f"{number:03d}_{kind}.png", view.files[kind])
         write_json(fresh / "result.json", summary)
         write_report(fresh / "report.html", scene, settings, result, views, summary)
         found = scene.with_materials(result.materials)
@@ -75,9 +76,8 @@ def _pictures(scene: BlockScene, settings: OptimizeSettings, result: OptimizeRes
     blocks = np.append(-1, np.repeat(faces.block.astype(np.int64), 2))
     margins = np.full(len(scene.grid), np.nan)
     margins[result.visible_blocks] = result.margins
-    views = []
-    compared = [view for view in scene.views if view.target is not None]
-    for view, gain in zip(compared, result.gains, strict=True):
+
+    def drawn(view: View, gain: npt.NDArray[np.float64]) -> ReportView:
         assert view.target is not None
         camera, samples = view.camera, settings.samples
         (visibility,) = rasterize(faces, [camera], result.rasterizer)
@@ -86,17 +86,18 @@ def _pictures(scene: BlockScene, settings: OptimizeSettings, result: OptimizeRes
             fine = replace(camera, width=samples * camera.width, height=samples * camera.height)
             (seen,) = rasterize(faces, [fine], result.rasterizer)
         shown = [_developed(draw(seen, fine, colors), samples, gain) for colors in (before, after)]
-        views.append(
-            ReportView(
-                name=camera.name,
-                target=view.target,
-                before=shown[0],
-                after=shown[1],
-                difference=difference(shown[1], view.target),
-                confidence=confidence(blocks[triangle_array(visibility)], margins),
-            )
-        )
-    return views
+        pictures = {
+            "target": view.target,
+            "before": shown[0],
+            "after": shown[1],
+            "difference": difference(shown[1], view.target),
+            "confidence": confidence(blocks[triangle_array(visibility)], margins),
+        }
+        errors = [squared_error(picture, view.target) for picture in shown]
+        files = {kind: encode_png(pictures[kind]) for kind in PICTURES}
+        return ReportView(camera.name, files, errors[0][0], errors[1][0], errors[0][1])
+
+    return spread(drawn, [view for view in scene.views if view.target is not None], list(result.gains))
 
 
 def _developed(picture: npt.NDArray[np.uint8], samples: int, gain: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
@@ -113,17 +114,16 @@ def _summary(
 ) -> dict[str, Any]:
     rows, errors = [], []
     for view, gain in zip(views, result.gains, strict=True):
-        before, after = (squared_error(picture, view.target) for picture in (view.before, view.after))
-        pixels = max(1, before[1])
+        pixels = max(1, view.pixels)
         rows.append(
             {
                 "name": view.name,
-                "psnr_before": psnr(before[0] / pixels),
-                "psnr_after": psnr(after[0] / pixels),
+                "psnr_before": psnr(view.before / pixels),
+                "psnr_after": psnr(view.after / pixels),
                 "gain": gain.tolist(),
             }
         )
-        errors.append((before[0], after[0], before[1]))
+        errors.append((view.before, view.after, view.pixels))
     total_before, total_after, pixels = np.sum(errors, axis=0)
     return {
         "blocks": len(scene.grid),

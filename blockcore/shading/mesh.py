@@ -12,7 +12,7 @@ import torch
 from blockcore.model.grid import FACE_NORMALS, FACE_SLOTS, FACE_UVS, TRIANGLE_CORNERS, BlockGrid
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.shading.radiance import material_probabilities
-from blockcore.visibility.faces import face_index_tensors
+from blockcore.visibility.faces import face_indices
 
 
 def build_block_mesh(
@@ -45,7 +45,7 @@ def build_block_mesh(
     """
     device, dtype = material_logits.device, material_logits.dtype
     exposed = BlockGrid(grid_size, world_scale, cell_array(positions)).exposed_faces
-    block, direction = face_index_tensors(exposed, device)
+    block, direction = face_indices(exposed, device)
 
     def per_corner(table: npt.NDArray[np.generic]) -> torch.Tensor:
         return torch.tensor(table, device=device, dtype=dtype)[direction]

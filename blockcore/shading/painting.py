@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from blockcore.machine.triton_here import triton_is_here
+from blockcore.ops.pixels import takes_triton
 from blockcore.shading.radiance import Sight, shaded_picture
 
 
@@ -19,7 +19,7 @@ def paint(logits: torch.Tensor, sight: Sight, temperature: float = 1.0, hard: bo
 
     Gradients flow to ``logits``, also those of gradients.
     """
-    if logits.is_cuda and logits.dtype == torch.float32 and triton_is_here():
+    if logits.dtype == torch.float32 and takes_triton(logits):
         return Painting.apply(logits, sight, float(temperature), hard)  # type: ignore[no-any-return, no-untyped-call]
     return shaded_picture(logits, sight, temperature, hard)
 

@@ -28,7 +28,7 @@ function explain(message, advice, ...remedy) {
 function setWorking(working) {
   element("problem").hidden = working;
   element("canvas").hidden = !working;
-  document.querySelector("aside").inert = !working;
+  element("controls").disabled = !working;
 }
 
 class Viewer {

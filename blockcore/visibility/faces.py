@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from blockcore.model.baked_light import BakedLight, Light, merged
 from blockcore.model.camera import Camera
 from blockcore.model.grid import ExposedFaces
 from blockcore.model.palette import Palette
+from blockcore.ops.arrays import Array, device_of, namespace, placed
 from blockcore.visibility.texels import WHOLE_FACES, TileCuts, texture_coordinates, triangle_array
 
 if TYPE_CHECKING:
-    from blockcore.visibility.buffer import Visibility
+    from blockcore.visibility import Visibility
 
 _MOST_PIXELS = 1 << 22  # numbered at once
 MOST_LIT_LOOKS = 1 << 12
@@ -27,7 +27,7 @@ MOST_LIT_LOOKS = 1 << 12
 
 @dataclass(frozen=True, eq=False)
 class VisibleFaces:
-    """The F faces and V blocks that at least one pixel of some view shows. Tensors live on one device.
+    """The F faces and V blocks that at least one pixel of some view shows: numpy arrays, or tensors on one device.
 
     Where the palette has tiles, a face is here each of the parts into which they cut it; see ``texels``. So it is where
     light is baked with several texels a face.
@@ -42,22 +42,24 @@ class VisibleFaces:
             GPU's memory is too small for all of them.
     """
 
-    blocks: torch.Tensor
-    block: torch.Tensor
-    look: torch.Tensor
+    blocks: Array
+    block: Array
+    look: Array
     looks: npt.NDArray[np.int64]
-    views: tuple[torch.Tensor, ...]
+    views: tuple[Array, ...]
     received: npt.NDArray[np.float64] | None = None
 
     @property
-    def device(self) -> torch.device:
-        """Where the tensors live."""
-        return self.blocks.device
+    def device(self) -> Any:
+        """Where tensors live; None for numpy arrays."""
+        return device_of(self.blocks)
 
     @cached_property
-    def starts(self) -> torch.Tensor:
+    def starts(self) -> Array:
         """(V + 1,) int32: where the faces of each block begin, and where the last one's end."""
-        return torch.searchsorted(self.block, torch.arange(len(self.blocks) + 1, device=self.device)).int()
+        numbers = placed(np.arange(len(self.blocks) + 1), self.device)
+        xp = namespace(numbers)
+        return xp.asarray(xp.searchsorted(self.block, numbers), dtype=xp.int32)
 
 
 def visible_faces(
@@ -65,8 +67,8 @@ def visible_faces(
     cameras: Sequence[Camera],
     visibilities: Sequence[Visibility],
     palette: Palette,
-    device: torch.device,
-    keep: torch.device | None = None,
+    device: Any,
+    keep: Any = None,
     lighting: Light | None = None,
 ) -> VisibleFaces:
     """Numbers the faces and blocks that the views show.
@@ -86,20 +88,31 @@ def visible_faces(
     baked = lighting if isinstance(lighting, BakedLight) else None
     if palette.tiles or baked is not None:
         return _visible_parts(exposed, cameras, visibilities, TileCuts.of(palette), baked, device, keep or device)
-    seen = torch.zeros(len(exposed) + 1, dtype=torch.bool, device=device)
+    seen = placed(np.zeros(len(exposed) + 1, np.bool_), device)
     for ids in _batches(visibilities, device):
         seen[(ids + 1) // 2] = True
     seen[0] = False
-    number = torch.cumsum(seen, dim=0, dtype=torch.int32) - 1
+    xp = namespace(seen)
+    number = xp.cumsum(seen, 0, dtype=xp.int32) - 1
     number[0] = -1
-    shown = torch.nonzero(seen[1:])[:, 0]
-    block, direction = (t[shown] for t in face_index_tensors(exposed, device))
-    blocks, block = torch.unique_consecutive(block, return_inverse=True)  # faces are ordered by block
-    views = [view for ids in _batches(visibilities, device) for view in number[(ids + 1) // 2].to(keep or device)]
-    return VisibleFaces(blocks, block, direction, WHOLE_FACES, tuple(views))
+    shown = xp.where(seen[1:])[0]
+    block, direction = (t[shown] for t in face_indices(exposed, device))
+    blocks, block = _in_runs(block)
+    views = [number[(ids + 1) // 2] for ids in _batches(visibilities, device)]
+    kept = views if device is None else [batch.to(keep or device) for batch in views]
+    return VisibleFaces(blocks, block, direction, WHOLE_FACES, tuple(view for batch in kept for view in batch))
 
 
-def every_face(exposed: ExposedFaces, blocks: int, device: torch.device) -> VisibleFaces:
+def _in_runs(block: Array) -> tuple[Array, Array]:
+    """Returns the different ones of ascending numbers, and which of those each is."""
+    if device_of(block) is not None:
+        found: tuple[Array, Array] = namespace(block).unique_consecutive(block, return_inverse=True)
+        return found
+    first = np.diff(block, prepend=-1) != 0
+    return block[first], np.cumsum(first) - 1
+
+
+def every_face(exposed: ExposedFaces, blocks: int, device: Any) -> VisibleFaces:
     """Takes all exposed faces of all blocks for visible, without any view: to count those seen makes a GPU's host wait.
 
     Args:
@@ -107,25 +120,29 @@ def every_face(exposed: ExposedFaces, blocks: int, device: torch.device) -> Visi
         blocks: how many the grid has.
         device: where the result shall live.
     """
-    block, direction = face_index_tensors(exposed, device)
-    return VisibleFaces(torch.arange(blocks, device=device), block, direction, WHOLE_FACES, ())
+    block, direction = face_indices(exposed, device)
+    return VisibleFaces(placed(np.arange(blocks), device), block, direction, WHOLE_FACES, ())
 
 
-def _batches(visibilities: Sequence[Visibility], device: torch.device) -> Iterator[torch.Tensor]:
+def _batches(visibilities: Sequence[Visibility], device: Any) -> Iterator[Array]:
     """Yields triangle ids (B, H, W) of views in order: several of one size at once on a GPU, which saves launches."""
-    batch: list[torch.Tensor] = []
+    if device is None:
+        yield from (triangle_array(visibility)[None] for visibility in visibilities)
+        return
+    batch: list[Array] = []
     for visibility in visibilities:
-        ids = torch.as_tensor(visibility.triangle_id, device=device)
+        ids = visibility.triangle_id
+        ids = placed(ids, device) if isinstance(ids, np.ndarray) else ids.to(device)
         together = (len(batch) + 1) * ids.numel() <= _MOST_PIXELS
         if batch and not (together and batch[0].shape == ids.shape):
-            yield torch.stack(batch)
+            yield namespace(ids).stack(batch)
             batch = []
-        if device.type == "cuda":
-            batch.append(ids)
-        else:
+        batch.append(ids)
+        if device.type != "cuda":
             yield ids[None]
+            batch = []
     if batch:
-        yield torch.stack(batch)
+        yield namespace(batch[0]).stack(batch)
 
 
 def unshared_faces(
@@ -134,8 +151,8 @@ def unshared_faces(
     visibilities: Sequence[Visibility],
     palette: Palette,
     side: int,
-    device: torch.device,
-) -> tuple[VisibleFaces, torch.Tensor]:
+    device: Any,
+) -> tuple[VisibleFaces, Array]:
     """Numbers what views show in light of side × side texels a face, without letting parts share a look.
 
     Args:
@@ -152,7 +169,7 @@ def unshared_faces(
     """
     found = _PartsSeen.of(exposed, cameras, visibilities, TileCuts.of(palette), side)
     each = np.arange(len(found.face))
-    texel = torch.from_numpy(found.face * side**2 + found.texel).to(device)
+    texel = placed(found.face * side**2 + found.texel, device)
     return found.numbered(exposed, found.surface, each, None, device, device), texel
 
 
@@ -162,8 +179,8 @@ def _visible_parts(
     visibilities: Sequence[Visibility],
     cuts: TileCuts,
     baked: BakedLight | None,
-    device: torch.device,
-    keep: torch.device,
+    device: Any,
+    keep: Any,
 ) -> VisibleFaces:
     """Numbers parts of faces: by face, and within a face by row and column of the tiles, then of the light."""
     side = 1 if baked is None else baked.side
@@ -220,18 +237,18 @@ class _PartsSeen:
         surfaces: npt.NDArray[np.int64],
         look: npt.NDArray[np.int64],
         received: npt.NDArray[np.float64] | None,
-        device: torch.device,
-        keep: torch.device,
+        device: Any,
+        keep: Any,
     ) -> VisibleFaces:
         """Returns them as faces: part p has the look ``look[p]``, whose surface is ``surfaces[look[p]]``."""
         rows, columns = self.most
         blocks, block = np.unique(exposed.block[self.face].astype(np.int64), return_inverse=True)
         return VisibleFaces(
-            blocks=torch.from_numpy(blocks).to(device),
-            block=torch.from_numpy(block).to(device),
-            look=torch.from_numpy(look).to(device),
+            blocks=placed(blocks, device),
+            block=placed(block, device),
+            look=placed(look, device),
             looks=np.stack([surfaces // (rows * columns), surfaces % columns, surfaces // columns % rows], axis=1),
-            views=tuple(torch.from_numpy(view).to(keep) for view in self.views),
+            views=tuple(placed(view, keep) for view in self.views),
             received=received,
         )
 
@@ -255,7 +272,7 @@ def _parts(
     return found, number
 
 
-def face_index_tensors(faces: ExposedFaces, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the block and direction of each face, (F,) int64 each, on ``device``."""
-    block, direction = (torch.from_numpy(a.astype("int64")).to(device) for a in (faces.block, faces.direction))
+def face_indices(faces: ExposedFaces, device: Any) -> tuple[Array, Array]:
+    """Returns the block and direction of each face, (F,) int64 each: tensors, or numpy arrays for no device."""
+    block, direction = (placed(a.astype(np.int64), device) for a in (faces.block, faces.direction))
     return block, direction

@@ -111,9 +111,9 @@ from blockcore.descent.fast_steps import _TritonStages
 for way in WAYS:
     kernels, descent, _, _ = fast_and_slow(way)
     plain = fast_and_slow(way)[0]
-    pixels_numba.stages = _TritonStages(kernels)
-    torch.testing.assert_close(pixels_numba.take(2), plain.take(2), rtol=1e-6, atol=0.0)
-    gap = (pixels_numba.first_moment - plain.first_moment).norm() / plain.first_moment.norm()
+    kernels.stages = _TritonStages(kernels)
+    torch.testing.assert_close(kernels.take(2), plain.take(2), rtol=1e-6, atol=0.0)
+    gap = (kernels.first_moment - plain.first_moment).norm() / plain.first_moment.norm()
     assert gap < 1e-5, (way, gap)
 """
 

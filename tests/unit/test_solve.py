@@ -108,23 +108,27 @@ def test_same_seed_same_result():
         assert a.losses == b.losses
 
 
+_TOLD = ("result.json", ".blockcore.json")
+
+
 @pytest.mark.parametrize(
     "options",
     [["--seed", "3"], ["--method", "gradient", "--steps", "40", "--relaxation", "gumbel", "--seed", "3"]],
     ids=["solve", "gradient"],
 )
 def test_two_runs_write_the_same_bytes(options, tmp_path):
-    """All but how long it took, which result.json and the report tell."""
+    """All but how long it took, which result.json and the report tell, and so the hashes of those two."""
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         where = ["--map", str(map_path(4)), "--dataset", str(dataset_path(4)), "--device", "cpu", "--out", str(folder)]
         assert main(["optimize", *where, "--progress", "none", *options]) == 0
     first, second = ({p.relative_to(f): p.read_bytes() for p in sorted(f.rglob("*")) if p.is_file()} for f in folders)
     assert first.keys() == second.keys()
-    figures = [json.loads(files.pop(Path("result.json"))) for files in (first, second)]
-    for found, files in zip(figures, (first, second), strict=True):
+    figures, written = ([json.loads(files.pop(Path(name))) for files in (first, second)] for name in _TOLD)
+    for found, list_of_files, files in zip(figures, written, (first, second), strict=True):
         del found["seconds"], found["timings"], files[Path("report.html")]
-    assert first == second and figures[0] == figures[1]
+        del list_of_files["files"]["report.html"], list_of_files["files"]["result.json"]
+    assert first == second and figures[0] == figures[1] and written[0] == written[1]
 
 
 @pytest.mark.parametrize(

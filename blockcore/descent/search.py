@@ -1,0 +1,139 @@
+"""The search by gradient descent: where it starts, what it minimises, and the assignment that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from blockcore.assignment.constraints import Constraints
+from blockcore.assignment.decide import Decision, decide, seams_between
+from blockcore.assignment.problem import Problem
+from blockcore.descent.descent import BARRED, Descent, lean_towards, starting_logits
+from blockcore.descent.losses import Objective, PixelObjective, SeamsObjective, StatisticsObjective
+from blockcore.descent.picture_losses import PictureLoss, picture_loss, picture_objective
+from blockcore.descent.progress import Progress
+from blockcore.model.scene import BlockScene
+from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
+from blockcore.shading.radiance import best_materials
+
+
+@dataclass(frozen=True, eq=False)
+class Descended:
+    """What a descent came to.
+
+    Attributes:
+        initial: (N,) int32, the assignment it started from.
+        materials: (N,) int32, the assignment found.
+        losses: loss of each step.
+        temperatures: temperature of each step.
+        picture_loss: of the assignment found, where the loss is one of whole pictures; else None.
+    """
+
+    initial: npt.NDArray[np.int32]
+    materials: npt.NDArray[np.int32]
+    losses: Sequence[float]
+    temperatures: Sequence[float]
+    picture_loss: float | None
+
+
+def descend(
+    scene: BlockScene,
+    settings: OptimizeSettings,
+    objective: str,
+    loss: PictureLoss | None,
+    problem: Problem,
+    solution: Decision,
+    start: npt.NDArray[np.float32] | None,
+    began: float,
+    progress: Callable[[Progress], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> Descended:
+    """Finds materials by gradient descent.
+
+    Args:
+        scene: blocks and palette.
+        settings: how to search.
+        objective: what is minimised, as ``plan.Decided`` names it.
+        loss: compares pictures instead of the loss that the settings name, or None.
+        problem: what is seen, and what each choice costs.
+        solution: what solving finds.
+        start: (N, M) finite logits to begin from, or None.
+        began: when the optimisation began, by ``time.perf_counter``.
+        progress: called every few steps.
+        cancelled: asked at every step.
+
+    Raises:
+        SettingsError: the loss is not to be had.
+        Cancelled: ``cancelled`` said so.
+    """
+    if loss is None and settings.comparison.loss not in SEPARABLE_LOSSES:
+        loss = picture_loss(settings)
+    logits = _starting_logits(scene, settings, problem, solution, start)
+    initial = best_materials(logits)
+    goal = _objective(scene, settings, objective, loss, problem)
+    descent = Descent(scene, settings, problem.visible, goal, began, logits)
+    losses, temperatures = descent.run(progress, cancelled)
+    materials = _likeliest(scene, settings, problem, descent.logits)
+    hard = None
+    if loss is not None:
+        chosen = torch.from_numpy(materials[problem.blocks]).long().to(problem.visible.device)
+        hard = picture_objective(settings, problem, loss).hard(chosen)
+    every = scene.materials.copy()
+    every[problem.blocks] = initial.cpu().numpy()
+    return Descended(every, materials, losses, temperatures, hard)
+
+
+def _starting_logits(
+    scene: BlockScene,
+    settings: OptimizeSettings,
+    problem: Problem,
+    solution: Decision,
+    start: npt.NDArray[np.float32] | None,
+) -> torch.Tensor:
+    visible, blocks = problem.visible, problem.blocks
+    if start is not None:
+        logits = torch.from_numpy(start[blocks].astype(np.float32)).to(visible.device)
+    elif settings.init == "solve":
+        solved = torch.from_numpy(solution.materials[blocks]).long()
+        logits = lean_towards(solved, len(scene.palette)).to(visible.device)
+    else:
+        logits = starting_logits(scene, settings, visible, torch.Generator().manual_seed(settings.seed))
+    if settings.constrained:
+        barred = ~Constraints.of(settings.rules, scene).allowed[blocks]
+        logits[torch.from_numpy(barred).to(visible.device)] = BARRED
+    return logits
+
+
+def _objective(
+    scene: BlockScene, settings: OptimizeSettings, kind: str, loss: PictureLoss | None, problem: Problem
+) -> Objective:
+    seen = (problem.visible, problem.statistics, problem.radiance)
+    objective: Objective
+    if kind == "statistics":
+        objective = StatisticsObjective(*seen, settings.search.commitment)
+    elif kind == "pixels":
+        objective = PixelObjective(*seen, problem.targets, settings.search.commitment)
+    elif kind == "costs":
+        objective = StatisticsObjective(*seen, 1.0, (problem.costs, problem.outside))
+    else:
+        objective = picture_objective(settings, problem, loss or picture_loss(settings))
+    if settings.smoothness:
+        seams = seams_between(scene, settings, problem.blocks, problem.pixels)
+        objective = SeamsObjective(objective, seams, problem.visible.device)
+    return objective
+
+
+def _likeliest(
+    scene: BlockScene, settings: OptimizeSettings, problem: Problem, logits: torch.Tensor
+) -> npt.NDArray[np.int32]:
+    """Returns the materials of all blocks that logits (V, M) favour, within what a builder asks."""
+    # What the logits do not favour costs; so limits and kinds move the blocks that mind least.
+    values = logits.detach().double()
+    reluctance = values.amax(dim=1, keepdim=True) - values
+    # The descent has seen to the seams already.
+    eased = replace(settings, rules=replace(settings.rules, smoothness=0.0))
+    return decide(scene, eased, problem.blocks, problem.pixels, reluctance).materials
