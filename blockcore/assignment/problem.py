@@ -24,7 +24,8 @@ from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
 from blockcore.ops import costs_numba
 from blockcore.ops.arrays import Array, device_of, host, namespace, placed, sum_by
-from blockcore.visibility import ON_GPU, Visibility, rasterize
+from blockcore.visibility import ON_GPU, rasterize
+from blockcore.visibility.buffer import Visibility
 from blockcore.visibility.faces import VisibleFaces, visible_faces
 from blockcore.visibility.texels import looks_radiance
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from blockcore.errors import SettingsError
 from blockcore.model import rules_text
+from blockcore.model.registry import Registry, Words
 from blockcore.model.rules_text import RuleText
 
 SEPARABLE_LOSSES = ("l2", "l1", "huber")
@@ -168,14 +169,9 @@ _DEVICES: Choices = {
     "cpu": ("Processor", "Always the processor"),
     "cuda": ("Graphics Card", "An NVIDIA graphics card, through CUDA"),
 }
-_RASTERIZERS: Choices = {
-    "auto": ("Automatic", "The fastest one that the engine has"),
-    "cpu": ("Processor", "Exact, on all cores"),
-    "triton": ("Graphics Card", "Exact, on an NVIDIA graphics card"),
-    "nvdiffrast": ("nvdiffrast", "On an NVIDIA graphics card; has to be installed separately"),
-    "reference": ("Reference", "Slow and plain, to check the others with"),
-}
-DEVICES, RASTERIZERS = tuple(_DEVICES), tuple(_RASTERIZERS)
+RASTERIZERS: Registry[Any] = Registry("rasterizer", "blockcore.rasterizers", "blockcore.visibility.rasterizers:OWN")
+"""What finds which face a pixel shows, by name; see ``visibility.rasterizers.Rasterizer``."""
+_RASTERIZERS: Choices = Words(RASTERIZERS, {"auto": ("Automatic", "The fastest one that the engine has")})
 
 
 @dataclass(frozen=True)
@@ -437,8 +433,8 @@ class Machine(Group):
 
     Attributes:
         device: where tensors live: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"`` or ``"nvdiffrast"`` (on a GPU), or
-            ``"reference"``.
+        rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"`` or ``"nvdiffrast"`` (on a GPU),
+            ``"reference"``, or one that was added.
     """
 
     device: str = setting("auto", "where tensors live", "Device", "What computes", choices=_DEVICES)

@@ -17,7 +17,7 @@ from blockcore.model.tile_table import tile_table
 from blockcore.visibility.texels import lay_over, triangle_array
 
 if TYPE_CHECKING:
-    from blockcore.visibility import Visibility
+    from blockcore.visibility.buffer import Visibility
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from blockcore.machine.threads import spread, thread_count
 from blockcore.model.camera import Camera
 from blockcore.model.frozen import frozen_array
 from blockcore.model.grid import FACE_CORNERS, TRIANGLE_CORNERS, ExposedFaces
-from blockcore.visibility import Visibility
+from blockcore.visibility.buffer import Visibility
 from blockcore.visibility.reference import WINDOW_LIMIT, facing_point
 
 Array = npt.NDArray[Any]

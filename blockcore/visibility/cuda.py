@@ -19,7 +19,8 @@ from blockcore.machine.memory import cuda_errors
 from blockcore.machine.triton_here import triton_is_here
 from blockcore.model.camera import Camera
 from blockcore.model.grid import ExposedFaces
-from blockcore.visibility import Visibility, exact, nvdiffrast
+from blockcore.visibility import exact, nvdiffrast
+from blockcore.visibility.buffer import Visibility
 from blockcore.visibility.exact import FaceCorners, Views
 
 _MOST_PIXELS = 1 << 23  # all views of one call together, some 60 bytes each

@@ -18,7 +18,7 @@ from blockcore.ops.arrays import Array, device_of, namespace, placed
 from blockcore.visibility.texels import WHOLE_FACES, TileCuts, texture_coordinates, triangle_array
 
 if TYPE_CHECKING:
-    from blockcore.visibility import Visibility
+    from blockcore.visibility.buffer import Visibility
 
 _MOST_PIXELS = 1 << 22  # numbered at once
 MOST_LIT_LOOKS = 1 << 12

@@ -13,7 +13,7 @@ from blockcore.model.frozen import ByValue
 from blockcore.model.grid import FACE_NORMALS, ExposedFaces, lattice_to_world
 
 if TYPE_CHECKING:
-    from blockcore.visibility import Visibility
+    from blockcore.visibility.buffer import Visibility
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from blockcore.model.camera import MAX_PIXELS_PER_AXIS, Camera
 from blockcore.model.frozen import frozen_array
 from blockcore.model.grid import FACE_NORMALS, TRIANGLE_CORNERS, ExposedFaces
-from blockcore.visibility import Visibility
+from blockcore.visibility.buffer import Visibility
 
 CLIP_PLANES = frozen_array(
     [[-1, 0, 0, 1], [1, 0, 0, 1], [0, -1, 0, 1], [0, 1, 0, 1], [0, 0, 1, 0], [0, 0, -1, 1]], np.float32

@@ -20,7 +20,7 @@ from blockcore.model.grid import FACE_NAMES, FACE_SLOTS, ExposedFaces
 from blockcore.model.palette import Palette
 
 if TYPE_CHECKING:
-    from blockcore.visibility import Visibility
+    from blockcore.visibility.buffer import Visibility
 
 WHOLE_FACES = frozen_array([[direction, 0, 0] for direction in range(len(FACE_NAMES))], np.int64)
 """(6, 3): the looks of faces that are not cut; see ``looks_radiance``."""

@@ -10,7 +10,7 @@ import torch
 from blockcore.descent.fast_steps import FastSteps
 from blockcore.errors import BackendError
 from blockcore.model.grid import BlockGrid
-from blockcore.model.settings import OptimizeSettings
+from blockcore.model.settings import RASTERIZERS, OptimizeSettings
 from blockcore.optimize import optimize_materials
 from blockcore.shading.painting import paint
 from blockcore.shading.radiance import Sight, shaded_picture
@@ -133,7 +133,8 @@ def test_village_materials_are_found(objective: str, rasterizer: str) -> None:
 
 
 def test_without_triton_and_nvdiffrast_the_cpu_rasterises_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blockcore.visibility._problem", lambda name: f"{name} is not installed; install it")
+    for name in ON_GPU:
+        monkeypatch.setattr(RASTERIZERS[name], "problem", lambda name=name: f"{name} is not installed; install it")
     why = "triton is not installed; install it; nvdiffrast is not installed; install it"
     assert choose_rasterizer("auto", "cuda") == ("cpu", why)
     with pytest.raises(BackendError, match="not installed"):
@@ -143,7 +144,7 @@ def test_without_triton_and_nvdiffrast_the_cpu_rasterises_and_it_is_said(monkeyp
 
 @pytest.fixture
 def without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("triton_here", "visibility"):
+    for module in ("machine.triton_here", "visibility.rasterizers"):
         monkeypatch.setattr(f"blockcore.{module}.triton_problem", lambda: "Triton is not installed; install it")
 
 

@@ -14,15 +14,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import blockcore.visibility as visibility
 from blockcore.errors import BackendError, SettingsError
 from blockcore.machine.triton_here import triton_problem
 from blockcore.model.camera import Camera, look_at, orthographic, perspective
 from blockcore.model.grid import FACE_NORMALS, BlockGrid, ExposedFaces
+from blockcore.model.settings import RASTERIZERS
 from blockcore.visibility import Visibility, choose_rasterizer, cpu, rasterize, reference
 from tests.captures import captured
 
-RASTERIZERS = [cpu.rasterize, reference.rasterize]
+DRAWN_BY = [cpu.rasterize, reference.rasterize]
 
 
 def random_faces(rng: np.random.Generator) -> ExposedFaces:
@@ -113,7 +113,7 @@ def test_a_wall_leaves_no_gap_and_is_drawn_once() -> None:
             assert (pixels[inner & (pixels > 3)] == 9).sum() >= 16
 
 
-@pytest.mark.parametrize("draw", RASTERIZERS)
+@pytest.mark.parametrize("draw", DRAWN_BY)
 def test_where_one_block_is_seen(draw) -> None:
     """A block of 2 units over the middle 8 × 8 pixels; row 0 is on top, triangle 0 has the lower right corner."""
     faces = BlockGrid((1, 1, 1), 2.0, np.array([[0, 0, 0]])).exposed_faces
@@ -127,7 +127,7 @@ def test_where_one_block_is_seen(draw) -> None:
     np.testing.assert_array_equal(half, np.add.outer(np.arange(8), np.arange(8)) < 7)  # the diagonal is 0's left edge
 
 
-@pytest.mark.parametrize("draw", RASTERIZERS)
+@pytest.mark.parametrize("draw", DRAWN_BY)
 def test_back_faces_are_culled_and_the_inside_of_a_block_sees_through_it(draw) -> None:
     faces = BlockGrid((3, 1, 1), 2.0, np.array([[0, 0, 0], [2, 0, 0]])).exposed_faces
     inside = Camera(look_at((-2.0, 1.0, 0.0), (2.0, 1.0, 0.0)), perspective(1.0, 1.0, 0.01, 50.0), 9, 9)
@@ -184,7 +184,7 @@ def hits(faces: ExposedFaces, camera: Camera, inverse: np.ndarray, x: np.ndarray
     return np.where(np.isfinite(t.min(axis=-1)), t.argmin(axis=-1), -1)
 
 
-@pytest.mark.parametrize("draw", RASTERIZERS)
+@pytest.mark.parametrize("draw", DRAWN_BY)
 def test_nothing_to_see(draw) -> None:
     camera = Camera(look_at((0.0, 1.0, 9.0), (0.0, 1.0, 0.0)), perspective(1.0, 1.5, 0.1, 50.0), 30, 20)
     empty = BlockGrid((4, 4, 4), 2.0, np.zeros((0, 3))).exposed_faces
@@ -240,7 +240,8 @@ def test_subpixel_bits_matter_and_are_checked() -> None:
 
 def test_choosing_a_rasterizer(monkeypatch: pytest.MonkeyPatch) -> None:
     problems = {"triton": "", "nvdiffrast": ""}
-    monkeypatch.setattr(visibility, "_problem", problems.get)
+    for name in problems:
+        monkeypatch.setattr(RASTERIZERS[name], "problem", lambda name=name: problems[name])
     assert choose_rasterizer("auto", "cpu")[0] == "cpu"
     assert choose_rasterizer("auto", "cuda") == ("triton", "the device is cuda and triton is installed")
     assert choose_rasterizer("cpu", "cuda") == ("cpu", "asked for")
