@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from blockcore.errors import PaletteError, quoted
 from blockcore.io.damage import reading
@@ -37,7 +38,7 @@ def read_palette(path: Path | str) -> Palette:
     try:
         with reading(path, PaletteError, _REMEDY):
             materials = {name: _face_colors(path, name, value) for name, value in data.items() if name != "Air"}
-            colors = np.array([np.zeros((3, 3)), *materials.values()], dtype=np.float64)
+            colors: npt.NDArray[Any] = np.array([np.zeros((3, 3)), *materials.values()], dtype=np.float64)
             return Palette(("Air", *materials), colors)
     except PaletteError as error:
         raise PaletteError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from error

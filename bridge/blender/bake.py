@@ -118,7 +118,8 @@ def _texel_uv(direction: npt.NDArray[np.int32], across: int, down: int) -> npt.N
     """Returns where the corners of each face lie in the picture, (F, 4, 2): a face a cell, row by row from below."""
     row, column = np.divmod(np.arange(len(direction)), across)
     within = FACE_UVS[direction] * (1.0, -1.0) + (0.0, 1.0)
-    return (within + np.stack([column, row], axis=1)[:, None]) / (across, down)
+    placed: npt.NDArray[np.float64] = (within + np.stack([column, row], axis=1)[:, None]) / (across, down)
+    return placed
 
 
 def _mesh(

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mathutils import Matrix, Vector
 
 from blockcore.errors import SceneError
+from blockcore.model.baked_light import BakedLight
 from blockcore.model.display import srgb_to_linear
 from blockcore.model.grid import FACE_NORMALS
 from blockcore.model.lighting import Lighting
@@ -41,8 +42,15 @@ def build(scene: BlockScene, name: str = BLOCKS_NAME) -> Any:
         The object that shows the blocks.
 
     Raises:
-        BlockcoreError: the cameras have several picture sizes, or one is none that Blender can have.
+        BlockcoreError: the light was measured on faces, which no lamp gives back; the cameras have several picture
+            sizes, or one is none that Blender can have.
     """
+    light = scene.lighting
+    if isinstance(light, BakedLight):
+        raise SceneError(
+            "scene: its light was measured on its faces, and no lamp gives it back; "
+            "apply the materials in the Blender file that it was taken from"
+        )
     to_blender = TO_BLENDER if scene.source is None else scene.source.grid_to_source
     posed = [_pose(view, to_blender) for view in scene.views]
     for one in posed:
@@ -57,7 +65,7 @@ def build(scene: BlockScene, name: str = BLOCKS_NAME) -> Any:
         _set_frame(posed[0].frame)
         bpy.context.scene.camera = cameras[0]
     _set_standard_view()
-    _add_light(scene.lighting, to_blender)
+    _add_light(light, to_blender)
     bpy.context.view_layer.update()
     return world
 

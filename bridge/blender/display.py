@@ -89,8 +89,12 @@ def _raw_values(path: str) -> npt.NDArray[np.float32]:
 def _as_png(render: Any) -> Iterator[None]:
     """Saves with 16 bits a channel and without dither; the colour management stays the scene's."""
     settings = render.image_settings
-    changes = [(settings, "file_format", "PNG"), (settings, "color_mode", "RGB"), (settings, "color_depth", "16")]
-    changes.append((render, "dither_intensity", 0.0))
+    changes: list[tuple[Any, str, Any]] = [
+        (settings, "file_format", "PNG"),
+        (settings, "color_mode", "RGB"),
+        (settings, "color_depth", "16"),
+        (render, "dither_intensity", 0.0),
+    ]
     before = [(holder, name, getattr(holder, name)) for holder, name, _ in changes]
     try:
         for holder, name, value in changes:

@@ -88,6 +88,7 @@ def mapped(kind: str, vector: Floats, place: Floats, turn: Floats, scale: Floats
     if kind == "TEXTURE":
         return _divided((vector - place) @ rotation, scale[None])
     if kind == "NORMAL":
-        return _divided(vector, scale[None]) @ rotation.T
+        turned: Floats = _divided(vector, scale[None]) @ rotation.T
+        return turned
     turned = (vector * scale) @ rotation.T
     return turned + place if kind == "POINT" else turned

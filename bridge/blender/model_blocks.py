@@ -254,7 +254,7 @@ def _axes(obj: Any) -> Floats:
     """
     matrix = np.array(obj.matrix_world, dtype=np.float64)[:3, :3]
     scale = np.linalg.norm(matrix, axis=0)
-    turn = matrix / np.where(scale > 0.0, scale, 1.0)
+    turn: Floats = matrix / np.where(scale > 0.0, scale, 1.0)
     if np.abs(turn.T @ turn - np.eye(3)).max() > 1e-4:
         raise SceneError(f"object {obj.name!r}: has no axes at right angles; apply its scale, or use the world's axes")
     if np.linalg.det(turn) < 0.0:

@@ -68,7 +68,7 @@ def remove_previews() -> None:
     for preview in [obj for obj in bpy.data.objects if _HIDDEN in obj]:
         layer = set(bpy.context.view_layer.objects)
         for hidden in find_objects(list(preview[_HIDDEN])):
-            if hidden in layer:
+            if hidden is not None and hidden in layer:
                 hidden.hide_set(False)
         mesh = preview.data
         bpy.data.objects.remove(preview)
@@ -93,7 +93,7 @@ def _face_mesh(scene: BlockScene) -> bpy.types.Mesh:
 
 def _hide(names: dict[str, None]) -> list[str]:
     layer = set(bpy.context.view_layer.objects)
-    shown = [obj for obj in find_objects(list(names)) if obj in layer and not obj.hide_get()]
+    shown = [obj for obj in find_objects(list(names)) if obj is not None and obj in layer and not obj.hide_get()]
     for obj in shown:
         obj.hide_set(True)
     return [obj.name_full for obj in shown]

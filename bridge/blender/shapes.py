@@ -57,7 +57,7 @@ def shape_key(mesh: Any) -> bytes:
     """Returns what two meshes of the very same shape have in common."""
     parts = []
     for things, name, kind, width in _SHAPE:
-        values = np.empty(len(getattr(mesh, things)) * width, dtype=kind)
+        values: npt.NDArray[Any] = np.empty(len(getattr(mesh, things)) * width, dtype=kind)
         getattr(mesh, things).foreach_get(name, values)
         parts.append(values.tobytes())
     return b"|".join(parts)

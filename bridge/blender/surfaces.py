@@ -87,7 +87,8 @@ def surface_color(material: Any, points: Points) -> Floats:
             f"material {material.name!r}: {error} cannot be read; bake it into an image texture, or choose a palette"
         ) from None
     color = np.divide(shown, weight, out=np.zeros(np.broadcast_shapes(shown.shape, weight.shape)), where=weight > 1e-6)
-    return np.atleast_2d(np.maximum(color, 0.0))
+    rows: Floats = np.atleast_2d(np.maximum(color, 0.0))
+    return rows
 
 
 class _Tree:
@@ -177,7 +178,7 @@ def _same(sockets: Any, wanted: Any) -> Any:
 
 
 def _constant(socket: Any) -> Floats:
-    value = getattr(socket, "default_value", 0.0)
+    value: Any = getattr(socket, "default_value", 0.0)
     if socket.type == "RGBA":
         return np.array([value[:3]], dtype=np.float64)
     return np.array([value[:3] if hasattr(value, "__len__") else [value]], dtype=np.float64)
@@ -213,7 +214,7 @@ def _mix(tree: _Tree, node: Any, source: Any, groups: Groups) -> Floats:
     if blend not in BLENDS:
         raise _UnreadableError(_name(node))
     a, b = tree.color(one, groups), tree.color(other, groups)
-    mixed = a * (1.0 - factor) + BLENDS[blend](a, b) * factor
+    mixed: Floats = a * (1.0 - factor) + BLENDS[blend](a, b) * factor
     return np.clip(mixed, 0.0, 1.0) if limited else mixed
 
 
@@ -306,6 +307,11 @@ def _combine(tree: _Tree, node: Any, source: Any, groups: Groups) -> Floats:
     return hsv_to_rgb(color) if mode == "HSV" else color
 
 
+def _between(one: Floats, other: Floats, part: Floats) -> Floats:
+    mixed: Floats = one * (1.0 - part) + other * part
+    return mixed
+
+
 def _hue(tree: _Tree, node: Any, source: Any, groups: Groups) -> Floats:
     turn, saturation, value, part = (
         tree.value(node.inputs[name], groups) for name in ("Hue", "Saturation", "Value", _factor(node))
@@ -313,12 +319,13 @@ def _hue(tree: _Tree, node: Any, source: Any, groups: Groups) -> Floats:
     color = tree.color(node.inputs["Color"], groups)
     hue, grey, bright = np.split(rgb_to_hsv(color), 3, axis=1)
     parts = np.broadcast_arrays((hue + turn + 0.5) % 1.0, np.clip(grey * saturation, 0.0, 1.0), bright * value)
-    return color * (1.0 - part) + hsv_to_rgb(np.concatenate(parts, axis=1)) * part
+    turned = hsv_to_rgb(np.concatenate(parts, axis=1))
+    return _between(color, turned, part)
 
 
 def _invert(tree: _Tree, node: Any, source: Any, groups: Groups) -> Floats:
     color, part = tree.color(node.inputs["Color"], groups), tree.value(node.inputs[_factor(node)], groups)
-    return color * (1.0 - part) + (1.0 - color) * part
+    return _between(color, 1.0 - color, part)
 
 
 def _curves(tree: _Tree, node: Any, source: Any, groups: Groups) -> Floats:
@@ -331,7 +338,7 @@ def _curves(tree: _Tree, node: Any, source: Any, groups: Groups) -> Floats:
             for row in color
         ]
     )
-    return color * (1.0 - part) + bent * part
+    return _between(color, bent, part)
 
 
 def _range(tree: _Tree, node: Any, source: Any, groups: Groups) -> Floats:
@@ -339,7 +346,8 @@ def _range(tree: _Tree, node: Any, source: Any, groups: Groups) -> Floats:
         raise _UnreadableError(_name(node))
     value, low, high, start, end = (tree.value(node.inputs[i], groups) for i in range(5))
     part = (value - low) / np.where(high == low, 1.0, high - low)
-    return start + (np.clip(part, 0.0, 1.0) if node.clamp else part) * (end - start)
+    found: Floats = start + (np.clip(part, 0.0, 1.0) if node.clamp else part) * (end - start)
+    return found
 
 
 def _factor(node: Any) -> str:

@@ -129,14 +129,15 @@ def target_pixels(camera: Any, image: Any) -> npt.NDArray[np.uint8]:
     pixels = values.reshape(height, width, -1)[::-1]
     if pixels.shape[2] < 3:
         pixels = np.concatenate([np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]], axis=2)
-    pixels = _display_values(image, pixels)
-    rounded: npt.NDArray[np.uint8] = np.rint(np.clip(np.nan_to_num(pixels), 0.0, 1.0) * 255.0).astype(np.uint8)
+    shown = np.clip(np.nan_to_num(_display_values(image, pixels)), 0.0, 1.0)
+    rounded: npt.NDArray[np.uint8] = np.rint(shown * 255.0).astype(np.uint8)
     return rounded[..., :3] if rounded.shape[2] == 3 or (rounded[..., 3] == 255).all() else rounded
 
 
-def _display_values(image: Any, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _display_values(image: Any, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.floating[Any]]:
     """Returns straight display values, (H, W, 3 or 4)."""
-    color, alpha = pixels[..., :3], pixels[..., 3:]
+    color: npt.NDArray[np.floating[Any]] = pixels[..., :3]
+    alpha = pixels[..., 3:]
     mode = image.alpha_mode
     multiplied = mode == "PREMUL" or (image.is_float and mode == "STRAIGHT")
     if alpha.shape[2] and multiplied:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from blockcore.errors import BlockcoreError, CameraError
+from blockcore.errors import BlockcoreError, CameraError, SceneError
+from blockcore.model.baked_light import BakedLight
 from blockcore.model.camera import Camera, orthographic, perspective
 from blockcore.model.scene import BlockScene, View
 from blockcore.visibility import rasterize
@@ -236,3 +238,11 @@ def test_cameras_blender_cannot_have_are_refused_before_anything_is_made(what: s
     with pytest.raises(BlockcoreError, match="'bad'"):
         build(BlockScene(village.grid, village.materials, views=tuple(View(camera) for camera in cameras)))
     assert len(bpy.data.objects) == 0
+
+
+def test_measured_light_is_refused_before_anything_is_made() -> None:
+    scene = captured(1)
+    light = BakedLight(np.ones((len(scene.grid.exposed_faces), 1, 1, 3), np.float32))
+    with pytest.raises(SceneError, match="measured on its faces, and no lamp gives it back; apply the materials in"):
+        build(replace(scene, lighting=light))
+    assert not bpy.data.cameras and not bpy.data.lights
