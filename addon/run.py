@@ -19,6 +19,7 @@ import bpy
 import numpy as np
 
 from blockcore.errors import BackendError, Cancelled, SceneError
+from blockcore.formats.palette_file import read_palette
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene
@@ -29,7 +30,6 @@ from bridge.blender.preview import Preview
 from bridge.engine.baker import start_lit
 from bridge.engine.optimize import Running, read_materials, start
 from bridge.job import Job
-from bridge.palettes import read_palette
 
 from .session import Outcome
 

@@ -13,10 +13,10 @@ from typing import Any
 import bpy
 
 from blockcore.errors import BlockcoreError
+from blockcore.formats.palette_file import read_palette
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
 from bridge.blender.extract import extract
 from bridge.blender.targets import background_image
-from bridge.palettes import read_palette
 
 from . import layouts
 

@@ -53,6 +53,7 @@ def make_blocks(args: argparse.Namespace) -> None:
     settings = settings_of(args)
     if not 1 <= args.views <= 256:
         raise SettingsError(f"{args.views} views are out of range; give 1 to 256")
+    from blockcore.formats.palette_file import read_palette
     from blockcore.model.palette import WEBGPU_PALETTE
     from bridge.blender.files import quiet, save_file
     from bridge.blender.model_blocks import (
@@ -65,7 +66,6 @@ def make_blocks(args: argparse.Namespace) -> None:
         scene_of,
     )
     from bridge.blender.model_import import open_model
-    from bridge.palettes import read_palette
 
     begun = time.perf_counter()
     palette = read_palette(args.palette) if args.palette else WEBGPU_PALETTE

@@ -243,7 +243,7 @@ def _extract(args: argparse.Namespace, bake: bool = True) -> BlockScene:
 
 
 def _palette(path: Path | None) -> Palette | None:
-    from bridge.palettes import read_palette
+    from blockcore.formats.palette_file import read_palette
 
     return None if path is None else read_palette(path)
 

@@ -7,13 +7,14 @@ import importlib
 from collections.abc import Sequence
 
 from blockcore.commands.ending import run_safely
-from blockcore.commands.outputs import FILE, LOOSE, outputs
+from blockcore.commands.outputs import BY_NAME, FILE, LOOSE, outputs
 
 _COMMANDS = {
     "compare": "render a dataset's views and compare them with its pictures",
     "render": "render views to PNG files",
     "view": "write a page that shows a world in the browser, with WebGPU",
     "optimize": "find each block's material from posed pictures",
+    "convert": "turn a block world into another format",
     "info": "say what is installed, and what 'auto' chooses and why",
     "bench": "measure speed, as ratios within one run",
 }
@@ -22,6 +23,7 @@ _OUTPUTS = {
     "render": {"out": LOOSE},
     "view": {"out": FILE},
     "optimize": {"out": "result.json"},
+    "convert": {"out": BY_NAME},
     "bench": {"json": FILE},
 }
 

@@ -13,10 +13,12 @@ from blockcore.errors import BlockcoreError
 
 FILE = ""
 """The kind of an output that is a file; that of a folder is the file that every such folder has."""
-INPUTS = ("scene", "map", "dataset", "blend", "model", "palette", "job", "result")
+INPUTS = ("scene", "map", "dataset", "blend", "model", "palette", "job", "result", "input")
 _BY_ANOTHER = ("report",)  # the engine writes it, and reserves it itself
 LOOSE = "*"
 """The kind of a folder into which single files are written."""
+BY_NAME = "?"
+"""The kind of an output whose format the end of its name tells."""
 
 
 @contextmanager
@@ -31,6 +33,7 @@ def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None
         BlockcoreError: an output is an input, holds one or lies in one; something is there that we did not write; or
             another process writes it.
     """
+    from blockcore.formats import writer
     from blockcore.io.files import check_file
     from blockcore.io.folders import check_apart, check_folder, reserved
 
@@ -44,6 +47,8 @@ def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None
                 continue
             output = Path(value)
             check_apart(output, given.values())
+            if kind == BY_NAME:
+                kind = writer(output).marker or FILE
             if kind == FILE:
                 check_file(output)
             elif kind != LOOSE:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 MOST_CELLS = 1 << 25
 """The most cells that are read from a file."""
+DATA_VERSION = 2975
+"""Of the states' names, where the caller knows none: Minecraft 1.18.2."""
+AIR = "minecraft:air"
+EMPTY = (AIR, "minecraft:cave_air", "minecraft:void_air", "minecraft:structure_void")
+"""The states of a cell without a block."""
+_STATE = re.compile(r"([a-z0-9_.-]+:[a-z0-9_./-]+)(?:\[([a-z0-9_]+=[a-z0-9_]+(?:,[a-z0-9_]+=[a-z0-9_]+)*)\])?")
 
 
 @dataclass(frozen=True)
@@ -32,3 +41,59 @@ class BlockStates:
             raise ValueError("block states fill a box of (x, y, z) int32")
         if self.cells.min() < 0 or self.cells.max() >= len(self.states):
             raise ValueError("has a block that its list of states lacks")
+
+
+def is_state(text: str) -> bool:
+    """Whether a text is a block state, such as ``minecraft:oak_log[axis=x]``."""
+    return _STATE.fullmatch(text) is not None
+
+
+def state_tag(state: str) -> dict[str, Any]:
+    """Returns a block state as a compound of Name and, where it has any, Properties.
+
+    Raises:
+        ValueError: the text is no state.
+    """
+    found = _STATE.fullmatch(state)
+    if not found:
+        raise ValueError(f"{state[:80]!r} is no block state such as minecraft:oak_log[axis=x]; rename it")
+    name, properties = found.groups()
+    tag: dict[str, Any] = {"Name": name}
+    return tag | {"Properties": dict(pair.split("=") for pair in properties.split(","))} if properties else tag
+
+
+def state_text(tag: Any) -> str:
+    """Returns the text of a block state from its compound.
+
+    Raises:
+        ValueError: it is none.
+    """
+    properties = tag.get("Properties", {}) if isinstance(tag, dict) else None
+    if not isinstance(properties, dict) or not isinstance(tag.get("Name"), str):
+        raise ValueError("has a block without a name")
+    pairs = ",".join(f"{key}={value}" for key, value in sorted(properties.items()))
+    return f"{tag['Name']}[{pairs}]" if pairs else str(tag["Name"])
+
+
+def merged(states: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """Returns the states, none twice, and for each one that was given its index among them."""
+    names: dict[str, int] = {}
+    number = np.array([names.setdefault(state, len(names)) for state in states], np.int32)
+    return list(names), number
+
+
+def item(values: Any, name: str, kind: type[Any]) -> Any:
+    """Returns a value of a compound.
+
+    Raises:
+        ValueError: it is not there, or of another kind.
+    """
+    value = values.get(name) if isinstance(values, dict) else None
+    if not isinstance(value, kind):
+        raise ValueError(f"it has no {name}")
+    return value
+
+
+def left_out(kinds: Sequence[tuple[Any, str]]) -> tuple[str, ...]:
+    """Returns a sentence for each list of tags that has some, saying that they are left out."""
+    return tuple(f"{len(found)} {kind} are left out" for found, kind in kinds if isinstance(found, list) and found)

@@ -16,8 +16,10 @@ import numpy as np
 
 LARGEST = 1 << 27
 """The most bytes that a file may unfold to."""
-MOST_VALUES = 1_000_000
-"""The most values that a file may have, the elements of an array not counted."""
+MOST_VALUES = 500_000
+"""The most values that a file may have; the elements of an array are not counted, and ``_LIGHT`` numbers of a list are
+one."""
+_LIGHT = 8
 DEEPEST = 200
 _END, _LIST, _COMPOUND, _STRING = 0, 9, 10, 8
 _SCALARS: dict[int, type[np.generic]] = {
@@ -120,6 +122,9 @@ class _Reader:
             inner, length = self.number("B"), self.number("i")
             if inner == _END and length > 0:
                 raise ValueError("has a list of nothing")
+            if inner in _SCALARS:
+                self._left -= max(0, length) // _LIGHT
+                return list(self._numbers(_SCALARS[inner], max(0, length)))
             return [self._value(inner, depth + 1) for _ in range(length)]
         raise ValueError(f"has a tag of the unknown kind {kind}")
 

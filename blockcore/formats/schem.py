@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.formats import nbt
-from blockcore.formats.block_states import MOST_CELLS, BlockStates
+from blockcore.formats.block_states import DATA_VERSION, MOST_CELLS, BlockStates, item, left_out, merged
+from blockcore.formats.states_file import StatesFile
 
-DATA_VERSION = 2975
-"""Of the states' names, where the caller knows none: Minecraft 1.18.2."""
 _LONGEST_SIDE = 0xFFFF
 _LONGEST_NUMBER = 5  # bytes of a number of 32 bits
 
@@ -26,16 +25,16 @@ def unpack(data: bytes) -> BlockStates:
         ValueError: it is damaged, too large, of another version, or no schematic.
     """
     name, root = nbt.unpack(data)
-    inner = root if name == "Schematic" else _get(root, "Schematic", dict)
-    version = int(_get(inner, "Version", np.int32))
+    inner = root if name == "Schematic" else item(root, "Schematic", dict)
+    version = int(item(inner, "Version", np.int32))
     if version not in (2, 3):
         raise ValueError(f"is of version {version}; save it as version 2 or 3")
-    width, height, length = (int(_get(inner, side, np.int16)) & _LONGEST_SIDE for side in ("Width", "Height", "Length"))
+    width, height, length = (int(item(inner, side, np.int16)) & _LONGEST_SIDE for side in ("Width", "Height", "Length"))
     if not 0 < width * height * length <= MOST_CELLS:
         raise ValueError(f"has {width} x {height} x {length} cells; 1 to {MOST_CELLS} are allowed")
-    held = inner if version == 2 else _get(inner, "Blocks", dict)
-    states, number = _states(_get(held, "Palette", dict))
-    packed = _get(held, "BlockData" if version == 2 else "Data", np.ndarray)
+    held = inner if version == 2 else item(inner, "Blocks", dict)
+    states, number = _states(item(held, "Palette", dict))
+    packed = item(held, "BlockData" if version == 2 else "Data", np.ndarray)
     indices = numbers(packed.astype(np.uint8), width * height * length)
     if indices.max() >= len(number) or (number[indices] < 0).any():
         raise ValueError("has a block that its palette lacks")
@@ -62,9 +61,8 @@ def pack(blocks: BlockStates, version: int = 3, data_version: int = DATA_VERSION
         raise ValueError(f"version {version} of .schem is not written; choose 2 or 3")
     if max(blocks.cells.shape) > _LONGEST_SIDE:
         raise ValueError(f".schem has sides of at most {_LONGEST_SIDE} cells; cut the world into parts")
-    names: dict[str, int] = {}
-    number = np.array([names.setdefault(state, len(names)) for state in blocks.states], np.int32)
-    palette = {state: np.int32(index) for state, index in names.items()}
+    names, number = merged(blocks.states)
+    palette = {state: np.int32(index) for index, state in enumerate(names)}
     data = varints(number[blocks.cells.transpose(1, 2, 0).ravel()]).view(np.int8)
     width, height, length = (np.uint16(side).astype(np.int16) for side in blocks.cells.shape)
     root: dict[str, Any] = {
@@ -124,17 +122,14 @@ def _states(palette: dict[str, Any]) -> tuple[tuple[str, ...], npt.NDArray[np.in
 
 
 def _losses(inner: dict[str, Any], held: dict[str, Any]) -> tuple[str, ...]:
-    kinds = (
-        (held.get("BlockEntities"), "contents of chests, signs and the like"),
-        (inner.get("Entities"), "creatures and other entities"),
+    counted = left_out(
+        (
+            (held.get("BlockEntities"), "contents of chests, signs and the like"),
+            (inner.get("Entities"), "creatures and other entities"),
+        )
     )
-    counted = tuple(f"{len(found)} {kind} are left out" for found, kind in kinds if isinstance(found, list) and found)
     has_biomes = "BiomeData" in inner or "Biomes" in inner
     return (*counted, "biomes are left out") if has_biomes else counted
 
 
-def _get(values: dict[str, Any], name: str, kind: type) -> Any:
-    value = values.get(name)
-    if not isinstance(value, kind):
-        raise ValueError(f"is no schematic: it has no {name}")
-    return value
+FORMAT = StatesFile("Sponge schematic", (".schem",), unpack, pack)

@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blockcore.errors import BlockcoreError
+from blockcore.formats.palette_file import read_palette
 from blockcore.formats.webgpu import read_dataset, read_map, write_dataset, write_map
 from blockcore.io.archives import read_array
 from blockcore.io.pictures import decode_picture, encode_png
@@ -36,7 +37,6 @@ from blockcore.model.scene import BlockScene, Source, View
 from blockcore.report.events import parse
 from bridge.engine.optimize import read_materials
 from bridge.job import Job
-from bridge.palettes import read_palette
 
 CASES = int(os.environ.get("BLOCKCORE_FUZZ", "100"))
 LONGEST, SLOWEST = 300, 2.0

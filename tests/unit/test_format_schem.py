@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
+import os
 import random
 
 import nbtlib
@@ -14,6 +15,7 @@ import pytest
 from blockcore.formats import nbt, schem
 from blockcore.formats.block_states import BlockStates
 
+WORLDS = int(os.environ.get("BLOCKCORE_WORLDS", "20"))
 SIZES = ((1, 384, 1), (300, 3, 300), (7, 5, 3), (1, 1, 1), (16, 16, 16))
 COUNTS = sorted({1, 5_000, *itertools.chain(*((1 << k, (1 << k) + 1) for k in range(13)))})
 
@@ -52,14 +54,14 @@ def loops(data: bytes):
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_nbtlib_finds_the_blocks_we_wrote(version):
-    for seed in range(20):
+    for seed in range(WORLDS):
         blocks = world(seed)
         assert (loops(schem.pack(blocks, version)) == names(blocks)).all()
 
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_we_find_the_blocks_that_nbtlib_wrote(version):
-    for seed in range(100):
+    for seed in range(WORLDS):
         blocks = world(seed)
         buffer = io.BytesIO()
         nbtlib.File.parse(io.BytesIO(gzip.decompress(schem.pack(blocks, version)))).write(buffer)

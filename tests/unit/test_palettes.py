@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blockcore.errors import BlockcoreError
-from bridge.palettes import read_palette
+from blockcore.formats.palette_file import read_palette
 
 
 def write(tmp_path, value):

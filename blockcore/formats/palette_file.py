@@ -1,5 +1,4 @@
-# SPDX-License-Identifier: GPL-3.0-or-later
-"""Palettes from files. Without bpy.
+"""Palettes from files.
 
 A palette's file is JSON: an object of material names, each with one colour or with one for ``top``, ``bottom`` and
 ``side``. A colour is ``"#rrggbb"`` or three numbers from 0 to 1, as display values. Air need not be listed::

@@ -1,0 +1,31 @@
+"""``convert``: a block world from one format to another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("input", type=Path, metavar="IN", help="a file of any format, or a BlockScene folder")
+    parser.add_argument("out", type=Path, metavar="OUT", help="what to write; the end of its name says the format")
+    text = "materials or blocks, by name and colour, to choose among"
+    parser.add_argument("--palette", type=Path, metavar="FILE.json", help=text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    from blockcore import formats
+    from blockcore.formats.exchange import adapted
+    from blockcore.formats.palette_file import read_palette
+
+    target = formats.writer(args.out)
+    palette = read_palette(args.palette) if args.palette else None
+    found, unread = formats.read(args.input, palette)
+    what, unlike = adapted(found, target.holds, palette)
+    unwritten = formats.write(args.out, what)
+    for sentence in (*unread, *unlike, *unwritten):
+        print(f"Not carried over: {sentence}")
+    print(f"Saved: {args.out}")
+    return 0
