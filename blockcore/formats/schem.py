@@ -73,6 +73,8 @@ def pack(blocks: BlockStates, version: int = 3, data_version: int = DATA_VERSION
     }
     if version == 3:
         return nbt.pack("", {"Schematic": root | {"Blocks": {"Palette": palette, "Data": data, "BlockEntities": []}}})
+    # WorldEdit and mcschematic look here for where version 2's corner lies.
+    root["Metadata"] = {f"WEOffset{axis}": np.int32(place) for axis, place in zip("XYZ", blocks.origin, strict=True)}
     return nbt.pack("Schematic", root | {"PaletteMax": np.int32(len(palette)), "Palette": palette, "BlockData": data})
 
 

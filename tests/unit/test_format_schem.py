@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import gzip
 import io
-import itertools
-import os
 import random
 
+import mcschematic
 import nbtlib
 import numpy as np
 import pytest
 
 from blockcore.formats import nbt, schem
 from blockcore.formats.block_states import BlockStates
-
-WORLDS = int(os.environ.get("BLOCKCORE_WORLDS", "20"))
-SIZES = ((1, 384, 1), (300, 3, 300), (7, 5, 3), (1, 1, 1), (16, 16, 16))
-COUNTS = sorted({1, 5_000, *itertools.chain(*((1 << k, (1 << k) + 1) for k in range(13)))})
-
-
-def world(seed: int) -> BlockStates:
-    chance = np.random.default_rng(seed)
-    count = COUNTS[seed % len(COUNTS)]
-    size = SIZES[seed % len(SIZES)] if seed % 2 else tuple(int(side) for side in chance.integers(1, 40, 3))
-    cells = chance.integers(0, count, size, dtype=np.int32)
-    states = tuple(f"minecraft:block_{index}[axis={'xyz'[index % 3]}]" for index in range(count))
-    return BlockStates(cells, states, tuple(int(place) for place in chance.integers(-99, 99, 3)))
-
-
-def names(blocks: BlockStates):
-    return np.array(blocks.states)[blocks.cells]
+from tests.state_worlds import WORLDS, names, places, world
 
 
 def loops(data: bytes):
@@ -121,3 +104,16 @@ def test_random_damage_is_an_error_or_a_world():
         except ValueError:
             refused += 1
     assert refused > 1_000
+
+
+def test_mcschematic_finds_the_blocks_we_wrote_and_we_those_it_wrote(tmp_path):
+    for seed in range(0, WORLDS, 4):
+        blocks = world(seed)
+        (tmp_path / "ours.schem").write_bytes(schem.pack(blocks, 2))
+        theirs = mcschematic.MCSchematic(str(tmp_path / "ours.schem"))
+        for cell in places(blocks):
+            place = tuple(int(a) + b for a, b in zip(cell, blocks.origin, strict=True))
+            assert theirs.getBlockStateAt(place) == blocks.states[blocks.cells[cell]]
+        theirs.save(str(tmp_path), "theirs", mcschematic.Version.JE_1_18_2)
+        back = schem.unpack((tmp_path / "theirs.schem").read_bytes())
+        assert (names(back) == names(blocks)).all()
