@@ -14,9 +14,13 @@ from blockcore.visibility import rasterize  # noqa: E402
 from bridge.blender import models, quality, quality_scenes  # noqa: E402
 
 
+def cottage():
+    return quality_scenes.set_stage(quality_scenes.Setting("cottage", "evening sun", "AgX"), samples=2)
+
+
 @pytest.fixture(scope="module")
 def stage():
-    return quality_scenes.set_stage(quality_scenes.Setting("cottage", "evening sun", "AgX"), samples=2)
+    return cottage()
 
 
 def test_views_are_masked_and_some_held_out(stage):
@@ -55,7 +59,8 @@ def test_points_lie_on_the_model_and_know_its_colour(stage):
     assert stage.colors.min() >= 0.0 and stage.colors.max() <= 1.0
 
 
-def test_figures_of_a_stage(stage, monkeypatch):
+def test_figures_of_a_stage(monkeypatch):
+    stage = cottage()  # each test begins with an empty Blender
     monkeypatch.setattr(quality, "_EXACT_SAMPLES", 16)
     monkeypatch.setattr(quality, "_BAKED_SAMPLES", 16)
     found, sheet = quality.measure(stage)
