@@ -14,13 +14,13 @@ from blockcore.visibility import rasterize  # noqa: E402
 from bridge.blender import models, quality, quality_scenes  # noqa: E402
 
 
-def cottage():
-    return quality_scenes.set_stage(quality_scenes.Setting("cottage", "evening sun", "AgX"), samples=2)
+def cottage(samples):
+    return quality_scenes.set_stage(quality_scenes.Setting("cottage", "evening sun", "AgX"), samples)
 
 
 @pytest.fixture(scope="module")
 def stage():
-    return cottage()
+    return cottage(2)
 
 
 def test_views_are_masked_and_some_held_out(stage):
@@ -60,7 +60,7 @@ def test_points_lie_on_the_model_and_know_its_colour(stage):
 
 
 def test_figures_of_a_stage(monkeypatch):
-    stage = cottage()  # each test begins with an empty Blender
+    stage = cottage(16)  # each test begins with an empty Blender
     monkeypatch.setattr(quality, "_EXACT_SAMPLES", 16)
     monkeypatch.setattr(quality, "_BAKED_SAMPLES", 16)
     found, sheet = quality.measure(stage)
