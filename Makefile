@@ -8,7 +8,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal -m 'not alone'
 OUT ?= out/demo
 
-.PHONY: demo test fuzz test-numpy2 gui extension bench clean
+.PHONY: demo test fresh fuzz test-numpy2 gui extension bench clean
 
 demo: $(VENV)/.libraries
 	$(PY) -m bridge demo --out $(OUT)
@@ -20,6 +20,10 @@ test: $(VENV)/.test-libraries
 	$(PYTEST)
 	$(PY) -m pytest -m alone
 	@echo "Left out: the add-on in a real Blender window (make gui)"
+
+# Not part of `make test`: needs root, to make a bare Debian tree that demo and test are proven in.
+fresh:
+	tests/fresh/run.sh demo test
 
 # bpy keeps numpy below 2; the library runs on both.
 test-numpy2: $(VENV)/.numpy2
