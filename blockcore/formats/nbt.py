@@ -31,7 +31,16 @@ _SCALARS: dict[int, type[np.generic]] = {
     6: np.float64,
 }
 _ARRAYS: dict[int, type[np.generic]] = {7: np.int8, 11: np.int32, 12: np.int64}
-_OTHERS: dict[type[object], int] = {str: _STRING, list: _LIST, dict: _COMPOUND}
+_LAYOUTS = {1: struct.Struct(">b"), 2: struct.Struct(">h"), 3: struct.Struct(">i"), 4: struct.Struct(">q")} | {
+    5: struct.Struct(">f"),
+    6: struct.Struct(">d"),
+}
+_BYTES = [bytes([kind]) for kind in range(13)]
+_SHORT, _LENGTH, _LIST_HEAD = struct.Struct(">H"), struct.Struct(">i"), struct.Struct(">Bi")
+_KINDS: dict[type[object], int] = {str: _STRING, list: _LIST, dict: _COMPOUND} | {
+    held: kind for kind, held in _SCALARS.items()
+}
+_ARRAY_KINDS: dict[type[object], int] = {held: kind for kind, held in _ARRAYS.items()}
 _LONGEST_TEXT = 0xFFFF
 
 
@@ -45,7 +54,7 @@ def unpack(data: bytes) -> tuple[str, dict[str, Any]]:
         ValueError: it is damaged, too large, too deep, or has too many values.
     """
     reader = _Reader(_unfold(data) if data[:2] == b"\x1f\x8b" else data)
-    if reader.number("B") != _COMPOUND:
+    if reader.kind() != _COMPOUND:
         raise ValueError("is no tree of tags")
     name = reader.text()
     return name, reader.compound(0)
@@ -85,24 +94,25 @@ class _Reader:
 
     def compound(self, depth: int) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        while (kind := self.number("B")) != _END:
+        while (kind := self.kind()) != _END:
             name = self.text()
             if name in values:
                 raise ValueError("has a name twice")
             values[name] = self._value(kind, depth + 1)
         return values
 
+    def kind(self) -> int:
+        return self._take(1)[0]
+
     def text(self) -> str:
-        encoded = self._take(self.number("H"))
+        encoded = self._take(_SHORT.unpack(self._take(2))[0])
+        if encoded.isascii():
+            return encoded.decode()
         try:
             half = encoded.replace(b"\xc0\x80", b"\0").decode("utf-8", "surrogatepass")
             return half.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except UnicodeDecodeError as error:
             raise ValueError("has text that is not Unicode") from error
-
-    def number(self, code: str) -> int:
-        layout = f">{code}"
-        return int(struct.unpack(layout, self._take(struct.calcsize(layout)))[0])
 
     def _value(self, kind: int, depth: int) -> Any:
         self._left -= 1
@@ -111,15 +121,16 @@ class _Reader:
         if depth > DEEPEST:
             raise ValueError(f"is nested more than {DEEPEST} deep")
         if kind in _SCALARS:
-            return self._numbers(_SCALARS[kind], 1)[0]
+            layout = _LAYOUTS[kind]
+            return _SCALARS[kind](layout.unpack(self._take(layout.size))[0])
         if kind in _ARRAYS:
-            return self._numbers(_ARRAYS[kind], self.number("i"))
+            return self._numbers(_ARRAYS[kind], self._length())
         if kind == _STRING:
             return self.text()
         if kind == _COMPOUND:
             return self.compound(depth)
         if kind == _LIST:
-            inner, length = self.number("B"), self.number("i")
+            inner, length = self.kind(), self._length()
             if inner == _END and length > 0:
                 raise ValueError("has a list of nothing")
             if inner in _SCALARS:
@@ -127,6 +138,9 @@ class _Reader:
                 return list(self._numbers(_SCALARS[inner], max(0, length)))
             return [self._value(inner, depth + 1) for _ in range(length)]
         raise ValueError(f"has a tag of the unknown kind {kind}")
+
+    def _length(self) -> int:
+        return int(_LENGTH.unpack(self._take(_LENGTH.size))[0])
 
     def _numbers(self, dtype: type[np.generic], length: int) -> Any:
         if length < 0:
@@ -145,12 +159,8 @@ class _Reader:
 
 def _kind(value: Any) -> int:
     if isinstance(value, np.ndarray):
-        kinds, dtype = _ARRAYS, value.dtype.type
-    elif isinstance(value, np.generic):
-        kinds, dtype = _SCALARS, type(value)
-    else:
-        return _OTHERS.get(type(value), _END) or _refuse(value)
-    return next((kind for kind, held in kinds.items() if held is dtype), _END) or _refuse(value)
+        return _ARRAY_KINDS.get(value.dtype.type) or _refuse(value)
+    return _KINDS.get(type(value)) or _refuse(value)
 
 
 def _refuse(value: Any) -> int:
@@ -162,25 +172,31 @@ def _write(value: Any, parts: list[bytes]) -> None:
     if kind in _ARRAYS:
         parts += [struct.pack(">i", value.size), value.astype(value.dtype.newbyteorder(">")).tobytes()]
     elif kind in _SCALARS:
-        parts.append(np.asarray(value, value.dtype.newbyteorder(">")).tobytes())
+        parts.append(_LAYOUTS[kind].pack(value))
     elif kind == _STRING:
         parts.append(_text(value))
     elif kind == _LIST:
         kinds = {_kind(item) for item in value}
         if len(kinds) > 1:
             raise ValueError("a list has values of one kind")
-        parts.append(struct.pack(">Bi", kinds.pop() if kinds else _END, len(value)))
+        inner = kinds.pop() if kinds else _END
+        parts.append(_LIST_HEAD.pack(inner, len(value)))
+        if inner in _SCALARS:
+            parts.append(np.array(value, np.dtype(_SCALARS[inner]).newbyteorder(">")).tobytes())
+            return
         for item in value:
             _write(item, parts)
     else:
         for name, item in value.items():
-            parts += [bytes([_kind(item)]), _text(name)]
+            parts += [_BYTES[_kind(item)], _text(name)]
             _write(item, parts)
         parts.append(bytes([_END]))
 
 
 def _text(text: str) -> bytes:
     """Encodes as Java does: a NUL in two bytes, and each half of a surrogate pair in three."""
+    if text.isascii() and "\0" not in text and len(text) <= _LONGEST_TEXT:
+        return _SHORT.pack(len(text)) + text.encode()
     units = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), "<u2")
     encoded = "".join(map(chr, units.tolist())).encode("utf-8", "surrogatepass").replace(b"\0", b"\xc0\x80")
     if len(encoded) > _LONGEST_TEXT:
