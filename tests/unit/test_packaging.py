@@ -34,7 +34,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, source / name, ignore=skipped)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    shutil.unpack_archive(build("sdist", source, folder), folder / "unpacked", filter="data")
+    shutil.unpack_archive(build("sdist", source, folder), folder / "unpacked")
     (unpacked,) = (folder / "unpacked").iterdir()
     zipfile.ZipFile(build("wheel", unpacked, folder)).extractall(site)
     return site
