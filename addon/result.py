@@ -167,7 +167,7 @@ def _report(outcome: Outcome) -> Path:
 def draw(context, layout, outcome: Outcome) -> None:
     """Draws the result."""
     layout.label(text=f"{outcome.changed:,} of {len(outcome.materials):,} blocks changed", icon="CHECKMARK")
-    unseen = outcome.summary.get("unseen_blocks", 0)
+    unseen = outcome.summary.unseen_blocks
     if unseen:
         layout.label(text=f"{unseen:,} are seen by no camera", icon="HIDE_ON")
     column = layout.column(align=True)
@@ -178,11 +178,10 @@ def draw(context, layout, outcome: Outcome) -> None:
     is_original = shown is not None and shown.hide_viewport
     column.operator(BLOCKS_OT_show_original.bl_idname, icon="HIDE_OFF", depress=is_original)
     column.operator(BLOCKS_OT_open_report.bl_idname, icon="URL")
-    views = outcome.summary["views"]
     _table(
         layout,
         ("Match (PSNR)", "Before", "After"),
-        [(view["name"], _decibel(view["psnr_before"]), _decibel(view["psnr_after"])) for view in views],
+        [(view.name, _decibel(view.psnr_before), _decibel(view.psnr_after)) for view in outcome.summary.views],
     )
     _table(
         layout,

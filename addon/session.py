@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from blockcore.report.summary import Summary
+
     from .run import Run
 
 
@@ -21,7 +23,7 @@ class Outcome:
     """How a run ended, and what is needed to show it or take it back.
 
     Attributes:
-        summary: the engine's figures (``result.json``).
+        summary: the engine's figures.
         counts: blocks by material, before and after, by name.
         changed: how many blocks have another material than before.
         materials: (N,) the materials found.
@@ -32,7 +34,7 @@ class Outcome:
         folder: where the engine left its result.
     """
 
-    summary: dict[str, Any]
+    summary: Summary
     counts: dict[str, tuple[int, int]]
     changed: int
     materials: npt.NDArray[np.int32]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from blockcore.errors import SceneError
+from blockcore.io.files import Json
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
 from blockcore.visibility import choose_rasterizer
@@ -56,7 +57,7 @@ class Decided:
         }
         return [f"{name:<11} {what}: {self.why[name]}" for name, what in said.items()]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Returns it as JSON values."""
         return asdict(self)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -191,7 +191,7 @@ class DifferentiableBlockWorld:
             "materials": list(self.palette.names),
         }
 
-    def load_state_dict_blocks(self, state: dict[str, Any]) -> None:
+    def load_state_dict_blocks(self, state: Mapping[str, Any]) -> None:
         """Replaces all blocks by those of ``state_dict_blocks``.
 
         They share one parameter if this world's blocks do (``from_arrays``), else each has its own.

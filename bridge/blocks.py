@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from blockcore.commands.arguments import add_settings, settings_of
 from blockcore.errors import SettingsError
+from blockcore.io.files import Json
 
 if TYPE_CHECKING:
     from blockcore.model.scene import BlockScene
     from blockcore.model.settings import OptimizeSettings
+    from blockcore.report.summary import Summary
 
 _ROUNDS = 2  # of measuring the light: the second knows what colours bounce
 
@@ -85,7 +87,7 @@ def make_blocks(args: argparse.Namespace) -> None:
 
 def _choose(
     scene: BlockScene, settings: OptimizeSettings, args: argparse.Namespace, times: dict[str, float]
-) -> tuple[BlockScene, dict[str, Any]]:
+) -> tuple[BlockScene, Summary]:
     """Finds the materials in the scene's own light, in turn with measuring it, or in the light that settings name."""
     from bridge.blender.light import baked
     from bridge.engine.optimize import find_materials
@@ -103,14 +105,14 @@ def _choose(
     return scene, done.result
 
 
-def _figures(fitted: Any, result: dict[str, Any], seconds: float, times: dict[str, float]) -> dict[str, Any]:
+def _figures(fitted: Any, result: Summary, seconds: float, times: dict[str, float]) -> Json:
     return {
         "blocks": len(fitted.voxels.grid),
-        "visible_blocks": result["visible_blocks"],
+        "visible_blocks": result.visible_blocks,
         "grid": list(fitted.voxels.grid.size),
         "block_size": fitted.voxels.grid.world_scale,
         "outline_match": fitted.match,
-        "psnr": result["psnr_after"],
+        "psnr": result.psnr_after,
         "seconds": seconds,
         "stages": times,
         "leaked_cells": fitted.voxels.leaked,
@@ -118,7 +120,7 @@ def _figures(fitted: Any, result: dict[str, Any], seconds: float, times: dict[st
     }
 
 
-def _show(args: argparse.Namespace, figures: dict[str, Any]) -> None:
+def _show(args: argparse.Namespace, figures: Json) -> None:
     if args.json:
         json.dump(figures, sys.stdout)
         print()

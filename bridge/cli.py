@@ -183,8 +183,8 @@ def _optimize(args: argparse.Namespace) -> None:
         materials, done = find_materials(scene, settings, args.engine, args.report, _show_progress, begin)
     _put_back(args, scene.with_materials(materials))
     result = done.result
-    print(f"{result['visible_blocks']} of {result['blocks']} blocks are visible; {done.seconds:.1f} s")
-    print(f"PSNR {decibel(result['psnr_before'])} before, {decibel(result['psnr_after'])} after")
+    print(f"{result.visible_blocks} of {result.blocks} blocks are visible; {done.seconds:.1f} s")
+    print(f"PSNR {decibel(result.psnr_before)} before, {decibel(result.psnr_after)} after")
     if args.report:
         print(f"report: {args.report / 'report.html'}")
 

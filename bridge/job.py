@@ -6,11 +6,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from blockcore.errors import SettingsError, quoted
 from blockcore.io.damage import DAMAGE
-from blockcore.io.files import read_json, write_json
+from blockcore.io.files import Json, read_json, write_json
 from blockcore.model.settings import OptimizeSettings
 
 FORMAT = "blockcore.job"
@@ -85,7 +84,7 @@ class Job:
             raise SettingsError(f"{path}: {error}; {_REMEDY}") from error
 
 
-def _from_values(values: dict[str, Any]) -> Job:
+def _from_values(values: Json) -> Job:
     known = {f.name for f in dataclasses.fields(Job)}
     unknown = sorted(values.keys() - known)
     if unknown:

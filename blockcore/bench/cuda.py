@@ -25,6 +25,7 @@ from blockcore.descent.descent import Descent, temperature_schedule
 from blockcore.descent.fast_steps import FastSteps, Segments
 from blockcore.descent.losses import PixelObjective, StatisticsObjective, choose_objective
 from blockcore.formats.webgpu import read_scene
+from blockcore.io.files import Json
 from blockcore.machine import memory
 from blockcore.machine.device import choose_device
 from blockcore.model.camera import Camera, look_at, perspective
@@ -46,7 +47,7 @@ _STEPS = OptimizeSettings(method="gradient", steps=3000, device="cuda", commitme
 _NAMES = {1: "village", 2: "hills", 4: "among blocks"}
 
 
-def run(data: Path) -> dict[str, Any]:
+def run(data: Path) -> Json:
     """Measures everything; returns the figures as JSON values.
 
     Raises:
@@ -89,12 +90,12 @@ def in_turn(tasks: Mapping[str, Callable[[], Any]], rounds: int = 100, warm_up: 
     return {name: float(statistics.median(each[warm_up:])) for name, each in times.items()}
 
 
-def comparison(scene: BlockScene) -> dict[str, dict[str, Any]]:
+def comparison(scene: BlockScene) -> dict[str, Json]:
     """Compares pictures from the GPU with the captures, and visibility with the CPU rasteriser's."""
     faces, cameras = scene.grid.exposed_faces, [view.camera for view in scene.views]
     colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
     on_cpu = [seen.triangle_id for seen in rasterize(faces, cameras, "cpu")]
-    figures: dict[str, dict[str, Any]] = {}
+    figures: dict[str, Json] = {}
     for name in ON_GPU:
         seen = rasterize(faces, cameras, name)
         pairs = zip(seen, scene.views, strict=True)
@@ -278,9 +279,9 @@ def reductions(scene: BlockScene) -> dict[str, float]:
     }
 
 
-def optimizing(scene: BlockScene) -> dict[str, Any]:
+def optimizing(scene: BlockScene) -> Json:
     """Times whole optimisations from random, after one that warms up, and counts what they find."""
-    figures: dict[str, Any] = {}
+    figures: Json = {}
     for name, settings in {
         "solve": OptimizeSettings(method="solve", device="cuda"),
         "gradient": OptimizeSettings(method="gradient", device="cuda"),
@@ -301,7 +302,7 @@ def optimizing(scene: BlockScene) -> dict[str, Any]:
     return figures
 
 
-def million(side: int = 1024, views: int = 64, size: int = 1024) -> dict[str, Any]:
+def million(side: int = 1024, views: int = 64, size: int = 1024) -> Json:
     """Optimises a landscape of a million exposed blocks in many views, and compares memory used with the estimate.
 
     Once with so little memory that what the views show has to stay on the host.
@@ -319,7 +320,7 @@ def million(side: int = 1024, views: int = 64, size: int = 1024) -> dict[str, An
     return {"blocks": len(scene.grid), "faces": faces, "views": views, "ways": figures}
 
 
-def _large(scene: BlockScene, settings: OptimizeSettings, kept: bool = True) -> dict[str, Any]:
+def _large(scene: BlockScene, settings: OptimizeSettings, kept: bool = True) -> Json:
     device = torch.device("cuda", torch.cuda.current_device())
     plan = Plan.of(scene, settings)
     needed, unkept = plan.decided.memory, plan.decided.least_memory
@@ -392,7 +393,7 @@ class _Watch:
         self.thread.join()
 
 
-def lines(figures: dict[str, Any]) -> list[str]:
+def lines(figures: Json) -> list[str]:
     """Returns the figures as lines to print."""
     rows = [f"{figures['device']}, torch {figures['torch']}; medians of CUDA events"]
     for name, ways in figures["compare"].items():

@@ -21,6 +21,7 @@ from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.baselines import nearest_color, random_materials
 from blockcore.bench.quality_page import write_page
 from blockcore.formats.webgpu import read_scene
+from blockcore.io.files import Json
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import SETTINGS, OptimizeSettings
 from blockcore.optimize import optimize_materials
@@ -34,7 +35,7 @@ _LEAST_PIXELS = 20
 _NOISE, _QUALITY, _EXPOSURE = 8.0, 60, 0.2
 
 
-def run(data: Path, out: Path | None = None) -> dict[str, Any]:
+def run(data: Path, out: Path | None = None) -> Json:
     """Measures all there is.
 
     Args:
@@ -44,7 +45,7 @@ def run(data: Path, out: Path | None = None) -> dict[str, Any]:
     Returns:
         ``{"planted": {condition: {world: {method: share}}}, "smoothing": {method: {energy, above_bound, seconds}}}``.
     """
-    figures: dict[str, Any] = {"planted": planted(data), "smoothing": smoothing(data)}
+    figures: Json = {"planted": planted(data), "smoothing": smoothing(data)}
     if out is not None:
         write_page(out / "report.html", figures, METHODS)
     return figures
@@ -101,7 +102,7 @@ def _shares(scene: BlockScene) -> dict[str, float]:
     return right | {"blocks": len(judged)}
 
 
-def lines(figures: dict[str, Any]) -> list[str]:
+def lines(figures: Json) -> list[str]:
     """Returns the figures as lines to print."""
     rows = [f"{'blocks found, of those with 20 pixels or more':48}" + "".join(f"{m:>16}" for m in METHODS)]
     for condition, worlds in figures["planted"].items():

@@ -7,7 +7,6 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from blockcore.descent.descent import Descent
 from blockcore.descent.losses import choose_objective
 from blockcore.errors import BackendError
 from blockcore.formats.webgpu import read_scene
+from blockcore.io.files import Json
 from blockcore.model.grid import BlockGrid
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
@@ -27,7 +27,7 @@ from blockcore.visibility import rasterize
 from blockcore.visibility.faces import visible_faces
 
 
-def run(data: Path) -> dict[str, Any]:
+def run(data: Path) -> Json:
     """Measures everything; returns the figures as JSON values."""
     village, hills = (read_scene(data / f"maps/{n}/map.json", data / f"datasets/{n}") for n in (1, 2))
     return {
@@ -41,7 +41,7 @@ def run(data: Path) -> dict[str, Any]:
     }
 
 
-def frames(scene: BlockScene) -> dict[str, Any]:
+def frames(scene: BlockScene) -> Json:
     """Times a frame, visibility and shading, against the same frame drawn by WebGPU and read back."""
     faces = scene.grid.exposed_faces
 
@@ -134,7 +134,7 @@ def help_text() -> float:
     ]
 
 
-def lines(figures: dict[str, Any]) -> list[str]:
+def lines(figures: Json) -> list[str]:
     """Returns the figures as lines to print."""
     rows = [f"{figures['threads']} threads on {figures['cores']} cores; medians"]
     for name, frame in figures["frame"].items():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def add_backend(parser: argparse.ArgumentParser) -> None:
     """Adds --device and --rasterizer."""
     for entry in settings_in(Machine):
-        parser.add_argument(entry.option, choices=list(entry.choices), default=entry.default, help=entry.help)
+        parser.add_argument(entry.option, choices=entry.few, default=entry.default, help=entry.help)
 
 
 def add_scene(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def load_scene(args: argparse.Namespace) -> BlockScene:
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Adds one option for each setting."""
     for entry in SETTINGS.values():
-        default, choices = entry.plain_default, None if entry.is_open else list(entry.choices) or None
+        default, choices = entry.plain_default, entry.few
         text = f"{entry.help} (default: {default})"
         if isinstance(default, bool):
             parser.add_argument(entry.option, action="store_true", default=None, help=text)

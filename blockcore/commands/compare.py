@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockcore.commands.arguments import add_backend, add_scene, emit_json, load_scene
 from blockcore.errors import DatasetError
+from blockcore.io.files import Json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     rasterizer, _ = choose_rasterizer(args.rasterizer, device.type)
     faces = scene.grid.exposed_faces
     colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
-    rows: list[dict[str, Any]] = []
+    rows: list[Json] = []
     pictures: list[tuple[int, npt.NDArray[np.uint8]]] = []
     for number in numbers:
         view = scene.views[number]
@@ -104,7 +105,7 @@ def _limits(args: argparse.Namespace) -> dict[str, float]:
     return {name: limit for name, limit in given.items() if limit is not None}
 
 
-def _missed(args: argparse.Namespace, row: dict[str, Any]) -> list[str]:
+def _missed(args: argparse.Namespace, row: Json) -> list[str]:
     """Returns the limits that a view's figures miss."""
     missed = []
     for name, limit in _limits(args).items():
@@ -125,7 +126,7 @@ def _side_by_side(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8])
     return np.concatenate(parts, axis=1)
 
 
-def _write(folder: Path, pictures: list[tuple[int, npt.NDArray[np.uint8]]], summary: dict[str, Any]) -> None:
+def _write(folder: Path, pictures: list[tuple[int, npt.NDArray[np.uint8]]], summary: Json) -> None:
     from blockcore.io.files import finite, write_file, write_json
     from blockcore.io.folders import new_folder
     from blockcore.io.pictures import encode_png
@@ -136,7 +137,7 @@ def _write(folder: Path, pictures: list[tuple[int, npt.NDArray[np.uint8]]], summ
         write_json(fresh / "summary.json", finite(summary))
 
 
-def _print(rows: list[dict[str, Any]], file: Any) -> None:
+def _print(rows: list[Json], file: Any) -> None:
     print("view  pixels    differing  over 1/255  max error  MSE       PSNR      SSIM      geometry", file=file)
     for row in rows:
         print(

@@ -6,10 +6,10 @@ import argparse
 import importlib.metadata
 import platform
 import sys
-from typing import Any
 
 from blockcore import __version__
 from blockcore.commands.arguments import emit_json
+from blockcore.io.files import Json
 
 _LIBRARIES = ("torch", "numba", "numpy", "pillow", "triton", "nvdiffrast", "wgpu", "bpy")
 
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _information() -> dict[str, Any]:
+def _information() -> Json:
     from blockcore.machine.device import choose_device
     from blockcore.visibility import choose_rasterizer
     from blockcore.webgpu_live.adapter import describe_adapter
@@ -58,7 +58,7 @@ def _version(library: str) -> str | None:
         return None
 
 
-def _print(information: dict[str, Any]) -> None:
+def _print(information: Json) -> None:
     print(f"blockcore   {information['version']}")
     print(f"python      {information['python']}  ({information['executable']})")
     for name, version in information["libraries"].items():

@@ -164,11 +164,11 @@ def _print_result(event: Event) -> None:
     if not isinstance(event, Done):
         return
     result = event.result
-    how = "solved" if result["method"] == "solve" else f"{result['steps']} steps"
-    print(f"{result['visible_blocks']} of {result['blocks']} blocks are visible; {how} in {result['seconds']:.1f} s")
-    if result["optimality_gap"] is not None:
-        print(f"The loss is {100 * result['optimality_gap']:.3g} % above the least that is known to be possible")
-    print(f"PSNR {_decibel(result['psnr_before'])} before, {_decibel(result['psnr_after'])} after")
+    how = "solved" if result.method == "solve" else f"{result.steps} steps"
+    print(f"{result.visible_blocks} of {result.blocks} blocks are visible; {how} in {result.seconds:.1f} s")
+    if result.optimality_gap is not None:
+        print(f"The loss is {100 * result.optimality_gap:.3g} % above the least that is known to be possible")
+    print(f"PSNR {_decibel(result.psnr_before)} before, {_decibel(result.psnr_after)} after")
     print(f"Report: {Path(event.out) / 'report.html'}")
 
 

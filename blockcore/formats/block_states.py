@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.formats.nbt import Compound
+
 MOST_CELLS = 1 << 25
 """The most cells that are read from a file."""
 DATA_VERSION = 2975
@@ -48,7 +50,7 @@ def is_state(text: str) -> bool:
     return _STATE.fullmatch(text) is not None
 
 
-def state_tag(state: str) -> dict[str, Any]:
+def state_tag(state: str) -> Compound:
     """Returns a block state as a compound of Name and, where it has any, Properties.
 
     Raises:
@@ -58,7 +60,7 @@ def state_tag(state: str) -> dict[str, Any]:
     if not found:
         raise ValueError(f"{state[:80]!r} is no block state such as minecraft:oak_log[axis=x]; rename it")
     name, properties = found.groups()
-    tag: dict[str, Any] = {"Name": name}
+    tag: Compound = {"Name": name}
     return tag | {"Properties": dict(pair.split("=") for pair in properties.split(","))} if properties else tag
 
 

@@ -23,6 +23,7 @@ from blockcore.formats.block_states import (
     state_tag,
     state_text,
 )
+from blockcore.formats.nbt import Compound
 from blockcore.formats.states_file import StatesFile
 
 _VERSION, _SUBVERSION = 6, 1
@@ -133,7 +134,7 @@ def _triple(values: tuple[int, ...]) -> dict[str, np.int32]:
     return {axis: np.int32(value) for axis, value in zip("xyz", values, strict=True)}
 
 
-def _vector(found: dict[str, Any]) -> Any:
+def _vector(found: Compound) -> Any:
     values = [int(item(found, axis, np.int32)) for axis in "xyz"]
     if max(map(abs, values)) > _FARTHEST:
         raise ValueError("has a region that is too far away")

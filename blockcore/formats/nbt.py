@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+Compound = dict[str, Any]
+"""Values by name."""
 LARGEST = 1 << 27
 """The most bytes that a file may unfold to."""
 MOST_VALUES = 500_000
@@ -44,7 +46,7 @@ _ARRAY_KINDS: dict[type[object], int] = {held: kind for kind, held in _ARRAYS.it
 _LONGEST_TEXT = 0xFFFF
 
 
-def unpack(data: bytes) -> tuple[str, dict[str, Any]]:
+def unpack(data: bytes) -> tuple[str, Compound]:
     """Reads a file, packed by gzip or not.
 
     Returns:
@@ -60,7 +62,7 @@ def unpack(data: bytes) -> tuple[str, dict[str, Any]]:
     return name, reader.compound(0)
 
 
-def pack(name: str, root: dict[str, Any]) -> bytes:
+def pack(name: str, root: Compound) -> bytes:
     """Returns a file, packed by gzip without a date, so that equal trees make equal files.
 
     Raises:
@@ -92,8 +94,8 @@ class _Reader:
         self._place = 0
         self._left = MOST_VALUES
 
-    def compound(self, depth: int) -> dict[str, Any]:
-        values: dict[str, Any] = {}
+    def compound(self, depth: int) -> Compound:
+        values: Compound = {}
         while (kind := self.kind()) != _END:
             name = self.text()
             if name in values:

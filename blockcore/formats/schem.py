@@ -5,13 +5,12 @@ The layout is that of https://github.com/SpongePowered/Schematic-Specification.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from blockcore.formats import nbt
 from blockcore.formats.block_states import DATA_VERSION, MOST_CELLS, BlockStates, item, left_out, merged
+from blockcore.formats.nbt import Compound
 from blockcore.formats.states_file import StatesFile
 
 _LONGEST_SIDE = 0xFFFF
@@ -65,7 +64,7 @@ def pack(blocks: BlockStates, version: int = 3, data_version: int = DATA_VERSION
     palette = {state: np.int32(index) for index, state in enumerate(names)}
     data = varints(number[blocks.cells.transpose(1, 2, 0).ravel()]).view(np.int8)
     width, height, length = (np.uint16(side).astype(np.int16) for side in blocks.cells.shape)
-    root: dict[str, Any] = {
+    root: Compound = {
         "Version": np.int32(version),
         "DataVersion": np.int32(data_version),
         **{"Width": width, "Height": height, "Length": length},
@@ -111,7 +110,7 @@ def numbers(encoded: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.int64]
     return values
 
 
-def _states(palette: dict[str, Any]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+def _states(palette: Compound) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
     """Returns the states and, for each number that the file uses, the state's index, or -1."""
     if not palette or not all(isinstance(index, np.int32) for index in palette.values()):
         raise ValueError("its Palette does not number the blocks")
@@ -123,7 +122,7 @@ def _states(palette: dict[str, Any]) -> tuple[tuple[str, ...], npt.NDArray[np.in
     return tuple(palette), number
 
 
-def _losses(inner: dict[str, Any], held: dict[str, Any]) -> tuple[str, ...]:
+def _losses(inner: Compound, held: Compound) -> tuple[str, ...]:
     counted = left_out(
         (
             (held.get("BlockEntities"), "contents of chests, signs and the like"),

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from blockcore.errors import CameraError, DatasetError, MapError, listed, quoted
 from blockcore.formats.tile_files import read_tiles, write_tiles
 from blockcore.io.damage import DAMAGE, entries, reading, whole
-from blockcore.io.files import inside, read_json, write_file, write_json
+from blockcore.io.files import Json, inside, read_json, write_file, write_json
 from blockcore.io.folders import new_folder
 from blockcore.io.pictures import decode_picture, encode_png, read_picture
 from blockcore.model.camera import Camera
@@ -119,7 +119,7 @@ def write_map(
     """
     sx, sy, sz = grid.size
     scale = int(grid.world_scale) if grid.world_scale.is_integer() else grid.world_scale
-    world: dict[str, Any] = {
+    world: Json = {
         "sequence": 1,
         "worldScale": scale,
         "worldConfig": {"dimensions": {"x": sx, "y": sy, "z": sz}, "name": name},
@@ -191,7 +191,7 @@ def _read_view(path: Path, number: int, entry: Any, size: tuple[int, int], need_
 
 
 def _read_target(
-    path: Path, what: str, entry: dict[str, Any], size: tuple[int, int], need_picture: bool
+    path: Path, what: str, entry: Json, size: tuple[int, int], need_picture: bool
 ) -> npt.NDArray[np.uint8] | None:
     inline, name = entry.get("rgbBase64"), entry.get("rgbPath")
     if isinstance(inline, str) and inline:
@@ -250,7 +250,7 @@ def write_dataset(folder: Path | str, views: Sequence[View], inline: bool = Fals
         )
 
 
-def _view_entry(folder: Path, number: int, view: View, inline: bool) -> dict[str, Any]:
+def _view_entry(folder: Path, number: int, view: View, inline: bool) -> Json:
     camera = view.camera
     if view.target is None:
         raise DatasetError(f"camera {camera.name!r} has no target; render or load one")
@@ -259,7 +259,7 @@ def _view_entry(folder: Path, number: int, view: View, inline: bool) -> dict[str
         return [float(v) for v in np.asarray(matrix).T.ravel()]
 
     world = np.linalg.inv(camera.view)
-    entry: dict[str, Any] = {
+    entry: Json = {
         "id": camera.name,
         "index": number,
         "position": world[:3, 3].tolist(),

@@ -15,6 +15,8 @@ from typing import Any
 from blockcore.errors import BlockcoreError
 from blockcore.io.leftovers import leftover
 
+Json = dict[str, Any]
+"""A JSON object of any contents, as a file holds it: who reads one checks what it uses."""
 LARGEST_JSON = 1 << 29
 """The most bytes that a JSON file may have."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")

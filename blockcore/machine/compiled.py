@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numba
@@ -16,9 +17,9 @@ def kernel(function: Function) -> Function:
     It runs without the interpreter's lock, and divides by zero as IEEE 754 says. The disk is numba's choice: beside
     the module, else the user's cache folder; where neither can be written, every process compiles for itself.
     """
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    compiled_with = partial(numba.njit, nogil=True, error_model="numpy")
     try:
-        compiled = numba.njit(cache=True, **options)(function)
+        compiled = compiled_with(cache=True)(function)
     except RuntimeError:
-        compiled = numba.njit(**options)(function)
+        compiled = compiled_with()(function)
     return cast(Function, compiled)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import SceneError
+from blockcore.io.files import Json
 from blockcore.model.display import SRGB, Display, srgb_to_linear
 from blockcore.model.frozen import ByValue, frozen_array
 from blockcore.model.lighting import Lighting, Rgb
@@ -96,7 +97,7 @@ def merged(
     return means, groups[first], index
 
 
-def light_header(light: Light) -> dict[str, Any]:
+def light_header(light: Light) -> Json:
     """Returns what JSON can say of a light; arrays are apart, see ``light_arrays``."""
     if isinstance(light, BakedLight):
         return {"baked": True, "background": list(light.background)}
@@ -121,7 +122,7 @@ def light_from(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
         KeyError, TypeError: something is missing or too much.
         SceneError: a value is wrong.
     """
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header.items()}
+    values: Json = {k: tuple(v) if isinstance(v, list) else v for k, v in header.items()}
     if not values.get("baked"):
         return Lighting(**values)
     display = Display(arrays["display_levels"], arrays["display_table"])

@@ -32,7 +32,7 @@ import numpy.typing as npt
 from blockcore.errors import SceneError, quoted
 from blockcore.io.archives import pack_arrays, read_arrays
 from blockcore.io.damage import entries, reading, text, whole
-from blockcore.io.files import inside, read_json, write_file, write_json
+from blockcore.io.files import Json, inside, read_json, write_file, write_json
 from blockcore.io.folders import new_folder
 from blockcore.io.pictures import encode_png, read_picture
 from blockcore.model.baked_light import LIGHT_ARRAYS, BakedLight, Light, light_arrays, light_from, light_header
@@ -200,7 +200,7 @@ class BlockScene(ByValue):
             return _assemble(folder, header, read_arrays(folder / _ARRAYS, _NAMES, SceneError, _REMEDY))
 
 
-def _header(scene: BlockScene) -> dict[str, Any]:
+def _header(scene: BlockScene) -> Json:
     return {
         "format": FORMAT,
         "version": VERSION if isinstance(scene.lighting, BakedLight) else _WITHOUT_BAKED_LIGHT,
@@ -246,7 +246,7 @@ def _arrays(scene: BlockScene) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def _assemble(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> BlockScene:
+def _assemble(folder: Path, header: Json, arrays: dict[str, npt.NDArray[Any]]) -> BlockScene:
     listed = entries(header["views"], "views", _MOST_VIEWS)
     if not len(listed) == len(arrays["view"]) == len(arrays["proj"]):
         raise ValueError("its views and their matrices are not as many")
@@ -281,7 +281,7 @@ def _matrix(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values
 
 
-def _regions(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Regions:
+def _regions(header: Json, arrays: dict[str, npt.NDArray[Any]]) -> Regions:
     sizes = header.get("regions", {})
     if not sizes:
         return {}

@@ -61,6 +61,11 @@ class Setting:
         return f"--{self.name.replace('_', '-')}"
 
     @property
+    def few(self) -> list[str] | None:
+        """The choices where they are all there are; None where any other text may be one, or packages add some."""
+        return None if self.is_open or isinstance(self.choices, Words) else list(self.choices) or None
+
+    @property
     def plain_default(self) -> bool | int | float | str:
         """The default as JSON and the command line have it."""
         return self.plain(self.default)
@@ -440,7 +445,7 @@ class Machine(Group):
     device: str = setting("auto", "where tensors live", "Device", "What computes", choices=_DEVICES)
     rasterizer: str = setting(
         "auto",
-        "what finds which face a pixel shows",
+        "what finds which face a pixel shows: auto, cpu, triton, nvdiffrast, reference or an added one",
         "Rasterizer",
         "What finds out which block each pixel shows; all of them agree",
         choices=_RASTERIZERS,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any
 
 from blockcore.io.files import finite
+from blockcore.report.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,20 @@ class Preview:
 
 @dataclass(frozen=True)
 class Done:
-    """The result is in the folder ``out``; ``result`` is what its result.json holds."""
+    """The result is in the folder ``out``; ``result`` is its figures, as its result.json holds them."""
 
     out: str
     seconds: float
-    result: dict[str, Any]
+    result: Summary
+
+
+@dataclass(frozen=True)
+class Baked:
+    """The light is in the scene in the folder ``out``; ``changed`` says whether it is another than was there before."""
+
+    out: str
+    seconds: float
+    changed: bool
 
 
 @dataclass(frozen=True)
@@ -72,13 +81,14 @@ class Stopped:
     """The engine stopped because it was asked to."""
 
 
-Event = Started | Baking | Step | Preview | Done | Failed | Stopped
+Event = Started | Baking | Step | Preview | Done | Baked | Failed | Stopped
 _EVENTS: dict[str, type[Event]] = {
     "start": Started,
     "baking": Baking,
     "step": Step,
     "preview": Preview,
     "done": Done,
+    "baked": Baked,
     "error": Failed,
     "cancelled": Stopped,
 }
@@ -95,6 +105,8 @@ def parse(line: bytes) -> Event | None:
     try:
         values = json.loads(line)
         kind = _EVENTS[values.pop("event")]
+        if kind is Done:
+            values["result"] = Summary.from_dict(values["result"])
         given = [f.name for f in fields(kind) if f.name in values or f.default is MISSING]
         return kind(**{name: values[name] for name in given})
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +29,7 @@ from blockcore.report.overlays import (
     plan,
 )
 from blockcore.report.page import data_uri, fill, png_uri
+from blockcore.report.summary import Summary, ViewSummary
 
 if TYPE_CHECKING:
     from blockcore.optimize import OptimizeResult
@@ -64,7 +65,7 @@ def write_report(
     settings: OptimizeSettings,
     result: OptimizeResult,
     views: Iterable[ReportView],
-    summary: dict[str, Any],
+    summary: Summary,
 ) -> None:
     """Writes the page.
 
@@ -73,55 +74,55 @@ def write_report(
         scene: what was optimised.
         settings: how.
         result: what was found.
-        views: pictures, in the order of ``summary["views"]``.
-        summary: the contents of ``result.json``.
+        views: pictures, in the order of ``summary.views``.
+        summary: its figures.
     """
     page = fill(
         "report/report.html",
         title="Block materials found from pictures",
         lead=html.escape(_lead(summary)),
         tiles=_tiles(summary),
-        views="\n".join(_view_card(view, row) for view, row in zip(views, summary["views"], strict=True)),
+        views="\n".join(_view_card(view, row) for view, row in zip(views, summary.views, strict=True)),
         legends=_legends(),
         course=_course(result, summary),
         materials=_material_rows(scene, summary),
         unseen=_unseen(scene, result, summary),
         settings=_settings_rows(settings),
         light=_rows(_light(result)),
-        timings=_rows((name, f"{seconds:.2f} s") for name, seconds in summary["timings"].items()),
+        timings=_rows((name, f"{seconds:.2f} s") for name, seconds in summary.timings.items()),
         versions=_rows(_versions(summary)),
     )
     write_file(path, page)
 
 
-def _lead(summary: dict[str, Any]) -> str:
-    views = len(summary["views"])
-    how = "solved outright" if summary["method"] == "solve" else f"{summary['steps']:,} gradient steps"
+def _lead(summary: Summary) -> str:
+    views = len(summary.views)
+    how = "solved outright" if summary.method == "solve" else f"{summary.steps:,} gradient steps"
     return (
-        f"{summary['visible_blocks']:,} of {summary['blocks']:,} blocks show in {views} view{'s' * (views != 1)}; "
-        f"{how} in {summary['seconds']:.2f} s."
+        f"{summary.visible_blocks:,} of {summary.blocks:,} blocks show in {views} view{'s' * (views != 1)}; "
+        f"{how} in {summary.seconds:.2f} s."
     )
 
 
-def _tiles(summary: dict[str, Any]) -> str:
-    gap = summary["optimality_gap"]
+def _tiles(summary: Summary) -> str:
+    gap = summary.optimality_gap
     figures = {
-        "PSNR before": decibel(summary["psnr_before"]),
-        "PSNR after": decibel(summary["psnr_after"]),
+        "PSNR before": decibel(summary.psnr_before),
+        "PSNR after": decibel(summary.psnr_after),
         "above the least possible loss": "unknown" if gap is None else f"{100 * gap:.3g} %",
-        "blocks changed": f"{summary['changed_blocks']:,}",
-        "blocks unsure": f"{summary['unsure_blocks']:,}",
-        "blocks no camera sees": f"{summary['unseen_blocks']:,}",
+        "blocks changed": f"{summary.changed_blocks:,}",
+        "blocks unsure": f"{summary.unsure_blocks:,}",
+        "blocks no camera sees": f"{summary.unseen_blocks:,}",
     }
     return "".join(f'<div class="card tile"><b>{value}</b><span>{name}</span></div>' for name, value in figures.items())
 
 
-def _view_card(view: ReportView, row: dict[str, Any]) -> str:
+def _view_card(view: ReportView, row: ViewSummary) -> str:
     name = html.escape(view.name, quote=True)
     notes = {
         "target": ("Target", ""),
-        "before": ("Before", decibel(row["psnr_before"])),
-        "after": ("After", decibel(row["psnr_after"]) + _exposed(row["gain"])),
+        "before": ("Before", decibel(row.psnr_before)),
+        "after": ("After", decibel(row.psnr_after) + _exposed(row.gain)),
         "difference": ("Difference", "after to target"),
         "confidence": ("Confidence", "per block"),
     }
@@ -133,7 +134,7 @@ def _view_card(view: ReportView, row: dict[str, Any]) -> str:
     return f'<div class="card view"><h3>{name}</h3><div class="pictures">{pictures}</div></div>'
 
 
-def _exposed(gain: list[float]) -> str:
+def _exposed(gain: Sequence[float]) -> str:
     if all(value == 1.0 for value in gain):
         return ""
     factors = [gain[0]] if len(set(gain)) == 1 else gain
@@ -151,11 +152,11 @@ def _legends() -> str:
     )
 
 
-def _course(result: OptimizeResult, summary: dict[str, Any]) -> str:
-    if summary["method"] == "solve":
+def _course(result: OptimizeResult, summary: Summary) -> str:
+    if summary.method == "solve":
         return (
             '<div class="card"><p>The assignment was solved for outright, so there is no curve to show. Its loss, a '
-            f"mean per pixel and channel, of values from 0 to 1: <b>{summary['loss']:.3g}</b>.</p>"
+            f"mean per pixel and channel, of values from 0 to 1: <b>{summary.loss:.3g}</b>.</p>"
             "</div>"
         )
     return (
@@ -166,10 +167,9 @@ def _course(result: OptimizeResult, summary: dict[str, Any]) -> str:
     )
 
 
-def _material_rows(scene: BlockScene, summary: dict[str, Any]) -> str:
-    counts = [
-        tuple(summary[key].get(name, 0) for key in ("materials_before", "materials")) for name in scene.palette.names
-    ]
+def _material_rows(scene: BlockScene, summary: Summary) -> str:
+    before_and_after = summary.materials_before, summary.materials
+    counts = [tuple(blocks.get(name, 0) for blocks in before_and_after) for name in scene.palette.names]
     most = max(max(pair) for pair in counts)
     rows = []
     for index, (name, (before, after)) in enumerate(zip(scene.palette.names, counts, strict=True)):
@@ -188,18 +188,18 @@ def _material_rows(scene: BlockScene, summary: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def _unseen(scene: BlockScene, result: OptimizeResult, summary: dict[str, Any]) -> str:
-    if not summary["unseen_blocks"]:
+def _unseen(scene: BlockScene, result: OptimizeResult, summary: Summary) -> str:
+    if not summary.unseen_blocks:
         return '<div class="card"><p>None: every block shows in some view.</p></div>'
     unseen = np.ones(len(scene.grid), dtype=np.bool_)
     unseen[result.visible_blocks] = False
     picture = plan(scene.grid, result.materials, scene.palette, unseen)
     color = "rgb({} {} {})".format(*UNSEEN_COLOR)
-    hidden = summary["hidden_blocks"]
+    hidden = summary.hidden_blocks
     return (
         '<div class="card pair"><div>'
-        f"<p><b>{summary['unseen_blocks']:,}</b> blocks show in no view, so no picture says what they are made of. "
-        f"{summary['unseen_blocks'] - hidden:,} are walled in by others; <b>{hidden:,}</b> have a free face, and a "
+        f"<p><b>{summary.unseen_blocks:,}</b> blocks show in no view, so no picture says what they are made of. "
+        f"{summary.unseen_blocks - hidden:,} are walled in by others; <b>{hidden:,}</b> have a free face, and a "
         "further camera could show them.</p>"
         f'<p class="soft">The world from above, +X to the right, +Z down. A column whose highest block is unseen is '
         f'<span style="color:{color};font-weight:600">coloured like this</span>.</p></div>'
@@ -240,12 +240,12 @@ def _light(result: OptimizeResult) -> list[tuple[str, str]]:
     ]
 
 
-def _versions(summary: dict[str, Any]) -> list[tuple[str, str]]:
+def _versions(summary: Summary) -> list[tuple[str, str]]:
     installed = [(name, _version(name)) for name in ("torch", "numpy", "numba", "scipy")]
     return [
         ("blockcore", __version__),
-        ("device", summary["device"]),
-        ("rasteriser", summary["rasterizer"]),
+        ("device", summary.device),
+        ("rasteriser", summary.rasterizer),
         ("Python", platform.python_version()),
         *installed,
         ("system", f"{platform.system()} {platform.machine()}"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,15 +20,14 @@ from blockcore.optimize import OptimizeResult
 from blockcore.report.metrics import psnr, squared_error
 from blockcore.report.overlays import UNSURE, confidence, difference, exposed_blocks
 from blockcore.report.report import PICTURES, ReportView, write_report
+from blockcore.report.summary import Summary, ViewSummary
 from blockcore.shading.frames import draw, frame_colors
 from blockcore.viewer import write_viewer
 from blockcore.visibility import rasterize
 from blockcore.visibility.texels import triangle_array
 
 
-def write_results(
-    folder: Path, scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult
-) -> dict[str, Any]:
+def write_results(folder: Path, scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult) -> Summary:
     """Writes what an optimisation found.
 
     Args:
@@ -42,13 +40,13 @@ def write_results(
         result: what was found.
 
     Returns:
-        The contents of ``result.json``; a PSNR of equal pictures is None there.
+        The figures, which ``result.json`` holds.
 
     Raises:
         BlockcoreError: the folder is something else, or cannot be written.
     """
     views = _pictures(scene, settings, result)
-    summary: dict[str, Any] = finite(_summary(scene, settings, result, views))
+    summary = _summary(scene, settings, result, views)
 
     def fill(fresh: Path) -> None:
         write_map(fresh / "map.json", scene.grid, result.materials, scene.palette)
@@ -57,7 +55,7 @@ def write_results(
         for number, view in enumerate(views):
             for kind in PICTURES:
                 write_file(fresh / "views" / f"{number:03d}_{kind}.png", view.files[kind])
-        write_json(fresh / "result.json", summary)
+        write_json(fresh / "result.json", summary.to_dict())
         write_report(fresh / "report.html", scene, settings, result, views, summary)
         found = scene.with_materials(result.materials)
         write_viewer(fresh / "viewer.html", found, "Block materials found from pictures", before=result.initial)
@@ -109,45 +107,49 @@ def _developed(picture: npt.NDArray[np.uint8], samples: int, gain: npt.NDArray[n
     return np.asarray(np.rint(exposed.mean(axis=(1, 3))), dtype=np.uint8)
 
 
-def _summary(
-    scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult, views: list[ReportView]
-) -> dict[str, Any]:
-    rows, errors = [], []
+def _summary(scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult, views: list[ReportView]) -> Summary:
+    rows: list[ViewSummary] = []
+    errors = []
     for view, gain in zip(views, result.gains, strict=True):
         pixels = max(1, view.pixels)
         rows.append(
-            {
-                "name": view.name,
-                "psnr_before": psnr(view.before / pixels),
-                "psnr_after": psnr(view.after / pixels),
-                "gain": gain.tolist(),
-            }
+            ViewSummary(
+                name=view.name,
+                psnr_before=_psnr(view.before / pixels),
+                psnr_after=_psnr(view.after / pixels),
+                gain=tuple(gain.tolist()),
+            )
         )
         errors.append((view.before, view.after, view.pixels))
     total_before, total_after, pixels = np.sum(errors, axis=0)
-    return {
-        "blocks": len(scene.grid),
-        "visible_blocks": len(result.visible_blocks),
-        "unseen_blocks": len(scene.grid) - len(result.visible_blocks),
-        "hidden_blocks": int(exposed_blocks(scene.grid).sum()) - len(result.visible_blocks),
-        "unsure_blocks": int((result.margins < UNSURE).sum()),
-        "changed_blocks": int((result.initial != result.materials).sum()),
-        "method": result.method,
-        "steps": result.steps,
-        "seconds": result.seconds,
-        "timings": result.timings,
-        "loss": result.loss,
-        "optimality_gap": result.optimality_gap,
-        "psnr_before": psnr(float(total_before / pixels)),
-        "psnr_after": psnr(float(total_after / pixels)),
-        "views": rows,
-        "lighting": light_header(result.lighting),
-        "materials": _counts(result.materials, scene.palette.names),
-        "materials_before": _counts(result.initial, scene.palette.names),
-        "device": result.device,
-        "rasterizer": result.rasterizer,
-        "settings": settings.to_dict(),
-    }
+    return Summary(
+        blocks=len(scene.grid),
+        visible_blocks=len(result.visible_blocks),
+        unseen_blocks=len(scene.grid) - len(result.visible_blocks),
+        hidden_blocks=int(exposed_blocks(scene.grid).sum()) - len(result.visible_blocks),
+        unsure_blocks=int((result.margins < UNSURE).sum()),
+        changed_blocks=int((result.initial != result.materials).sum()),
+        method=result.method,
+        steps=result.steps,
+        seconds=result.seconds,
+        timings=result.timings,
+        loss=finite(result.loss),
+        optimality_gap=finite(result.optimality_gap),
+        psnr_before=_psnr(float(total_before / pixels)),
+        psnr_after=_psnr(float(total_after / pixels)),
+        views=tuple(rows),
+        lighting=light_header(result.lighting),
+        materials=_counts(result.materials, scene.palette.names),
+        materials_before=_counts(result.initial, scene.palette.names),
+        device=result.device,
+        rasterizer=result.rasterizer,
+        settings=settings.to_dict(),
+    )
+
+
+def _psnr(error: float) -> float | None:
+    """Returns the PSNR of a mean squared error; None for that of equal pictures, which is infinite."""
+    return psnr(error) if error else None
 
 
 def _counts(materials: npt.NDArray[np.int32], names: tuple[str, ...]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.io.files import write_file
+from blockcore.io.files import Json, write_file
 from blockcore.io.pictures import encode_png
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.camera import Camera
@@ -61,7 +61,7 @@ def viewer_page(scene: BlockScene, title: str, before: npt.NDArray[np.int32] | N
     return first + "".join(filled)
 
 
-def _world(scene: BlockScene, before: npt.NDArray[np.int32] | None) -> dict[str, Any]:
+def _world(scene: BlockScene, before: npt.NDArray[np.int32] | None) -> Json:
     faces = scene.grid.exposed_faces
     corners = faces.corners().reshape(-1, 3) if len(faces) else np.zeros((1, 3), np.float32)
     materials = None
@@ -127,7 +127,7 @@ def _finished(scene: BlockScene, before: npt.NDArray[np.int32] | None) -> _Finis
     )
 
 
-def _view(view: View) -> dict[str, Any]:
+def _view(view: View) -> Json:
     camera: Camera = view.camera
     columns = {
         "view": camera.view.T.ravel().tolist(),

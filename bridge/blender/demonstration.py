@@ -100,9 +100,7 @@ def demonstrate(folder: Path, map_path: Path, dataset: Path, seed: int, engine: 
     seen = np.load(folder / "result" / "visible_blocks.npy")
     true = _in_order_of(truth, scene)
     result = done.result
-    return Demonstration(
-        folder, result["psnr_before"], result["psnr_after"], len(seen), int((materials == true)[seen].sum())
-    )
+    return Demonstration(folder, result.psnr_before, result.psnr_after, len(seen), int((materials == true)[seen].sum()))
 
 
 def scrambled(scene: BlockScene, seed: int) -> BlockScene:

@@ -12,7 +12,7 @@ import numpy as np
 
 from blockcore.errors import BlockcoreError
 from blockcore.io.damage import DAMAGE
-from blockcore.io.files import parse_json
+from blockcore.io.files import Json, parse_json
 from blockcore.io.pictures import decode_picture, encode_png
 from blockcore.model.lighting import Lighting
 from blockcore.model.palette import MAX_TILE_SIDE, Palette, Tiles
@@ -64,7 +64,7 @@ def read_world(holder: Any) -> WorldMark | None:
     """Returns the note on an object or a collection, or None where there is none that makes sense."""
     try:
         note = parse_json(holder[_WORLD])
-        light: dict[str, Any] = {
+        light: Json = {
             name: tuple(value) if isinstance(value, list) else value for name, value in (note["lighting"] or {}).items()
         }
         x, y, z = note["grid_size"]

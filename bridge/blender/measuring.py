@@ -15,7 +15,7 @@ import numpy as np
 from blockcore.errors import BlockcoreError
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.scene import BlockScene
-from blockcore.report.events import Baking, Done, Event, Failed, line_of
+from blockcore.report.events import Baked, Baking, Event, Failed, line_of
 from bridge.blender.files import open_file
 from bridge.blender.light import baked
 
@@ -26,7 +26,7 @@ _STOPPED = 130
 def measure(blend: Path, scene: Path, out: Path, bounce: Path) -> None:
     """Writes a BlockScene with the light that its blocks receive in a .blend.
 
-    Says ``baking`` events and ``done`` or ``error`` on standard output, and ends at once where standard input closes.
+    Says ``baking`` events and ``baked`` or ``error`` on standard output, and ends at once where standard input closes.
 
     Args:
         blend: the file; it is only read.
@@ -50,7 +50,7 @@ def measure(blend: Path, scene: Path, out: Path, bounce: Path) -> None:
         _say(Failed(str(error)))
         raise
     changed = not isinstance(before, BakedLight) or not _same(before, lit.lighting)
-    _say(Done(str(out), time.monotonic() - began, {"changed": changed}))
+    _say(Baked(str(out), time.monotonic() - began, changed))
 
 
 def _same(before: BakedLight, after: Any) -> bool:

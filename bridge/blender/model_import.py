@@ -25,7 +25,7 @@ _IMPORTERS: dict[str, Callable[[], Any]] = {
     ".usdz": lambda: bpy.ops.wm.usd_import,
     ".abc": lambda: bpy.ops.wm.alembic_import,
 }
-_OPTIONS: dict[str, dict[str, Any]] = {".abc": {"as_background_job": False}}
+_OPTIONS = {".abc": {"as_background_job": False}}
 
 
 def open_model(path: Path) -> bool:

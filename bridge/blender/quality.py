@@ -16,7 +16,7 @@ import numpy.typing as npt
 from blockcore.bench.baselines import to_lab
 from blockcore.bench.color_difference import ciede2000
 from blockcore.bench.peers import block_colors, nearest_blocks
-from blockcore.io.files import write_file, write_json
+from blockcore.io.files import Json, write_file, write_json
 from blockcore.io.pictures import encode_png, read_picture
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import OptimizeSettings
@@ -39,14 +39,14 @@ _FINE = 3  # samples of a pixel along each axis of a predicted picture
 _HOW = OptimizeSettings(device="cpu", unseen="fill")
 
 
-def measure_quality(folder: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def measure_quality(folder: Path) -> Iterator[tuple[str, str, Json]]:
     """Measures all settings; the folder gets ``figures.json`` and a picture of each.
 
     Yields:
         Group and name of each setting and, of each method, PSNR in dB, SSIM and mean CIEDE2000 over the views held out;
         ``predicted``: PSNR of the picture that blockcore predicts against Cycles' of the same blocks, within faces.
     """
-    figures: dict[str, dict[str, Any]] = {}
+    figures: dict[str, Json] = {}
     for group, settings in SETTINGS.items():
         for setting in settings:
             name = f"{setting.model}, {setting.light}, {setting.transform}"
@@ -57,7 +57,7 @@ def measure_quality(folder: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield group, name, found
 
 
-def measure(stage: Stage) -> tuple[dict[str, Any], Picture]:
+def measure(stage: Stage) -> tuple[Json, Picture]:
     """Returns the figures of one stage, and its first held-out view: the target, then what each method shows."""
     materials, scene = settled(stage.scene, lambda lit: optimize_materials(lit, _HOW).materials)
     wanted = block_colors(scene.grid, stage.points, stage.colors)
@@ -66,7 +66,7 @@ def measure(stage: Stage) -> tuple[dict[str, Any], Picture]:
         for dithered, how in ((False, "nearest"), (True, "dithered")):
             chosen[f"{how} {space}"] = nearest_blocks(scene.grid, scene.palette, wanted, lab, dithered)
     shown = {method: _renders(stage, chosen[method]) for method in METHODS}
-    figures: dict[str, Any] = {method: _likeness(shown[method], stage.held) for method in METHODS}
+    figures: Json = {method: _likeness(shown[method], stage.held) for method in METHODS}
     better = max(figures[method]["psnr"] for method in PEERS)
     figures["gain"] = figures["blockcore"]["psnr"] - better
     figures["predicted"] = _prediction(stage, scene.with_materials(materials))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,7 +90,7 @@ def load_targets(folder: Path | str, cameras: Sequence[Any]) -> list[str]:
     return [camera.name for camera in chosen]
 
 
-def _dataset_pictures(folder: Path, cameras: Sequence[Any]) -> dict[str, Any]:
+def _dataset_pictures(folder: Path, cameras: Sequence[Any]) -> Mapping[str, Any]:
     views = read_dataset(folder)
     named = {view.camera.name: view.target for view in views}
     if not any(camera.name in named for camera in cameras) and len(views) == len(cameras):
@@ -98,7 +98,7 @@ def _dataset_pictures(folder: Path, cameras: Sequence[Any]) -> dict[str, Any]:
     return named
 
 
-def _named_pictures(folder: Path, cameras: Sequence[Any]) -> dict[str, Any]:
+def _named_pictures(folder: Path, cameras: Sequence[Any]) -> Mapping[str, Any]:
     try:
         files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in PICTURES}
     except OSError as error:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ def read_model(objects: Iterable[Any]) -> Model:
     return Model(np.concatenate(parts), tuple(sorted(emitters)), tuple(sorted(left_out)))
 
 
-def _shown(members: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+def _shown(members: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
     """Yields each instance with a surface, and the object that is or emits it."""
     hidden = {name for collection in bpy.data.collections if collection.hide_render for name in _names(collection)}
     for instance in bpy.context.evaluated_depsgraph_get().object_instances:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import blockcore
 
 
-def process_options() -> dict[str, Any]:
+def process_options() -> Mapping[str, Any]:
     """Returns what to hand to ``subprocess`` beside the command."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}  # that is Blender's
     environment |= {"PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
@@ -20,7 +21,7 @@ def process_options() -> dict[str, Any]:
     if project:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(project), environment.get("PYTHONPATH")]))
     # The working folder is on the module path of `python -m`: it must not be one where somebody else's files lie.
-    options: dict[str, Any] = {"env": environment, "cwd": Path(sys.prefix)}
+    options = {"env": environment, "cwd": Path(sys.prefix)}
     if sys.platform == "win32":
         return options | {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
     return options | {"start_new_session": True}

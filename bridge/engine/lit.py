@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from blockcore.report.events import Done, Event, Failed, Stopped
+from blockcore.report.events import Baked, Done, Event, Failed, Stopped
 from bridge.engine.process import EngineRun
 
 ROUNDS = 3
@@ -35,7 +35,7 @@ class LitRun:
             bounce: where they are put for the next measuring.
         """
         self._bake, self._choose, self._found, self._bounce = bake, choose, found, bounce
-        self._is_baking, self._round = True, 1
+        self._round = 1
         self._done: Done | None = None
         self._run = bake()
         self.finished = False
@@ -55,7 +55,7 @@ class LitRun:
         """Returns what happened since the last call, without waiting. The last event is Done, Failed or Stopped."""
         events: list[Event] = []
         for event in self._run.poll():
-            if isinstance(event, Done):
+            if isinstance(event, Done | Baked):
                 event_or_none = self._next(event)
                 events += [event_or_none] if event_or_none is not None else []
             else:
@@ -80,19 +80,19 @@ class LitRun:
         self._run.close()
         self.finished = True
 
-    def _next(self, done: Done) -> Done | None:
+    def _next(self, done: Done | Baked) -> Done | None:
         """Starts what comes next; returns what is done at last, or None."""
         self._run.close()
-        if self._is_baking:
-            if self._done is not None and not done.result["changed"]:
+        if isinstance(done, Baked):
+            if self._done is not None and not done.changed:
                 return self._done
-            self._is_baking, self._run = False, self._choose()
+            self._run = self._choose()
             return None
         materials = np.load(self._found, allow_pickle=False)
         before = np.load(self._bounce, allow_pickle=False) if self._done is not None else None
         if self._round == ROUNDS or (before is not None and np.array_equal(before, materials)):
             return done
         np.save(self._bounce, materials)
-        self._done, self._is_baking, self._round = done, True, self._round + 1
+        self._done, self._round = done, self._round + 1
         self._run = self._bake()
         return None

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from blockcore.errors import BackendError
-from blockcore.report.events import Done, Event, Failed, Stopped, parse
+from blockcore.report.events import Baked, Done, Event, Failed, Stopped, parse
 from bridge.engine.environment import process_options
 
 GRACE = 0.4  # seconds a cancelled engine has to stop by itself
@@ -45,7 +45,7 @@ class EngineRun:
         return self._process.pid
 
     def poll(self) -> list[Event]:
-        """Returns what happened since the last call, without waiting. The last event is Done, Failed or Stopped."""
+        """Returns what happened since the last call, without waiting. The last is Done, Baked, Failed or Stopped."""
         if self._deadline is not None and time.monotonic() > self._deadline and self._process.poll() is None:
             self._process.kill()
         events: list[Event] = []
@@ -56,12 +56,12 @@ class EngineRun:
                 break
             event = self._end() if line is None else parse(line)
             if event is not None:
-                self.finished = isinstance(event, Done | Failed | Stopped)
+                self.finished = isinstance(event, Done | Baked | Failed | Stopped)
                 events.append(event)
         return events
 
     def events(self, interval: float = 0.05) -> Iterator[Event]:
-        """Yields what happens, waiting for it; ends after Done, Failed or Stopped."""
+        """Yields what happens, waiting for it; ends after Done, Baked, Failed or Stopped."""
         while not self.finished:
             events = self.poll()
             yield from events

@@ -80,7 +80,7 @@ def test_the_operator_finds_what_the_api_finds(blender: Blender, tmp_path: Path)
         + "from bridge.blender.extract import extract\n"
         + f"extract(group.object).write({str(tmp_path / 'scene')!r})\n"
         + "assert bpy.ops.blocks.optimize_materials() == {'FINISHED'}\n"
-        + "answer = [shown(), part('session').session.outcome.summary]",
+        + "answer = [shown(), part('session').session.outcome.summary.to_dict()]",
         cwd="/proc",  # where nobody can write
     )
     settings = OptimizeSettings(**summary["settings"])

@@ -52,7 +52,7 @@ def test_materials_are_found_in_measured_light(planted, tmp_path):
         )
     )
     assert (found == true).all() and (given != true).any()
-    assert any(isinstance(event, Baking) for event in events) and done.result["lighting"]["baked"]
+    assert any(isinstance(event, Baking) for event in events) and done.result.lighting["baked"]
 
 
 def test_a_cancelled_measuring_leaves_nothing(planted, tmp_path):

@@ -68,7 +68,7 @@ def test_the_whole_way_with_the_mouse(window: Window):
     after = window.picture("4 the result")
     assert visible_blocks(window) == ["Optimized Blocks"]
     found = materials(window, "Optimized Blocks")
-    summary = window.ask(SESSION + "answer = session.outcome.summary")
+    summary = window.ask(SESSION + "answer = session.outcome.summary.to_dict()")
     assert summary["psnr_after"] is None or summary["psnr_after"] > 60.0
     assert found != scrambled
     assert changed_part(window, before, after) > 0.05

@@ -19,7 +19,8 @@ from blockcore.commands.arguments import add_settings, settings_of
 from blockcore.errors import BackendError, BlockcoreError
 from blockcore.model.settings import OptimizeSettings
 from blockcore.plan import Plan
-from blockcore.report.events import Done, Event, Failed, Started, Step, Stopped
+from blockcore.report.events import Baked, Done, Event, Failed, Started, Step, Stopped, line_of, parse
+from blockcore.report.summary import Summary, ViewSummary
 from bridge.engine import interpreter, optimize, process
 from bridge.engine.process import EngineRun
 from tests.captures import captured
@@ -28,6 +29,15 @@ STEP = '{"event": "step", "step": 1, "steps": 9, "loss": 0.5, "temperature": 1.0
 START = '{"event": "start", "version": "1", "device": "cpu", "rasterizer": "cpu", "blocks": 5, "views": 2, "steps": 9}'
 STAY = "import sys, time; sys.stdout.flush(); time.sleep(60)"
 WATCH = "import os, sys; sys.stdout.flush(); os.read(0, 1); os._exit(130)"
+
+SUMMARY = Summary(
+    **{"blocks": 5, "visible_blocks": 4, "unseen_blocks": 1, "hidden_blocks": 0, "unsure_blocks": 0},
+    **{"changed_blocks": 2, "method": "solve", "steps": 1, "seconds": 0.5, "timings": {"solve": 0.5}, "loss": 0.0},
+    **{"optimality_gap": None, "psnr_before": 10.0, "psnr_after": None, "lighting": {"sun_color": [1.0, 1.0, 1.0]}},
+    **{"materials": {"Stone": 5}, "materials_before": {"Dirt": 5}, "device": "cpu", "rasterizer": "cpu"},
+    views=(ViewSummary("Camera", 10.0, None, (1.0, 1.0, 1.0)),),
+    settings=OptimizeSettings().to_dict(),
+)
 
 
 @pytest.fixture
@@ -70,15 +80,27 @@ def wait_for(run: EngineRun, kind: type, seconds: float = 20.0) -> list[Event]:
 
 
 def test_events_come_in_order_and_chatter_is_ignored(runs: list[EngineRun]) -> None:
-    done = '{"event": "done", "out": "x", "seconds": 2.0, "result": {"blocks": 5}, "added later": 1}'
+    later = SUMMARY.to_dict() | {"added later": 1}
+    done = json.dumps({"event": "done", "out": "x", "seconds": 2.0, "result": later, "added later": 1})
     run = speak(runs, START, "warning: chatter", "[1, 2]", '{"event": "unknown"}', STEP, done)
     assert list(run.events()) == [
         Started("1", "cpu", "cpu", 5, 2, 9),
         Step(1, 9, 0.5, 1.0, 0.1, 3),
-        Done("x", 2.0, {"blocks": 5}),
+        Done("x", 2.0, SUMMARY),
     ]
     assert run.finished
     assert run.poll() == []
+
+
+def test_figures_that_cannot_be_such_are_chatter() -> None:
+    told = json.loads(line_of(Done("x", 2.0, SUMMARY)))
+    assert parse(json.dumps(told).encode()) == Done("x", 2.0, SUMMARY)
+    for wrong in ({"blocks": 5}, [], None, told["result"] | {"views": [3]}, told["result"] | {"views": [{}]}):
+        assert parse(json.dumps(told | {"result": wrong}).encode()) is None
+
+
+def test_light_that_was_measured_is_told_apart_from_a_result() -> None:
+    assert parse(line_of(Baked("x", 2.0, True)).encode()) == Baked("x", 2.0, True)
 
 
 def test_an_error_is_told(runs: list[EngineRun]) -> None:

@@ -141,3 +141,13 @@ def test_devices_are_told_apart_in_two_rooms():
         and any(isinstance(node, ast.Attribute) and node.attr == "is_cuda" for node in ast.walk(tree))
     ]
     assert not wrong
+
+
+def test_what_crosses_rooms_is_seldom_a_dict_of_anything():
+    paths = [path for package in ("blockcore", "bridge", "addon") for path in (ROOT / package).rglob("*.py")]
+    assert sum(path.read_text(encoding="utf-8").count("dict[str, Any]") for path in paths) < 10
+
+
+def test_types_of_bridge_are_checked_as_strictly_as_blockcores():
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    assert rules["strict"] and {"blockcore", "bridge"} <= set(rules["packages"])

@@ -17,7 +17,7 @@ from blockcore.model.registry import Registry
 from blockcore.model.settings import RASTERIZERS, SETTINGS, OptimizeSettings
 from blockcore.optimize import optimize_materials
 from blockcore.visibility import Visibility, choose_rasterizer, rasterize, reference
-from tests.captures import captured
+from tests.captures import captured, dataset_path, map_path
 
 
 class Counting:
@@ -67,9 +67,10 @@ def test_a_rasteriser_from_outside_is_mirrored_and_checked_like_any(counting: Co
 def test_what_is_not_there_is_refused_with_what_is(counting: Counting, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SettingsError, match=r"rasterizer 'other' is not one of auto, cpu, .*counting"):
         OptimizeSettings(rasterizer="other")
-    with pytest.raises(SystemExit) as ended:
-        main(["optimize", "--rasterizer", "other"])
-    assert ended.value.code == 2
+    for command in (["optimize"], ["render", "--out", "nowhere"]):
+        assert (
+            main([*command, "--map", str(map_path(1)), "--dataset", str(dataset_path(1)), "--rasterizer", "other"]) == 2
+        )
     assert "counting" in capsys.readouterr().err
     with pytest.raises(SettingsError, match="rasterizer 'counting' is there already"):
         RASTERIZERS.add(Counting())

@@ -1,0 +1,98 @@
+"""What an optimisation found, in figures: what result.json holds, an engine's last event tells and the report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TypeVar
+
+from blockcore.io.files import Json, finite
+
+D = TypeVar("D")
+
+
+@dataclass(frozen=True)
+class ViewSummary:
+    """The figures of one view.
+
+    Attributes:
+        name: of the camera.
+        psnr_before: dB, of the initial assignment; None where every pixel is equal.
+        psnr_after: that of the assignment found.
+        gain: the exposure of each channel, R, G, B.
+    """
+
+    name: str
+    psnr_before: float | None
+    psnr_after: float | None
+    gain: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of an optimisation. Plain JSON values alone: no number but is finite.
+
+    Attributes:
+        blocks: how many there are.
+        visible_blocks: how many some view shows.
+        unseen_blocks: how many none shows.
+        hidden_blocks: how many of those have a free face, which a further camera could show.
+        unsure_blocks: for how many of the visible ones another material would do nearly as well.
+        changed_blocks: how many have another material than before.
+        method: ``"solve"`` or ``"gradient"``.
+        steps: how many were taken.
+        seconds: how long it took.
+        timings: seconds by stage.
+        loss: mean per pixel and channel; None where it is not finite.
+        optimality_gap: how far the loss is above a bound no assignment can go below, relative; None where unknown.
+        psnr_before: dB over all views, of the initial assignment; None where every pixel is equal.
+        psnr_after: that of the assignment found.
+        views: the figures of each.
+        lighting: the light, as a scene's file says it.
+        materials: blocks by the name of their material.
+        materials_before: likewise, of the initial assignment.
+        device: where tensors lived.
+        rasterizer: what filled the visibility.
+        settings: as they are in a job's file.
+    """
+
+    blocks: int
+    visible_blocks: int
+    unseen_blocks: int
+    hidden_blocks: int
+    unsure_blocks: int
+    changed_blocks: int
+    method: str
+    steps: int
+    seconds: float
+    timings: Mapping[str, float]
+    loss: float | None
+    optimality_gap: float | None
+    psnr_before: float | None
+    psnr_after: float | None
+    views: tuple[ViewSummary, ...]
+    lighting: Json
+    materials: Mapping[str, int]
+    materials_before: Mapping[str, int]
+    device: str
+    rasterizer: str
+    settings: Mapping[str, bool | int | float | str]
+
+    def to_dict(self) -> Json:
+        """Returns it as JSON values."""
+        values: Json = finite(asdict(self))
+        return values
+
+    @staticmethod
+    def from_dict(values: Json) -> Summary:
+        """Reads JSON values; names that are not known are left out.
+
+        Raises:
+            KeyError, TypeError: a name is missing, or something has the wrong form.
+        """
+        views = tuple(_made(ViewSummary, view | {"gain": tuple(view["gain"])}) for view in values["views"])
+        return _made(Summary, values | {"views": views})
+
+
+def _made(kind: type[D], values: Json) -> D:
+    return kind(**{part.name: values[part.name] for part in fields(kind) if part.name in values})  # type: ignore[arg-type]
