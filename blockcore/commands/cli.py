@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from collections.abc import Sequence
 
 from blockcore.commands.ending import run_safely
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 where a threshold was missed, 2 for bad input, 130 when cancelled, 128 and its number for a
         signal.
     """
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = _parser(words).parse_args(words)
     return run_safely("blockcore", lambda: _run(args))
 
 
@@ -47,14 +49,16 @@ def _run(args: argparse.Namespace) -> int:
         return int(args.run(args))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Returns a parser that knows the options of the commands among ``words``: listing them may load what they name."""
     parser = argparse.ArgumentParser(
         prog="python -m blockcore", description="Differentiable block worlds that match WebGPU pixel for pixel."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():
-        module = importlib.import_module(f"blockcore.commands.{name}")
         command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        if name in words:
+            module = importlib.import_module(f"blockcore.commands.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
     return parser
