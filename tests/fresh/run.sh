@@ -86,7 +86,7 @@ inside() {
 
 timed() {
     local start=$SECONDS
-    "${@:2}"
+    "${@:2}" || return
     echo "fresh: $1: $((SECONDS - start)) s"
 }
 
