@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,12 @@ from blockcore.shading.mesh import cell_array
 from blockcore.shading.painting import paint
 from blockcore.shading.radiance import Sight, lit_radiance, radiance_of, shaded_picture
 from blockcore.visibility import rasterize
+from blockcore.visibility.buffer import Visibility
 from blockcore.visibility.faces import VisibleFaces, every_face, unshared_faces, visible_faces
 from blockcore.visibility.geometry import GeometryBuffers, geometry_buffers
 
 _MOST_PIXELS = 1 << 26  # remembered, four bytes each
+_Key = tuple[int, int, int, bytes]
 Positions = Sequence[tuple[int, int, int]] | npt.ArrayLike | torch.Tensor
 
 
@@ -43,7 +46,8 @@ class DifferentiableBlockRenderer:
         lighting: the light.
         rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"``, ``"nvdiffrast"`` or ``"reference"``.
 
-    Up to ``remembered_views`` sets of cameras are remembered, the last ones, and no more than 67 million pixels.
+    Up to ``remembered_views`` sets of cameras are remembered, the last ones, and no more than 67 million pixels, for
+    the last four sets of blocks; ``geometry`` remembers as many of its own.
     """
 
     def __init__(
@@ -64,7 +68,8 @@ class DifferentiableBlockRenderer:
         self.rasterizer = rasterizer
         self._remembered_views = remembered_views
         self._grids: deque[BlockGrid] = deque(maxlen=4)
-        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._seen: OrderedDict[_Key, _Seen] = OrderedDict()
+        self._buffers: OrderedDict[_Key, _Found] = OrderedDict()
         self._lit: _LitSeen | None = None
 
     def render(
@@ -151,34 +156,43 @@ class DifferentiableBlockRenderer:
         """Returns depth, normals and blocks of each camera's view; arguments as for ``render``."""
         grid = self._grid(positions)
         cameras = _cameras(camera_view, camera_proj, img_h, img_w)
-        seen = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
-        return [geometry_buffers(grid.exposed_faces, c, v) for c, v in zip(cameras, seen, strict=True)]
+        key = _key(grid, cameras)
+        found = self._buffers.get(key)
+        if found is None:
+            views = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
+            found = self._buffers[key] = _Found(grid, views)
+            self._forget(self._buffers)
+        return [geometry_buffers(grid.exposed_faces, c, v) for c, v in zip(cameras, found.views, strict=True)]
 
     def _grid(self, positions: Positions) -> BlockGrid:
         cells = cell_array(positions)
-        for grid in self._grids:  # comparing is much faster than checking positions and finding exposed faces again
+        for at, grid in enumerate(self._grids):  # much faster than checking positions and finding exposed faces again
             if np.array_equal(grid.positions, cells):
+                del self._grids[at]
+                self._grids.appendleft(grid)
                 return grid
         self._grids.appendleft(BlockGrid(self.grid_size, self.world_scale, cells))
         return self._grids[0]
 
     def _see(self, grid: BlockGrid, cameras: Sequence[Camera]) -> _Seen:
         """Returns what the cameras see."""
-        key = f"{cameras[0].width} {cameras[0].height} ".encode() + b"".join(c.view_proj.tobytes() for c in cameras)
+        key = _key(grid, cameras)
         seen = self._seen.get(key)
-        if seen is None or seen.grid is not grid or not self._is_lit(seen):
-            last = next(reversed(self._seen.values()), None)
-            seen = self._look(grid, cameras, last if last is not None and self._is_lit(last) else None)
-            self._seen[key] = seen
-            self._forget()
+        if seen is None or not self._is_lit(seen):
+            lit = [before for before in reversed(self._seen.values()) if self._is_lit(before)]
+            last = next((before for before in lit if before.grid is grid), lit[0] if lit else None)
+            seen = self._seen[key] = self._look(grid, cameras, last)
+            self._forget(self._seen)
         return seen
 
-    def _forget(self) -> None:
-        """Forgets what was seen first, until few enough sets of cameras, and pixels, are remembered."""
-        pixels = sum(seen.sight.face.numel() for seen in self._seen.values())
-        while len(self._seen) > 1 and (len(self._seen) > self._remembered_views or pixels > _MOST_PIXELS):
-            _, oldest = self._seen.popitem(last=False)
-            pixels -= oldest.sight.face.numel()
+    def _forget(self, memory: OrderedDict[_Key, _Remembered]) -> None:
+        """Forgets sets of blocks that are no longer known, and what was seen first until few enough remains."""
+        for key in [key for key, seen in memory.items() if all(seen.grid is not grid for grid in self._grids)]:
+            del memory[key]
+        pixels = sum(seen.pixels for seen in memory.values())
+        while len(memory) > 1 and (len(memory) > self._remembered_views or pixels > _MOST_PIXELS):
+            _, oldest = memory.popitem(last=False)
+            pixels -= oldest.pixels
 
     def _is_lit(self, seen: _Seen) -> bool:
         return seen.palette is self.palette and seen.lighting is self.lighting
@@ -212,6 +226,25 @@ class _Seen:
     lighting: Light
     sight: Sight
 
+    @property
+    def pixels(self) -> int:
+        return self.sight.face.numel()
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The triangles that a set of cameras sees."""
+
+    grid: BlockGrid
+    views: list[Visibility]
+
+    @property
+    def pixels(self) -> int:
+        return sum(math.prod(view.triangle_id.shape) for view in self.views)
+
+
+_Remembered = TypeVar("_Remembered", _Seen, _Found)
+
 
 @dataclass(frozen=True, eq=False)
 class _LitSeen:
@@ -222,6 +255,11 @@ class _LitSeen:
     key: tuple[Any, ...]
     visible: VisibleFaces
     texel: torch.Tensor
+
+
+def _key(grid: BlockGrid, cameras: Sequence[Camera]) -> _Key:
+    """Returns what tells sights apart; a grid's number is its own for as long as something remembered holds it."""
+    return (id(grid), cameras[0].width, cameras[0].height, b"".join(c.view_proj.tobytes() for c in cameras))
 
 
 def _cameras(view: torch.Tensor, proj: torch.Tensor, height: int, width: int) -> list[Camera]:

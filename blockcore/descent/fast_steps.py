@@ -18,8 +18,8 @@ from blockcore.machine import workers
 from blockcore.machine.triton_here import triton_is_here
 from blockcore.model.palette import AIR
 from blockcore.model.settings import OptimizeSettings
+from blockcore.ops.step_modes import COSTS, PIXELS, STATISTICS
 
-_COSTS, _STATISTICS, _PIXELS = range(3)  # what a step needs: the cost table, statistics of faces too, or pixels
 _SEGMENT = 1 << 13  # pixels of a face compared by one program
 _BURST = 10  # steps in one graph
 BETAS = (0.9, 0.95)  # Adam's; temperatures fall fast, so that old gradients soon mislead
@@ -113,14 +113,14 @@ class FastSteps:
         self.segments: Segments | None = None
         self.offset = 0.0
         if isinstance(objective, StatisticsObjective):
-            self.mode = _COSTS if self.commitment == 1.0 else _STATISTICS
+            self.mode = COSTS if self.commitment == 1.0 else STATISTICS
             self.costs = objective.costs.contiguous()
             self.offset = (1.0 - self.commitment) * (statistics.outside - objective.floor)
         else:
-            self.mode = _PIXELS
+            self.mode = PIXELS
             self.segments = Segments.of(objective.face, objective.target)
             self.offset = statistics.outside
-        faces = len(visible.block) if self.mode == _PIXELS else 0
+        faces = len(visible.block) if self.mode == PIXELS else 0
         self.colors = torch.zeros(faces, 3, device=device)
         # What processes add up in one go: the loss of the compared pixels, and its gradient by each face's colour.
         self.compared = torch.zeros(1 + 3 * faces, dtype=torch.float64, device=device)
@@ -141,7 +141,7 @@ class FastSteps:
         return self.losses[before : self.taken] + self.offset
 
     def _run(self, burst: int) -> None:
-        if self.logits.device.type != "cuda" or (self.mode == _PIXELS and self.workers.count > 1):
+        if self.logits.device.type != "cuda" or (self.mode == PIXELS and self.workers.count > 1):
             for _ in range(burst):
                 self._step()
             return
@@ -150,7 +150,7 @@ class FastSteps:
         self._graphs[burst].replay()
 
     def _step(self) -> None:
-        if self.mode == _PIXELS:
+        if self.mode == PIXELS:
             self.stages.colors()
             self.stages.compare()
             self.workers.add_up(self.compared)
@@ -244,10 +244,10 @@ class _TorchStages:
         soft, shares = self.shares()
         gradient = torch.zeros_like(soft)
         loss = s.compared[0].clone()
-        if s.mode != _PIXELS:
+        if s.mode != PIXELS:
             gradient += s.commitment * s.costs
             loss = loss + s.commitment * (shares * s.costs).sum(dtype=torch.float64)
-        if s.mode != _COSTS:
+        if s.mode != COSTS:
             to_faces, of_faces = self._face_terms(shares)
             gradient.index_add_(0, s.block, to_faces)
             loss = loss + of_faces
@@ -264,7 +264,7 @@ class _TorchStages:
         values = s.table[:, s.look.long()]
         color = self._blend(shares, s.table)
         precise, count = color.double(), s.count[:, None]
-        if s.mode == _STATISTICS:
+        if s.mode == STATISTICS:
             pull = (1.0 - s.commitment) * 2.0 * (count * precise - s.total)
             loss = (1.0 - s.commitment) * ((count * precise - 2.0 * s.total) * precise + s.square).sum()
             return torch.einsum("fc,mfc->fm", pull.float(), values), loss

@@ -189,15 +189,7 @@ class PictureObjective:
         Raises:
             SettingsError: the loss is not a finite number.
         """
-        colors = face_colors(shares.float(), self.radiance, self.visible.block, self.visible.look)
-        total = shares.new_zeros(())
-        for index, part in enumerate(self.parts):
-            value = self.loss(self._picture(colors, index), self.targets[index])
-            self._check(value, index)
-            total = total + part * value
-        if self.commitment > 0.0:
-            total = total + self.commitment * self._spread(shares, colors)
-        return total
+        return self._total(shares, self.commitment)
 
     def mean(self, loss: torch.Tensor) -> torch.Tensor:
         """Returns the mean of the views' losses, by their weights and pixels."""
@@ -206,11 +198,19 @@ class PictureObjective:
     def hard(self, materials: torch.Tensor) -> float:
         """Returns the mean loss of an assignment, (V,) int64, without any spread."""
         shares = torch.nn.functional.one_hot(materials, len(self.radiance)).float()
-        commitment, self.commitment = self.commitment, 0.0
         with torch.no_grad():
-            value = float(self.mean(self(shares)))
-        self.commitment = commitment
-        return value
+            return float(self.mean(self._total(shares, 0.0)))
+
+    def _total(self, shares: torch.Tensor, commitment: float) -> torch.Tensor:
+        colors = face_colors(shares.float(), self.radiance, self.visible.block, self.visible.look)
+        total = shares.new_zeros(())
+        for index, part in enumerate(self.parts):
+            value = self.loss(self._picture(colors, index), self.targets[index])
+            self._check(value, index)
+            total = total + part * value
+        if commitment > 0.0:
+            total = total + commitment * self._spread(shares, colors)
+        return total
 
     def _picture(self, colors: torch.Tensor, index: int) -> torch.Tensor:
         view, target = self.visible.views[index].to(self.visible.device), self.targets[index]

@@ -97,9 +97,9 @@ def _add_costs(
                 row = shown[look[face[p]], c]
                 for m in range(len(row)):
                     error = abs(min(row[m] * gain[c], 1.0) - wanted)
-                    if loss == 1:
+                    if loss == L1:
                         cost = error
-                    elif loss == 2 and error > width:
+                    elif loss == HUBER and error > width:
                         cost = width * (2.0 * error - width)
                     else:
                         cost = error * error

@@ -13,9 +13,13 @@ from typing import Any
 import triton
 import triton.language as tl
 
+from blockcore.ops import step_modes
 from blockcore.ops.shares_triton import rows, shares_of
 
-_PIXELS = 1024  # compared at once by a program
+_LANES = 1024  # pixels compared at once by a program
+_COSTS = tl.constexpr(step_modes.COSTS)
+_STATISTICS = tl.constexpr(step_modes.STATISTICS)
+_PIXELS = tl.constexpr(step_modes.PIXELS)
 
 
 def colors(state: Any, hard: bool) -> None:
@@ -48,7 +52,7 @@ def compare(state: Any) -> None:
         segments.last,
         segments.target,
         state.compared,
-        LANES=_PIXELS,
+        LANES=_LANES,
         num_warps=4,
     )
 
@@ -155,11 +159,11 @@ def _update(
     soft, shares = shares_of(logits, row, column, use, temperature, HARD)
     gradient = tl.zeros([ROWS, COLUMNS], tl.float32)
     loss = tl.zeros([ROWS], tl.float64)
-    if MODE != 2:
+    if MODE != _PIXELS:
         costs = tl.load(costs_at + place, use, 0.0)
         gradient += commitment * costs
         loss += tl.sum(shares * costs, 1).to(tl.float64) * commitment
-    if MODE != 0:
+    if MODE != _COSTS:
         start = tl.load(starts + row, row < blocks, 0)
         faces = tl.load(starts + row + 1, row < blocks, 0) - start
         for k in range(tl.max(faces, 0)):
@@ -171,7 +175,7 @@ def _update(
                 values = tl.load(table_at + (column * looks + look[:, None]) * 3 + channel, use & has[:, None], 0.0)
                 color = tl.sum(shares * values, 1)
                 precise = color.to(tl.float64)
-                if MODE == 1:
+                if MODE == _STATISTICS:
                     total = tl.load(total_at + face * 3 + channel, has, 0.0)
                     square = tl.load(square_at + face * 3 + channel, has, 0.0)
                     pull = (1.0 - commitment) * 2.0 * (count * precise - total)
@@ -190,6 +194,6 @@ def _update(
     root = tl.sqrt_rn(second) / tl.load(scales + step) + EPSILON
     tl.store(logits_at + place, logits - tl.load(rates + step) * first / root, use)
     total_loss = tl.sum(loss, 0)
-    if MODE == 2:
+    if MODE == _PIXELS:
         total_loss += tl.where(tl.program_id(0) == 0, tl.load(compared_at), 0.0)
     tl.atomic_add(losses_at + step, total_loss, sem="relaxed")

@@ -15,7 +15,6 @@ import torch
 
 from blockcore.model.baked_light import Light
 from blockcore.model.display import srgb_to_linear
-from blockcore.model.grid import FACE_SLOTS
 from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
 from blockcore.model.palette import AIR, Palette
 from blockcore.ops.blend import blend
@@ -64,23 +63,6 @@ def gumbel_noise(shape: Sequence[int], generator: torch.Generator, dtype: torch.
 def best_materials(logits: torch.Tensor) -> torch.Tensor:
     """Returns the likeliest material of each block, (N,) int64, never Air; of equals the first."""
     return logits.detach()[:, AIR + 1 :].argmax(dim=1) + AIR + 1
-
-
-def radiance_table(palette: torch.Tensor, face_light: torch.Tensor) -> torch.Tensor:
-    """Returns the display colour of each material's faces.
-
-    What an 8-bit target clamps is clamped here, per material, so that the colour of a block that is a blend lies
-    between those of its materials: a gradient reaches every material, however bright one of them is.
-
-    Args:
-        palette: (M, 3, 3): material, slot (top, bottom, side), RGB.
-        face_light: (6, 3) RGB factors, as from ``Lighting.face_light``.
-
-    Returns:
-        (M, 6, 3) in 0…1: material, face direction, RGB. Gradients flow to both, through the clamp as well.
-    """
-    slots = torch.as_tensor(FACE_SLOTS.copy(), device=palette.device, dtype=torch.long)
-    return clamp_display(palette[:, slots] * face_light)
 
 
 def radiance_of(
@@ -190,7 +172,7 @@ def face_colors(shares: torch.Tensor, radiance: torch.Tensor, block: torch.Tenso
 
     Args:
         shares: (N, M), the share of each material in each block.
-        radiance: (M, L, 3), from ``radiance_of``, or ``radiance_table`` where no face is cut.
+        radiance: (M, L, 3), from ``radiance_of``.
         block: (F,) int64, ascending: the block of each face.
         look: (F,) int64, which of the L looks each face has; its direction, where no face is cut.
 

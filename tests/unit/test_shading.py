@@ -90,6 +90,51 @@ def test_only_so_many_pixels_are_remembered(monkeypatch):
     assert not torch.equal(pictures[0], pictures[1])
 
 
+@pytest.fixture
+def rasterized(monkeypatch) -> list[int]:
+    """The numbers of faces that a renderer lets rasterise, one each time."""
+    times = []
+
+    def counted(faces, *others, **named):
+        times.append(len(faces))
+        return rasterize(faces, *others, **named)
+
+    monkeypatch.setattr("blockcore.renderer.rasterize", counted)
+    return times
+
+
+@pytest.mark.parametrize("sets", [1, 2, 4])
+def test_block_sets_that_take_turns_are_rasterised_once_each(sets, rasterized):
+    one, turns = renderer(), [CELLS[: len(CELLS) - n] for n in range(sets)]
+    pictures = [one.render(cells, torch.zeros(len(cells), 8), VIEW, PROJ, 9, 11) for _ in range(3) for cells in turns]
+    assert len(rasterized) == sets
+    for n, cells in enumerate(turns):
+        fresh = renderer().render(cells, torch.zeros(len(cells), 8), VIEW, PROJ, 9, 11)
+        assert all(torch.equal(picture, fresh) for picture in pictures[n::sets])
+
+
+def test_forgotten_block_sets_leave_nothing_behind():
+    one = renderer()
+    for n in range(7):
+        cells = CELLS[: len(CELLS) - n]
+        one.render(cells, torch.zeros(len(cells), 8), VIEW, PROJ, 9, 11)
+        one.geometry(cells, VIEW, PROJ, 9, 11)
+    assert len(one._seen) == len(one._buffers) == 4
+
+
+def test_geometry_remembers_what_it_rasterised(rasterized):
+    one, fewer = renderer(), CELLS[:-3]
+    first = [one.geometry(cells, VIEW, PROJ, 9, 11)[0] for cells in (CELLS, fewer)]
+    first[0].depth[:] = 0.0  # whoever changes what was returned does not change what is remembered
+    again = [one.geometry(cells, VIEW, PROJ, 9, 11)[0] for cells in (CELLS, fewer)]
+    assert len(rasterized) == 2
+    one.geometry(CELLS, VIEW, PROJ, 11, 9)
+    assert len(rasterized) == 3
+    fresh = renderer().geometry(CELLS, VIEW, PROJ, 9, 11)[0]
+    np.testing.assert_array_equal(again[0].depth, fresh.depth)
+    np.testing.assert_array_equal(again[1].block, first[1].block)
+
+
 def test_gather_and_sum_are_each_others_derivative():
     face = torch.tensor([0, 2, -1, 2, 1, -1], dtype=torch.int32)
     values = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
