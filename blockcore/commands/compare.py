@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         picture = draw(visibility, view.camera, colors)
         metrics = compare_pictures(picture, view.target, scene.lighting.background)
         row = {"index": number, "name": view.camera.name} | asdict(metrics)
-        row["equal"] = 1.0 - metrics.differing_over_1 / metrics.pixels
+        row["equal"] = 1.0 - metrics.differing_over_1 / max(metrics.pixels, 1)
         row["missed"] = _missed(args, row)
         rows.append(row)
         if args.out:

@@ -16,16 +16,16 @@ _WINDOW, _SIGMA = 11, 1.5
 
 @dataclass(frozen=True)
 class PictureMetrics:
-    """A comparison of two 8-bit RGB pictures of one size.
+    """A comparison of two 8-bit RGB pictures of one size, where the target is not masked.
 
     Attributes:
-        pixels: how many there are.
+        pixels: how many count.
         differing: pixels with any channel different.
         differing_over_1: pixels with any channel off by more than 1/255.
         max_error: largest difference of a channel, 0…1.
         mse: mean squared error over pixels and channels, of values in 0…1.
         psnr: peak signal-to-noise ratio in dB; infinite for equal pictures.
-        ssim: mean structural similarity, 1 for equal pictures.
+        ssim: mean structural similarity, 1 for equal pictures; what is masked is taken as equal.
         geometry_match: share of pixels where both pictures show a block or both show the background.
     """
 
@@ -48,26 +48,29 @@ def compare_pictures(
 
     Args:
         picture: (H, W, 3 or 4) uint8; a fourth channel is ignored.
-        target: (H, W, 3 or 4) uint8 of the same size.
+        target: (H, W, 3 or 4) uint8 of the same size; where a fourth channel is 0 the pixel does not count.
         background: RGB display value by which background pixels are told from blocks, to within 1/255.
 
     Returns:
         The metrics.
     """
-    a, b = picture[..., :3].astype(np.int16), target[..., :3].astype(np.int16)
+    counted = _counted(target)
+    b = target[..., :3].astype(np.int16)
+    a = np.where(counted[..., None], picture[..., :3], b)
     off = np.abs(a - b).max(axis=2)
     sky = np.rint(255.0 * np.asarray(background)).astype(np.int16)
     is_sky_a, is_sky_b = ((np.abs(p - sky) <= 1).all(axis=2) for p in (a, b))
-    mse = float(((a - b).astype(np.float64) ** 2).mean()) / 255.0**2
+    error, pixels = squared_error(picture, target)
+    mse = error / max(pixels, 1)
     return PictureMetrics(
-        pixels=int(off.size),
+        pixels=pixels,
         differing=int((off > 0).sum()),
         differing_over_1=int((off > 1).sum()),
         max_error=float(off.max()) / 255.0,
         mse=mse,
         psnr=psnr(mse),
         ssim=1.0 if not off.any() else ssim(a / 255.0, b / 255.0),
-        geometry_match=float((is_sky_a == is_sky_b).mean()),
+        geometry_match=float((is_sky_a == is_sky_b)[counted].mean()) if pixels else 1.0,
     )
 
 
@@ -82,8 +85,13 @@ def squared_error(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8])
         The squared error, a mean over channels summed over pixels, of values in 0…1; and how many pixels count.
     """
     squares = ((picture[..., :3].astype(np.int32) - target[..., :3]) ** 2).sum(axis=2)
-    counted = np.ones(squares.shape, np.bool_) if target.shape[2] == 3 else target[..., 3] > 0
+    counted = _counted(target)
     return float(squares[counted].sum()) / (3 * 255.0**2), int(counted.sum())
+
+
+def _counted(target: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Returns which pixels of a target are not masked, (H, W)."""
+    return np.ones(target.shape[:2], np.bool_) if target.shape[2] == 3 else target[..., 3] > 0
 
 
 def psnr(mse: float) -> float:
