@@ -9,7 +9,9 @@ import numpy as np
 from bpy.types import Operator
 
 from blockcore.io.folders import new_folder
+from blockcore.model.scene import BlockScene
 from bridge.blender import apply, marks, world
+from bridge.blender.identity import find_object, find_objects
 
 from .reporting import Conditional, reporting
 from .session import Outcome, session
@@ -21,7 +23,7 @@ def put(outcome: Outcome) -> None:
     Raises:
         BlockcoreError: the blocks are no longer there, or cannot have materials of their own.
     """
-    shown = _own_world(outcome)
+    shown = _own_world(outcome.scene, outcome.in_place)
     if shown is not None:
         world.update_materials(shown, outcome.materials)
     elif outcome.in_place:
@@ -37,11 +39,11 @@ def take_back(outcome: Outcome) -> None:
     Raises:
         BlockcoreError: the blocks are no longer there.
     """
-    shown = _own_world(outcome)
+    shown = _own_world(outcome.scene, outcome.in_place)
     if shown is not None:
         world.update_materials(shown, outcome.scene.materials)
     elif outcome.in_place:
-        apply.revert_in_place(filter(None, map(bpy.data.objects.get, outcome.scene.source.block_objects)))
+        apply.revert_in_place(filter(None, find_objects(outcome.scene.source.block_objects)))
     else:
         apply.revert(bpy.data.objects[outcome.world])
     outcome.is_put = False
@@ -49,16 +51,25 @@ def take_back(outcome: Outcome) -> None:
 
 def is_put(outcome: Outcome) -> bool:
     """Returns whether the scene shows the outcome, as far as that can be told: an undo may have taken it back."""
-    shown = _own_world(outcome)
+    shown = _own_world(outcome.scene, outcome.in_place)
     if shown is not None:
         return bool(np.array_equal(world.world_materials(shown), outcome.materials))
     return outcome.is_put if outcome.in_place else outcome.world in bpy.data.objects
 
 
-def _own_world(outcome: Outcome):
+def check_place(scene: BlockScene, in_place: bool) -> None:
+    """Refuses a scene whose result could not be put back, before anything is searched.
+
+    Raises:
+        BlockcoreError: the scene is linked, or its blocks cannot have materials of their own.
+    """
+    apply.check(scene, in_place and _own_world(scene, in_place) is None)
+
+
+def _own_world(scene: BlockScene, in_place: bool):
     """Returns the block map that the blocks came from, where the result goes in place of its materials."""
-    names = set(outcome.scene.source.block_objects) if outcome.in_place else ()
-    source = bpy.data.objects.get(next(iter(names))) if len(names) == 1 else None
+    names = set(scene.source.block_objects) if in_place else ()
+    source = find_object(next(iter(names))) if len(names) == 1 else None
     return source if source is not None and marks.read_world(source) else None
 
 

@@ -31,6 +31,7 @@ from bridge.engine.baker import start_lit
 from bridge.engine.optimize import Running, read_materials, start
 from bridge.job import Job
 
+from .result import check_place
 from .session import Outcome
 
 
@@ -59,6 +60,7 @@ class Run:
         self.loss_text = self.time_text = ""
         self._job, self._python = job, python
         self._scene = read_scene(job)
+        check_place(self._scene, in_place=job.result == "in_place")
         self._folder = Path(tempfile.mkdtemp(prefix="blockcore-", dir=bpy.app.tempdir or None))
         self._blender, self._copy = bpy.app.binary_path, self._folder / "copy.blend"
         self._bakes = isinstance(self._scene.lighting, BakedLight) and job.settings.lighting == "scene"
