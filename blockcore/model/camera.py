@@ -78,7 +78,8 @@ class Camera(ByValue):
     @property
     def is_mirrored(self) -> bool:
         """Whether the pose swaps left and right, as a negative scale of an object in Blender does."""
-        return bool(np.linalg.det(self.view[:3, :3]) < 0.0)
+        (a, b, c), (d, e, f), (g, h, i) = self.view[:3, :3].tolist()  # by hand: asked of every picture that is drawn
+        return bool(a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g) < 0.0)
 
     @property
     def is_perspective(self) -> bool:
