@@ -32,7 +32,7 @@ test-numpy2: $(VENV)/.numpy2
 
 # 20,000 damaged files.
 fuzz: $(VENV)/.test-libraries
-	BLOCKCORE_FUZZ=1120 timeout 600 $(PYTEST) tests/fuzz
+	BLOCKCORE_FUZZ=1120 timeout 600 env $(PYTEST) tests/fuzz
 
 # Not part of `make test`: needs root once, to install a Debian tree with Blender (1.4 GB).
 gui: $(VENV)/.test-libraries
