@@ -6,8 +6,7 @@ Blender itself does the work: colours go into a floating point image, which is s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from blockcore.errors import BlockcoreError
 from blockcore.model.display import Display
+from bridge.blender.held import held
 
 Colors = npt.NDArray[np.float64]
 
@@ -85,21 +85,14 @@ def _raw_values(path: str) -> npt.NDArray[np.float32]:
         bpy.data.images.remove(image)
 
 
-@contextmanager
-def _as_png(render: Any) -> Iterator[None]:
+def _as_png(render: Any) -> AbstractContextManager[None]:
     """Saves with 16 bits a channel and without dither; the colour management stays the scene's."""
     settings = render.image_settings
-    changes: list[tuple[Any, str, Any]] = [
-        (settings, "file_format", "PNG"),
-        (settings, "color_mode", "RGB"),
-        (settings, "color_depth", "16"),
-        (render, "dither_intensity", 0.0),
-    ]
-    before = [(holder, name, getattr(holder, name)) for holder, name, _ in changes]
-    try:
-        for holder, name, value in changes:
-            setattr(holder, name, value)
-        yield
-    finally:
-        for holder, name, value in before:
-            setattr(holder, name, value)
+    return held(
+        [
+            (settings, "file_format", "PNG"),
+            (settings, "color_mode", "RGB"),
+            (settings, "color_depth", "16"),
+            (render, "dither_intensity", 0.0),
+        ]
+    )
