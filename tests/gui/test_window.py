@@ -213,7 +213,8 @@ def test_every_part_of_the_panel_can_be_read(window: Window):
         window.click(part)
     window.click("Advanced")
     for part, words in (
-        ("Difference", ("Samples", "Lighting", "Exposure")),
+        ("Difference", ("Samples", "Outlier Width")),
+        ("Light", ("Lighting", "Exposure")),
         ("Search", ("Steps", "Seed", "Patience")),
         ("Engine", ("Device", "Rasterizer")),
     ):
