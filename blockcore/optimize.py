@@ -30,7 +30,7 @@ from blockcore.ops.arrays import host, placed
 from blockcore.plan import Plan
 
 if TYPE_CHECKING:
-    from blockcore.descent.picture_losses import PictureLoss
+    from blockcore.assignment.losses import PictureLoss
     from blockcore.descent.search import Descended
 
 __all__ = ["OptimizeResult", "Progress", "optimize", "optimize_materials"]
@@ -95,7 +95,7 @@ def optimize_materials(
         settings: how to look; the defaults if None.
         progress: called every few steps, or once where materials are solved for.
         cancelled: asked at every view and every step; true stops the optimisation.
-        loss: compares pictures instead of the loss that the settings name; see ``picture_losses``.
+        loss: compares pictures instead of the loss that the settings name; see ``assignment.losses.PictureLoss``.
         start: (N, M) logits to descend from, instead of what ``settings.init`` says.
 
     Returns:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from blockcore.assignment.losses import chosen_loss
 from blockcore.errors import SceneError
 from blockcore.io.files import Json
 from blockcore.model.scene import BlockScene, View
-from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
+from blockcore.model.settings import OptimizeSettings
 from blockcore.visibility import choose_rasterizer
 
 COMPARE_PIXELS = ("pixels", "pictures")
@@ -128,10 +129,10 @@ def _with_target(scene: BlockScene) -> tuple[View, ...]:
 
 
 def _method(settings: OptimizeSettings, loss: Callable[..., Any] | None) -> tuple[str, str]:
-    name = settings.comparison.loss
     if loss is not None:
         return "gradient", "the loss is a function of whole pictures"
-    if name not in SEPARABLE_LOSSES:
+    name = settings.comparison.loss
+    if not chosen_loss(settings.comparison).is_sum:
         return "gradient", f"the loss {name} is one of whole pictures"
     if settings.search.method != "auto":
         return settings.search.method, "asked for"
@@ -141,13 +142,13 @@ def _method(settings: OptimizeSettings, loss: Callable[..., Any] | None) -> tupl
 def _objective(
     settings: OptimizeSettings, views: tuple[View, ...], method: str, loss: Callable[..., Any] | None
 ) -> tuple[str, str]:
-    name, wanted, commitment = settings.comparison.loss, settings.search.objective, settings.search.commitment
+    wanted, commitment, named = settings.search.objective, settings.search.commitment, chosen_loss(settings.comparison)
     if method == "solve":
         return "costs", "solving needs what each material costs in each block, and no more"
-    if loss is not None or name not in SEPARABLE_LOSSES:
+    if loss is not None or not named.is_sum:
         return "pictures", "the loss is one of whole pictures"
     mixed, leveled = settings.comparison.samples > 1, settings.light.exposure != "fixed"
-    if name == "l2" and not mixed and not leveled:
+    if named.is_squared and not mixed and not leveled:
         if wanted != "pixels":
             return "statistics", "sums per face say all about a squared loss"
         if any(view.weight != 1.0 for view in views):
@@ -155,10 +156,10 @@ def _objective(
         return "pixels", "asked for"
     if wanted == "pixels":
         return "pictures", "asked for, and only a plain squared loss is compared faster"
-    if name == "l2" and mixed:
+    if named.is_squared and mixed:
         return "pictures", "samples of one pixel may show several blocks"
     if commitment == 1.0:
-        return "costs", f"with a commitment of 1 the loss {name} is the costs of single materials"
+        return "costs", f"with a commitment of 1 the loss {named.name} is the costs of single materials"
     return "pictures", f"a commitment of {commitment:g} needs the loss of blends"
 
 

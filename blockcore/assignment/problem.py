@@ -14,6 +14,7 @@ from blockcore.assignment.constraints import Constraints
 from blockcore.assignment.edges import MixedPixels, split_mixed
 from blockcore.assignment.exposure import first_gains, refined_gains
 from blockcore.assignment.light_fit import brightened, fit_lighting
+from blockcore.assignment.losses import chosen_loss, guiding_loss
 from blockcore.assignment.solve import assignment_cost, cheapest_materials, confidence_margins, least_cost
 from blockcore.assignment.statistics import FaceStatistics, cost_table, face_statistics
 from blockcore.errors import Cancelled, SceneError
@@ -21,9 +22,9 @@ from blockcore.machine import memory, workers
 from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.lighting import UNLIT, WEBGPU_LIGHTING, Lighting
 from blockcore.model.scene import BlockScene, View
-from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
-from blockcore.ops import costs_numba
+from blockcore.model.settings import OptimizeSettings
 from blockcore.ops.arrays import Array, device_of, host, namespace, placed, sum_by
+from blockcore.ops.costs import add_pixel_costs
 from blockcore.visibility import ON_GPU, rasterize
 from blockcore.visibility.buffer import Visibility
 from blockcore.visibility.faces import VisibleFaces, visible_faces
@@ -31,7 +32,6 @@ from blockcore.visibility.texels import looks_radiance
 
 Pictures = list[npt.NDArray[np.uint8]]
 
-_KINDS = {"l2": costs_numba.L2, "l1": costs_numba.L1, "huber": costs_numba.HUBER}
 _ROUNDS = 12  # of materials and light or exposure in turn, if they do not stop changing before
 _BRIGHTNESS = (0.5, 0.7, 1.0, 1.4, 2.0)  # tried when light is to be fitted: a start far off ends far off
 
@@ -179,9 +179,9 @@ def pose(scene: BlockScene, settings: OptimizeSettings, views: Sequence[View], v
     lighting, gains = search.run()
     radiance = search.radiance(lighting)
     costs, outside = search.costs(radiance, gains, lighting)
-    power = 1.0 if settings.loss == "l1" else 2.0
+    power = guiding_loss(settings.comparison).power
     problem = Problem(visible, targets, weights, lighting, gains, radiance, statistics, costs, outside, power=power)
-    if samples == 1 or settings.loss != "l2":
+    if samples == 1 or not chosen_loss(settings.comparison).is_squared:
         return problem
     single, shown, mixed = split_mixed(visible, targets, samples, weights, gains, lighting.background)
     alone = _Search(
@@ -243,20 +243,22 @@ class _Search:
 
     def costs(self, radiance: Array, gains: npt.NDArray[np.float64], lighting: Light) -> tuple[Array, float]:
         """Returns (V, M) float64 costs and the loss outside."""
-        loss = self.settings.loss if self.settings.loss in SEPARABLE_LOSSES else "l2"
-        if loss == "l2" and bool((gains == 1.0).all()):
+        comparison = self.settings.comparison
+        loss = guiding_loss(comparison)
+        if loss.is_squared and bool((gains == 1.0).all()):
             return cost_table(self.visible, self.statistics, radiance), self.statistics.outside
         shown = np.ascontiguousarray(host(radiance).clip(0.0, 1.0).transpose(1, 2, 0))
         block, look = host(self.visible.block), host(self.visible.look)
         costs, outside = np.zeros((len(self.visible.blocks), len(radiance))), np.zeros((1, 1))
         sky = np.asarray(lighting.background, dtype=np.float64).reshape(1, 3, 1)
         none = np.zeros(1, dtype=np.int64)
+        priced = loss.priced_by(comparison)
         for view, target, gain, weight in zip(self.visible.views, self.targets, gains, self.weights, strict=True):
             face, pixels = host(view.reshape(-1)), np.ascontiguousarray(target.reshape(-1, target.shape[2]))
-            how = (gain, _KINDS[loss], self.settings.huber_width, float(weight))
-            costs_numba.add_pixel_costs(costs, face, block, look, pixels, shown, *how)
+            how = (gain, loss.compiled, priced, comparison.huber_width, float(weight))
+            add_pixel_costs(costs, face, block, look, pixels, shown, *how)
             empty = np.where(face < 0, 0, -1).astype(np.int32)
-            costs_numba.add_pixel_costs(outside, empty, none, none, pixels, sky, *how)
+            add_pixel_costs(outside, empty, none, none, pixels, sky, *how)
         return placed(costs, self.visible.device), float(outside[0, 0])
 
     def _best(self, lighting: Light, gains: npt.NDArray[np.float64]) -> Array:

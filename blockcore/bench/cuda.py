@@ -23,7 +23,7 @@ from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.textbook import Textbook
 from blockcore.descent.descent import Descent, temperature_schedule
 from blockcore.descent.fast_steps import FastSteps, Segments
-from blockcore.descent.losses import PixelObjective, StatisticsObjective, choose_objective
+from blockcore.descent.objectives import PixelObjective, StatisticsObjective, choose_objective
 from blockcore.formats.webgpu import read_scene
 from blockcore.io.files import Json
 from blockcore.machine import memory

@@ -14,7 +14,7 @@ import torch
 from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.timing import median_milliseconds
 from blockcore.descent.descent import Descent
-from blockcore.descent.losses import choose_objective
+from blockcore.descent.objectives import choose_objective
 from blockcore.errors import BackendError
 from blockcore.formats.webgpu import read_scene
 from blockcore.io.files import Json

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from blockcore.descent.fast_steps import BETAS, EPSILON, FastSteps, fits
-from blockcore.descent.losses import Objective
+from blockcore.descent.objectives import Objective
 from blockcore.descent.progress import Progress
 from blockcore.errors import Cancelled
 from blockcore.model.scene import BlockScene

@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 
 import torch
 
-from blockcore.descent.losses import Objective, PixelObjective, StatisticsObjective
+from blockcore.descent.objectives import Objective, PixelObjective, StatisticsObjective
 from blockcore.machine import workers
 from blockcore.machine.triton_here import triton_is_here
 from blockcore.model.palette import AIR

@@ -1,158 +1,89 @@
-"""Objectives: what a step minimises, as a function of the share each material has in each visible block."""
+"""The losses: each one object, in a registry. torch is imported when a descent asks for one's function of pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
 import numpy as np
-import numpy.typing as npt
-import torch
 
-from blockcore.assignment.neighbours import touching_pairs
-from blockcore.assignment.smoothing import Neighbourhood
-from blockcore.assignment.statistics import FaceStatistics, cost_table
-from blockcore.machine import workers
-from blockcore.model.settings import OptimizeSettings
-from blockcore.ops.blend import blend
-from blockcore.ops.pixels import squared_error
-from blockcore.shading.radiance import face_colors
-from blockcore.visibility.faces import VisibleFaces
+from blockcore.assignment.losses import Errors, Loss, PictureLoss
+from blockcore.errors import BackendError
+from blockcore.model.settings import Comparison
+from blockcore.ops import error_kinds
 
 
-class Objective(Protocol):
-    """A loss of material shares.
-
-    Losses are sums over pixels, so that a block of few pixels pulls on its own logits as any other does; ``mean``
-    makes them comparable between pictures.
-    """
-
-    def __call__(self, shares: torch.Tensor) -> torch.Tensor:
-        """Returns the loss, a scalar, of shares (V, M). Gradients flow to ``shares``."""
-        ...
-
-    def mean(self, loss: torch.Tensor) -> torch.Tensor:
-        """Returns the mean per pixel and channel that belongs to a loss."""
-        ...
+def _l2(_: Comparison) -> PictureLoss:
+    return lambda rendered, target: (rendered - target).square().mean()
 
 
-def choose_objective(
-    settings: OptimizeSettings,
-    visible: VisibleFaces,
-    statistics: FaceStatistics,
-    radiance: torch.Tensor,
-    targets: Sequence[npt.NDArray[np.uint8]],
-) -> Objective:
-    """Returns the objective the settings ask for; ``auto`` takes statistics, which are exact for a squared loss."""
-    if settings.objective == "pixels":
-        return PixelObjective(visible, statistics, radiance, targets, settings.commitment)
-    return StatisticsObjective(visible, statistics, radiance, settings.commitment)
+def _l1(_: Comparison) -> PictureLoss:
+    return lambda rendered, target: (rendered - target).abs().mean()
 
 
-class StatisticsObjective:
-    """Squared loss from per-face sums: independent of how many pixels and views there are.
+def _huber(comparison: Comparison) -> PictureLoss:
+    from blockcore.descent.picture_losses import huber
 
-    With shares p, costs C of single materials and the blend's loss L: ``commitment · Σ pC + (1 − commitment) · L``.
-    With a commitment of 1 other costs will do, of any loss that is a sum over pixels.
-    """
-
-    def __init__(
-        self,
-        visible: VisibleFaces,
-        statistics: FaceStatistics,
-        radiance: torch.Tensor,
-        commitment: float,
-        costs_and_outside: tuple[torch.Tensor, float] | None = None,
-    ) -> None:
-        self.visible, self.statistics, self.commitment = visible, statistics, commitment
-        self.radiance = radiance
-        costs, outside = costs_and_outside or (cost_table(visible, statistics, radiance), statistics.outside)
-        # Only differences within a block matter to its choice; what is left fits float32 without cancellation.
-        least = costs[:, 1:].amin(dim=1, keepdim=True)
-        self.floor = float(least.sum()) + outside
-        self.costs = (costs - least).float()
-
-    def __call__(self, shares: torch.Tensor) -> torch.Tensor:
-        """Returns the loss above its least possible value; see ``Objective``."""
-        loss = shares.new_zeros(())
-        if self.commitment > 0.0:
-            loss = loss + self.commitment * (shares * self.costs.to(shares)).sum()
-        if self.commitment < 1.0:
-            loss = loss + (1.0 - self.commitment) * self._blend(shares)
-        return loss
-
-    def mean(self, loss: torch.Tensor) -> torch.Tensor:
-        """Returns the mean per pixel and channel; see ``Objective``."""
-        return (loss.double() + self.floor) / (3 * self.statistics.pixels)
-
-    def _blend(self, shares: torch.Tensor) -> torch.Tensor:
-        stats = self.statistics
-        colors = face_colors(shares.double(), self.radiance, self.visible.block, self.visible.look)
-        squares = stats.count[:, None] * colors**2 - 2.0 * colors * stats.total + stats.square
-        loss: torch.Tensor = squares.sum() + stats.outside - self.floor
-        return loss
+    return lambda rendered, target: huber(rendered, target, comparison.huber_width)
 
 
-class PixelObjective:
-    """Squared loss of rendered pixels against target pixels, with the same commitment term."""
-
-    def __init__(
-        self,
-        visible: VisibleFaces,
-        statistics: FaceStatistics,
-        radiance: torch.Tensor,
-        targets: Sequence[npt.NDArray[np.uint8]],
-        commitment: float,
-    ) -> None:
-        self.visible, self.statistics, self.commitment = visible, statistics, commitment
-        self.radiance = radiance.float()
-        self.workers = workers.current()
-        mine = self.workers.mine(len(targets))
-        none = torch.zeros(0, dtype=torch.int32, device=visible.device)
-        self.face = torch.cat([none, *(visible.views[index].to(visible.device).reshape(-1) for index in mine)])
-        masked = any(target.shape[2] == 4 for target in targets)
-        flat = [np.zeros((0, 4 if masked else 3), np.uint8)]
-        flat += [(_rgba(targets[i]) if masked else targets[i]).reshape(-1, 4 if masked else 3) for i in mine]
-        self.target = torch.from_numpy(np.concatenate(flat)).to(visible.device)
-
-    def __call__(self, shares: torch.Tensor) -> torch.Tensor:
-        """Returns the loss; see ``Objective``."""
-        colors = face_colors(shares.float(), self.radiance, self.visible.block, self.visible.look)
-        loss = squared_error(colors, self.face, self.target, self.workers) + self.statistics.outside
-        if self.commitment > 0.0:
-            loss = loss + self.commitment * self._spread(shares, colors)
-        return loss
-
-    def mean(self, loss: torch.Tensor) -> torch.Tensor:
-        """Returns the mean per pixel and channel; see ``Objective``."""
-        return loss.double() / (3 * self.statistics.pixels)
-
-    def _spread(self, shares: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
-        squares = blend(shares.float(), self.radiance.square(), self.visible.block, self.visible.look)
-        variance = squares - colors.square()
-        spread: torch.Tensor = (self.statistics.count.float()[:, None] * variance).sum()
-        return spread
+def _huber_of_errors(error: Errors, comparison: Comparison) -> Errors:
+    width = comparison.huber_width
+    return np.where(error > width, width * (2.0 * error - width), error**2)
 
 
-class SeamsObjective:
-    """Another objective and the expected cost of seams, were each block's material drawn by its shares."""
+def _ssim(_: Comparison) -> PictureLoss:
+    from blockcore.descent.picture_losses import ssim_loss
 
-    def __init__(self, objective: Objective, neighbourhood: Neighbourhood, device: torch.device) -> None:
-        self.objective = objective
-        self.seams = torch.from_numpy(neighbourhood.seams).to(device)
-        self.first, self.second = torch.from_numpy(touching_pairs(neighbourhood.table).T.copy()).to(device)
-
-    def __call__(self, shares: torch.Tensor) -> torch.Tensor:
-        """Returns the loss; see ``Objective``."""
-        expected = (shares[self.first] @ self.seams.to(shares)) * shares[self.second]
-        return self.objective(shares) + expected.sum()
-
-    def mean(self, loss: torch.Tensor) -> torch.Tensor:
-        """Returns the mean per pixel and channel; see ``Objective``."""
-        return self.objective.mean(loss)
+    return ssim_loss
 
 
-def _rgba(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    if picture.shape[2] == 4:
-        return picture
-    return np.concatenate([picture, np.full((*picture.shape[:2], 1), 255, dtype=np.uint8)], axis=2)
+def _lowpass(comparison: Comparison) -> PictureLoss:
+    from blockcore.descent.picture_losses import lowpass_loss
+
+    return lambda rendered, target: lowpass_loss(rendered, target, comparison.blur)
+
+
+def _lpips(_: Comparison) -> PictureLoss:
+    try:
+        import lpips
+    except ImportError as error:
+        raise BackendError("loss 'lpips' needs the package lpips; pip install lpips") from error
+    net = lpips.LPIPS(net="alex", verbose=False)
+    return lambda rendered, target: net.to(rendered.device)(2.0 * rendered - 1.0, 2.0 * target - 1.0).mean()
+
+
+OWN = (
+    Loss(
+        "l2",
+        "Squared",
+        "Squared error of each pixel; right for clean pictures (L2)",
+        _l2,
+        lambda error, _: error**2,
+        error_kinds.L2,
+        is_squared=True,
+    ),
+    Loss(
+        "l1",
+        "Absolute",
+        "Absolute error of each pixel; forgives single wrong pixels (L1)",
+        _l1,
+        lambda error, _: error,
+        error_kinds.L1,
+        power=1.0,
+    ),
+    Loss(
+        "huber",
+        "Huber",
+        "Squared for small errors, absolute for large ones",
+        _huber,
+        _huber_of_errors,
+        error_kinds.HUBER,
+    ),
+    Loss("ssim", "Structure", "Compares patterns rather than pixels (SSIM)", _ssim),
+    Loss(
+        "lowpass",
+        "Seen from Afar",
+        "Compares blurred pictures, which mixes materials like a dither",
+        _lowpass,
+        commits=False,
+    ),
+    Loss("lpips", "Perceptual", "Compares as people do; needs the lpips package (LPIPS)", _lpips),
+)

@@ -11,13 +11,14 @@ import torch
 
 from blockcore.assignment.constraints import Constraints
 from blockcore.assignment.decide import Decision, decide, seams_between
+from blockcore.assignment.losses import PictureLoss, chosen_loss
 from blockcore.assignment.problem import Problem
 from blockcore.descent.descent import BARRED, Descent, lean_towards, starting_logits
-from blockcore.descent.losses import Objective, PixelObjective, SeamsObjective, StatisticsObjective
-from blockcore.descent.picture_losses import PictureLoss, picture_loss, picture_objective
+from blockcore.descent.objectives import Objective, PixelObjective, SeamsObjective, StatisticsObjective
+from blockcore.descent.picture_objective import PictureObjective
 from blockcore.descent.progress import Progress
 from blockcore.model.scene import BlockScene
-from blockcore.model.settings import SEPARABLE_LOSSES, OptimizeSettings
+from blockcore.model.settings import OptimizeSettings
 from blockcore.shading.radiance import best_materials
 
 
@@ -70,18 +71,24 @@ def descend(
         SettingsError: the loss is not to be had.
         Cancelled: ``cancelled`` said so.
     """
-    if loss is None and settings.comparison.loss not in SEPARABLE_LOSSES:
-        loss = picture_loss(settings)
+    named = chosen_loss(settings.comparison)
+    whole: PictureObjective | None = None
+    if objective == "pictures":
+        compare = loss or named.of_pictures(settings.comparison)
+        whole = PictureObjective(problem, compare, settings.comparison, settings.search.commitment)
     logits = _starting_logits(scene, settings, problem, solution, start)
     initial = best_materials(logits)
-    goal = _objective(scene, settings, objective, loss, problem)
+    goal = whole or _sums(settings, objective, problem)
+    if settings.smoothness:
+        seams = seams_between(scene, settings, problem.blocks, problem.pixels)
+        goal = SeamsObjective(goal, seams, problem.visible.device)
     descent = Descent(scene, settings, problem.visible, goal, began, logits)
     losses, temperatures = descent.run(progress, cancelled)
     materials = _likeliest(scene, settings, problem, descent.logits)
     hard = None
-    if loss is not None:
+    if whole is not None and (loss is not None or not named.is_sum):
         chosen = torch.from_numpy(materials[problem.blocks]).long().to(problem.visible.device)
-        hard = picture_objective(settings, problem, loss).hard(chosen)
+        hard = whole.hard(chosen)
     every = scene.materials.copy()
     every[problem.blocks] = initial.cpu().numpy()
     return Descended(every, materials, losses, temperatures, hard)
@@ -108,23 +115,13 @@ def _starting_logits(
     return logits
 
 
-def _objective(
-    scene: BlockScene, settings: OptimizeSettings, kind: str, loss: PictureLoss | None, problem: Problem
-) -> Objective:
+def _sums(settings: OptimizeSettings, kind: str, problem: Problem) -> Objective:
     seen = (problem.visible, problem.statistics, problem.radiance)
-    objective: Objective
     if kind == "statistics":
-        objective = StatisticsObjective(*seen, settings.search.commitment)
-    elif kind == "pixels":
-        objective = PixelObjective(*seen, problem.targets, settings.search.commitment)
-    elif kind == "costs":
-        objective = StatisticsObjective(*seen, 1.0, (problem.costs, problem.outside))
-    else:
-        objective = picture_objective(settings, problem, loss or picture_loss(settings))
-    if settings.smoothness:
-        seams = seams_between(scene, settings, problem.blocks, problem.pixels)
-        objective = SeamsObjective(objective, seams, problem.visible.device)
-    return objective
+        return StatisticsObjective(*seen, settings.search.commitment)
+    if kind == "pixels":
+        return PixelObjective(*seen, problem.targets, settings.search.commitment)
+    return StatisticsObjective(*seen, 1.0, (problem.costs, problem.outside))
 
 
 def _likeliest(

@@ -18,7 +18,6 @@ from blockcore.model import rules_text
 from blockcore.model.registry import Registry, Words
 from blockcore.model.rules_text import RuleText
 
-SEPARABLE_LOSSES = ("l2", "l1", "huber")
 _LARGEST = 2**63 - 1
 _ENTRY = "setting"
 Choices = Mapping[str, tuple[str, str]]
@@ -84,7 +83,7 @@ class Setting:
         if self.text is not None:
             return self.text.read(value, name)
         if self.choices:
-            known = isinstance(value, str) and (value in self.choices or (self.is_open and ":" in value))
+            known = isinstance(value, str) and ((self.is_open and ":" in value) or value in self.choices)
             if not known:
                 other = ", nor a module:function" if self.is_open else ""
                 raise SettingsError(f"{name} {value!r} is not one of {', '.join(self.choices)}{other}")
@@ -140,14 +139,8 @@ _INITS: Choices = {
     "map": ("Current", "The materials that the blocks have now"),
     "solve": ("Direct Result", "What the direct search finds"),
 }
-_LOSSES: Choices = {
-    "l2": ("Squared", "Squared error of each pixel; right for clean pictures (L2)"),
-    "l1": ("Absolute", "Absolute error of each pixel; forgives single wrong pixels (L1)"),
-    "huber": ("Huber", "Squared for small errors, absolute for large ones"),
-    "ssim": ("Structure", "Compares patterns rather than pixels (SSIM)"),
-    "lowpass": ("Seen from Afar", "Compares blurred pictures, which mixes materials like a dither"),
-    "lpips": ("Perceptual", "Compares as people do; needs the lpips package (LPIPS)"),
-}
+LOSSES: Registry[Any] = Registry("loss", "blockcore.losses", "blockcore.descent.losses:OWN")
+"""What compares pictures, by name; see ``assignment.losses.Loss``."""
 _LIGHTINGS: Choices = {
     "scene": ("Scene", "The light that the block map came with"),
     "webgpu": ("WebGPU Editor", "The light of the WebGPU block editor"),
@@ -289,8 +282,8 @@ class Comparison(Group):
 
     Attributes:
         loss: ``"l2"`` (squared error), ``"l1"``, ``"huber"``, ``"ssim"`` (structure), ``"lowpass"`` (seen from afar,
-            which dithers), ``"lpips"``, or a function as ``"module:function"``; see ``picture_losses``. The first three
-            are sums over pixels and can be solved outright.
+            which dithers), ``"lpips"``, one that a package adds, or a function as ``"module:function"``; see
+            ``assignment.losses``. The first three are sums over pixels and can be solved outright.
         huber_width: of the Huber loss: from this error (0…1) on it grows straight, so that outliers count less.
         blur: of the low-pass loss: the Gaussian's σ in pixels.
         samples: samples a pixel along each axis, for targets with antialiased edges: 1 to 4.
@@ -301,7 +294,7 @@ class Comparison(Group):
         "how pictures are compared: l2, l1, huber, ssim, lowpass, lpips, or a module:function",
         "Difference",
         "What counts as a difference between the blocks and a picture",
-        choices=_LOSSES,
+        choices=Words(LOSSES),
         is_open=True,
     )
     huber_width: float = setting(
@@ -502,10 +495,12 @@ class OptimizeSettings:
                 raise SettingsError(f"{name} {group!r} must be a {kind.__name__}")
             single = {key: value for key, value in given.items() if key in SETTINGS and SETTINGS[key].group == name}
             object.__setattr__(self, name, dataclasses.replace(group, **single))  # type: ignore[type-var]
-        if self.search.method == "solve" and self.comparison.loss not in SEPARABLE_LOSSES:
+        loss = self.comparison.loss
+        if self.search.method == "solve" and not (loss in LOSSES and LOSSES[loss].is_sum):
+            sums = ", ".join(name for name, entry in LOSSES.items() if entry.is_sum)
             raise SettingsError(
-                f"method 'solve' needs a loss that is a sum over pixels ({', '.join(SEPARABLE_LOSSES)}), and "
-                f"{self.comparison.loss!r} is not; choose the method 'gradient' or 'auto'"
+                f"method 'solve' needs a loss that is a sum over pixels ({sums}), and {loss!r} is not; "
+                "choose the method 'gradient' or 'auto'"
             )
 
     def __getattr__(self, name: str) -> Any:

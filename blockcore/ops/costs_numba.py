@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from blockcore.machine.compiled import kernel
 from blockcore.machine.threads import spread
+from blockcore.ops.error_kinds import HUBER, L1
 
-L2, L1, HUBER = 0, 1, 2
 _CHUNKS = 16  # blocks are shared out in so many runs; each block's pixels are summed in one order anyway
 
 
@@ -26,20 +26,7 @@ def add_pixel_costs(
     width: float,
     weight: float,
 ) -> None:
-    """Adds what each material costs in each block, pixel by pixel, in one view.
-
-    Args:
-        costs: (V, M), added to.
-        face: (P,) the face each pixel shows, or -1.
-        block: (F,) the block of each face.
-        look: (F,) the look of each face.
-        target: (P, 3 or 4); a fourth channel of 0 leaves the pixel out.
-        shown: (L, 3, M): what each material shows in each look, before the gain.
-        gain: (3,) factors of the view's exposure and white balance; what they lift above 1 is 1.
-        loss: ``L2`` (e²), ``L1`` (|e|) or ``HUBER`` (e² up to ``width``, from there on straight).
-        width: of the Huber loss.
-        weight: of each pixel.
-    """
+    """Adds what each material costs in each block in one view; arguments as in ``costs``, ``loss`` is a kind there."""
     order, starts = _by_block(face, block, len(costs))
     cuts = np.linspace(0, len(costs), _CHUNKS + 1).astype(np.int64)
     spread(

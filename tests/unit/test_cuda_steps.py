@@ -12,7 +12,7 @@ import torch
 from blockcore.assignment.statistics import face_statistics
 from blockcore.descent.descent import Descent, temperature_schedule
 from blockcore.descent.fast_steps import FastSteps, Segments, fits
-from blockcore.descent.losses import Objective, choose_objective
+from blockcore.descent.objectives import Objective, choose_objective
 from blockcore.model.camera import Camera, look_at, perspective
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import WEBGPU_PALETTE

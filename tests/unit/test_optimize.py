@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from blockcore.assignment.statistics import cost_table, face_statistics
-from blockcore.descent.losses import choose_objective
+from blockcore.descent.objectives import choose_objective
 from blockcore.errors import Cancelled, SceneError, SettingsError
 from blockcore.model.scene import View
 from blockcore.model.settings import OptimizeSettings

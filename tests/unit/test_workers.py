@@ -20,7 +20,7 @@ DESCEND = """
 import sys, numpy, torch
 from dataclasses import replace
 from blockcore.descent.descent import Descent, temperature_schedule
-from blockcore.descent.losses import PixelObjective, StatisticsObjective
+from blockcore.descent.objectives import PixelObjective, StatisticsObjective
 from blockcore.descent.fast_steps import FastSteps
 from blockcore.assignment.problem import look, pose
 from blockcore.model.settings import OptimizeSettings
