@@ -1,4 +1,4 @@
-"""Losses as objects: one from outside is solved and descended like any, and compiled costs are those of the plain one."""
+"""Losses as objects: one from outside is solved and descended like any; compiled costs are those of the plain one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_loss_from_outside_is_a_word_of_the_command_line(cauchy: Loss, capsys:
     command = ["optimize", "--map", str(map_path(1)), "--dataset", str(dataset_path(1)), "--dry-run"]
     assert main([*command, "--loss", "cauchy"]) == 0
     assert "the loss cauchy is a sum over pixels" in capsys.readouterr().out
-    with pytest.raises(SettingsError, match="needs a loss that is a sum over pixels .*cauchy.*, and 'ssim' is not"):
+    with pytest.raises(SettingsError, match=r"needs a loss that is a sum over pixels .*cauchy.*, and 'ssim' is not"):
         OptimizeSettings(method="solve", loss="ssim")
 
 
