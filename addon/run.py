@@ -28,7 +28,8 @@ from bridge.blender.extract import extract
 from bridge.blender.files import save_file
 from bridge.blender.preview import Preview
 from bridge.engine.baker import start_lit
-from bridge.engine.optimize import Running, read_materials, start
+from bridge.engine.materials import read_materials
+from bridge.engine.optimize import Running, start
 from bridge.job import Job
 
 from .result import check_place

@@ -59,7 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     with outputs(args, _OUTPUTS.get(args.command, {"out": FILE})):
-        args.run(args)
+        from bridge.blender.starting import blender
+
+        with blender():
+            args.run(args)
     return 0
 
 

@@ -54,9 +54,19 @@ def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None
             elif kind != LOOSE:
                 check_folder(output, kind)
                 _check_place(output)
-            if kind != LOOSE and name not in _BY_ANOTHER:
+            if name in _BY_ANOTHER:
+                stack.callback(_clear, output)
+            elif kind != LOOSE:
                 stack.enter_context(reserved(output))
         yield
+
+
+def _clear(output: Path) -> None:
+    """Removes what an engine that was killed left beside its output."""
+    from blockcore.io.folders import reserved
+
+    with contextlib.suppress(BlockcoreError), reserved(output):
+        pass
 
 
 def _check_place(folder: Path) -> None:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from blockcore.io.leftovers import remove_leftovers
 
@@ -58,18 +59,26 @@ def _raise(number: int, frame: FrameType | None) -> None:
     for name in NAMES:  # the second one must not disturb what the first one makes undone; the thread hears it
         with contextlib.suppress(AttributeError, ValueError):
             signal.signal(getattr(signal, name), lambda *_: None)
-    if _is_importing(frame):  # bpy crashes where an exception goes through its import
-        remove_leftovers()
-        os._exit(128 + number)
+    if not _unwinds(frame):
+        _end(number)
     raise Interrupted(number)
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _unwinds(frame: FrameType | None) -> bool:
+    """Whether an exception would get out: bpy crashes at one through its import, and takes those of its scripts."""
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
+        source = frame.f_code.co_filename.replace("\\", "/")
+        if source.startswith("<frozen importlib") or "/scripts/addons" in source:
+            return False
         frame = frame.f_back
-    return False
+    return True
+
+
+def _end(number: int) -> NoReturn:
+    with contextlib.suppress(Exception):
+        remove_leftovers()
+        os.write(2, f"{Interrupted(number)}\n".encode())
+    os._exit(128 + number)
 
 
 def _watch(ears: socket.socket, ended: threading.Event, numbers: set[int]) -> None:
@@ -80,10 +89,7 @@ def _watch(ears: socket.socket, ended: threading.Event, numbers: set[int]) -> No
         else:
             return
     if not ended.wait(PATIENCE):
-        with contextlib.suppress(Exception):
-            remove_leftovers()
-            os.write(2, b"stopped; nothing was changed\n")
-        os._exit(128 + heard[0])
+        _end(heard[0])
 
 
 def unheard() -> None:

@@ -6,6 +6,7 @@ before there were lists is known by its file names.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fnmatch
 import hashlib
@@ -13,6 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -36,6 +38,8 @@ _EARLIER = {
 }
 """What folders held before there were lists, by the file that every one of a kind has."""
 _REMEDY = "choose another place, or remove it first"
+_SCRATCH, _LOCK = "blockcore-scratch-", ".lock"
+_MAKING = 10.0  # seconds that a process has to lock a scratch folder that it made
 
 
 def check_folder(path: Path | str, marker: str) -> Path:
@@ -215,10 +219,10 @@ def write_folder(path: Path, marker: str, fill: Callable[[Path], None]) -> Path:
 
 def rescue(fill: Callable[[Path], None]) -> Path | None:
     """Writes results to a folder of their own among temporary files, or in the user's home; None where neither can."""
-    for parent in (Path(tempfile.gettempdir()), Path.home()):
+    for parent in (tempfile.gettempdir, Path.home):
         folder = None
         try:
-            folder = Path(tempfile.mkdtemp(prefix="blockcore-rescue-", dir=parent))
+            folder = Path(tempfile.mkdtemp(prefix="blockcore-rescue-", dir=parent()))
             fill(folder)
             return folder
         except (OSError, RuntimeError, BlockcoreError):
@@ -249,19 +253,46 @@ def _exchange(fresh: Path, path: Path) -> None:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Gives a folder among temporary files, removed at the end; first removes those of processes that were killed."""
-    place = Path(tempfile.gettempdir())
-    for left in place.glob("blockcore-scratch-*"):
-        lock = left / ".lock"
+    """Gives a folder among temporary files, removed at the end; first removes those of processes that were killed.
+
+    Raises:
+        BlockcoreError: there is no room for temporary files.
+    """
+    with ExitStack() as stack:
+        try:
+            place = Path(tempfile.gettempdir())
+            _remove_abandoned(place)
+            folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=place))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.enter_context(locked(folder / _LOCK, folder))
+        except OSError as error:
+            raise BlockcoreError(f"temporary files: cannot be written ({error.strerror}); set TMPDIR") from error
+        stack.enter_context(leftover(folder))
+        yield folder
+
+
+def lasting_scratch() -> Path:
+    """Makes a scratch folder that stays until this process ends, unless it is removed before."""
+    stack = ExitStack()
+    folder = stack.enter_context(scratch_folder())
+    atexit.register(stack.close)
+    return folder
+
+
+def _remove_abandoned(place: Path) -> None:
+    for left in place.glob(f"{_SCRATCH}*"):
         with contextlib.suppress(OSError):
-            if (os.name == "nt" or left.lstat().st_uid == os.getuid()) and not is_held(lock):
+            if _is_abandoned(left):
                 shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix="blockcore-scratch-", dir=place))
-    try:
-        with locked(folder / ".lock", folder), leftover(folder):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(scratch: Path) -> bool:
+    """Whether the process that made a scratch folder is gone; one without a note of who holds it may just be made."""
+    there, lock = scratch.lstat(), scratch / _LOCK
+    if os.name != "nt" and there.st_uid != os.getuid():
+        return False
+    is_noted = lock.is_file() and lock.stat().st_size > 0
+    return (is_noted or time.time() - there.st_mtime > _MAKING) and not is_held(lock)
 
 
 def check_apart(output: Path, inputs: Iterable[Path]) -> None:

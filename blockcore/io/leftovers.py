@@ -21,11 +21,6 @@ def leftover(path: Path) -> Iterator[None]:
         _made.pop(path, None)
 
 
-def note_leftover(path: Path) -> None:
-    """Notes a folder that goes when this process ends as it should, and must go as well where it cannot."""
-    _made[path] = None
-
-
 def remove_leftovers() -> None:
     """Removes all that is noted, as the last thing that a process does."""
     for path in list(_made):

@@ -7,8 +7,6 @@ Blender itself does the work: colours go into a floating point image, which is s
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import bpy
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import BlockcoreError
+from blockcore.io.folders import scratch_folder
 from blockcore.model.display import Display
 from bridge.blender.held import held
 
@@ -63,8 +62,8 @@ def show(scene: Any, colors: Colors) -> Colors:
     image = bpy.data.images.new("blockcore display", width, height, alpha=False, float_buffer=True)
     try:
         image.pixels.foreach_set(values.ravel())
-        with TemporaryDirectory() as folder, _as_png(scene.render):
-            path = str(Path(folder) / "shown.png")
+        with scratch_folder() as folder, _as_png(scene.render):
+            path = str(folder / "shown.png")
             image.save_render(path, scene=scene)
             pixels = _raw_values(path)
     except RuntimeError as error:

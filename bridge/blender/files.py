@@ -16,12 +16,11 @@ import bpy
 from blockcore.errors import BlockcoreError, SceneError
 from blockcore.io.files import BESIDE, check_file
 from blockcore.io.folders import rescue
-from blockcore.io.leftovers import leftover, note_leftover
+from blockcore.io.leftovers import leftover
 
 
 def new_file() -> None:
     """Starts an empty file, without the user's own start-up scene."""
-    note_leftover(Path(bpy.app.tempdir))
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
 
 
@@ -32,7 +31,6 @@ def open_file(path: Path | str) -> None:
         SceneError: it is missing or damaged.
     """
     path = Path(path)
-    note_leftover(Path(bpy.app.tempdir))
     if not path.is_file():
         raise SceneError(f"{path}: there is no such file; check its name")
     try:
@@ -60,7 +58,7 @@ def save_file(path: Path | str) -> None:
 
 def _save(path: Path) -> None:
     fresh = path.with_name(f".{path.name}.{BESIDE}{os.getpid()}.blend")
-    with leftover(fresh):
+    with leftover(fresh), leftover(fresh.with_name(f"{fresh.name}@")):  # where Blender writes first
         try:
             with quiet():
                 bpy.ops.wm.save_as_mainfile(filepath=str(fresh), compress=True, copy=True, check_existing=False)

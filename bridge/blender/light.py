@@ -57,12 +57,12 @@ def baked(
         progress: told how many faces are done, of how many.
 
     Raises:
-        SceneError: no light reaches any block, or the scene has no source.
+        SceneError: no light reaches any block, the scene has no source, or ``bounce`` are not its blocks.
         BlockcoreError: Cycles is missing or cannot bake the scene.
     """
     if scene.source is None:
         raise SceneError("the scene does not tell where its blocks are in Blender; export it again")
-    materials = scene.materials if bounce is None else bounce
+    materials = (scene if bounce is None else scene.with_materials(bounce)).materials
     names = [name for name in dict.fromkeys(scene.source.block_objects) if name]
     hidden = [obj for obj in find_objects(names) if obj is not None]
     side = texel_side(scene.grid, [view.camera for view in scene.views if view.target is not None])

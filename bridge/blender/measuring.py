@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from blockcore.errors import BlockcoreError
+from blockcore.io.leftovers import remove_leftovers
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.scene import BlockScene
 from blockcore.report.events import Baked, Baking, Event, Failed, line_of
 from bridge.blender.files import open_file
 from bridge.blender.light import baked
+from bridge.engine.materials import read_materials
 
 _SAME = 0.01  # of the brightest light: what measuring may differ by without more light
 _STOPPED = 130
@@ -42,7 +44,7 @@ def measure(blend: Path, scene: Path, out: Path, bounce: Path) -> None:
     try:
         open_file(blend)
         found = BlockScene.read(scene)
-        colors = np.load(bounce, allow_pickle=False) if bounce.is_file() else None
+        colors = read_materials(bounce) if bounce.is_file() else None
         before = BlockScene.read(out).lighting if colors is not None else None
         lit = baked(found, colors, progress=lambda faces, of: _say(Baking(faces, of, time.monotonic() - began)))
         lit.write(out)
@@ -64,4 +66,5 @@ def _say(event: Event) -> None:
 def _end_with_input() -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
+    remove_leftovers()
     os._exit(_STOPPED)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import bpy
@@ -17,6 +16,7 @@ from blockcore.bench.baselines import to_lab
 from blockcore.bench.color_difference import ciede2000
 from blockcore.bench.peers import block_colors, nearest_blocks
 from blockcore.io.files import Json, write_file, write_json
+from blockcore.io.folders import scratch_folder
 from blockcore.io.pictures import encode_png, read_picture
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import OptimizeSettings
@@ -83,9 +83,9 @@ def _renders(stage: Stage, materials: Materials, samples: int | None = None) -> 
     before = scene.cycles.samples, scene.render.filepath
     scene.cycles.samples = samples or before[0]
     pictures = []
-    with TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         for camera in stage.cameras:
-            scene.camera, scene.render.filepath = camera, str(Path(folder) / "shown.png")
+            scene.camera, scene.render.filepath = camera, str(folder / "shown.png")
             bpy.ops.render.render(write_still=True)
             picture = read_picture(Path(scene.render.filepath)).astype(np.float64)
             alpha = picture[..., 3:] if picture.shape[2] == 4 else np.full((*picture.shape[:2], 1), 255.0)

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import bpy
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
+from blockcore.io.folders import scratch_folder
 from blockcore.io.pictures import read_picture
 from blockcore.model.display import linear_to_srgb
 from blockcore.model.grid import BlockGrid
@@ -235,8 +235,8 @@ def _world(color: Rgb) -> Any:
 def _photographed(camera: Any, to_source: Colors) -> View:
     """Renders a view; the mask of its target leaves out the pixels that the model covers only partly."""
     scene = bpy.context.scene
-    with TemporaryDirectory() as folder:
-        scene.camera, scene.render.filepath = camera, str(Path(folder) / "view.png")
+    with scratch_folder() as folder:
+        scene.camera, scene.render.filepath = camera, str(folder / "view.png")
         bpy.ops.render.render(write_still=True)
         picture = read_picture(Path(scene.render.filepath))
     mask = np.where(picture[..., 3] == 255, 255, 0).astype(np.uint8)

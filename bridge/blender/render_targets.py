@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import bpy
 
 from blockcore.errors import DatasetError
 from blockcore.formats.webgpu import read_dataset
+from blockcore.io.folders import scratch_folder
 from blockcore.io.pictures import read_picture
 from bridge.blender import marks
 from bridge.blender.held import held
@@ -40,10 +40,10 @@ def render_targets(model: Any, cameras: Sequence[Any]) -> Iterator[str]:
         BlockcoreError: a picture was not rendered.
     """
     shown = set(model.all_objects) if isinstance(model, bpy.types.Collection) else {model, *model.children_recursive}
-    with TemporaryDirectory() as folder, _only(shown), plain_pictures(bpy.context.scene):
+    with scratch_folder() as folder, _only(shown), plain_pictures(bpy.context.scene):
         render = bpy.context.scene.render
         for number, camera in enumerate(cameras):
-            path = Path(folder) / f"{number:03d}.png"
+            path = folder / f"{number:03d}.png"
             bpy.context.scene.camera = camera
             render.filepath = str(path)
             bpy.ops.render.render(write_still=True)

@@ -22,7 +22,7 @@ def start_bake(blender: str, blend: Path, scene: Path, out: Path, bounce: Path) 
     Args:
         blender: Blender's program; "" where bpy is a package of this interpreter.
         blend: the file; it is only read.
-        scene: folder of the BlockScene.
+        scene: folder of the BlockScene, beside which Blender's temporary files lie for a while.
         out: folder for the same with its light.
         bounce: a file of materials (N,), whose colours bounce; the scene's own where it is not there.
 
@@ -30,9 +30,9 @@ def start_bake(blender: str, blend: Path, scene: Path, out: Path, bounce: Path) 
         BackendError: it cannot be started.
     """
     arguments = ["bake", str(blend), "--scene", str(scene), "--out", str(out), "--bounce", str(bounce)]
-    if not blender:
-        return launch([sys.executable, "-m", "bridge", *arguments])
-    return launch([blender, "--background", "--factory-startup", "--python-expr", _inside(), "--", *arguments])
+    inside = ["--background", "--factory-startup", "--python-expr", _inside(), "--"]
+    command = [blender, *inside] if blender else [sys.executable, "-m", "bridge"]
+    return launch([*command, *arguments], temporary=scene.parent)
 
 
 def start_lit(

@@ -13,10 +13,16 @@ from typing import Any
 import blockcore
 
 
-def process_options() -> Mapping[str, Any]:
-    """Returns what to hand to ``subprocess`` beside the command."""
+def process_options(temporary: Path | None = None) -> Mapping[str, Any]:
+    """Returns what to hand to ``subprocess`` beside the command.
+
+    Args:
+        temporary: where the process puts its temporary files; None for where this one does.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}  # that is Blender's
     environment |= {"PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+    if temporary is not None:
+        environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
     project = checkout()
     if project:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(project), environment.get("PYTHONPATH")]))

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from blockcore.io.files import write_array
 from blockcore.report.events import Baked, Done, Event, Failed, Stopped
+from bridge.engine.materials import read_materials
 from bridge.engine.process import EngineRun
 
 ROUNDS = 3
@@ -88,11 +90,11 @@ class LitRun:
                 return self._done
             self._run = self._choose()
             return None
-        materials = np.load(self._found, allow_pickle=False)
-        before = np.load(self._bounce, allow_pickle=False) if self._done is not None else None
+        materials = read_materials(self._found)
+        before = read_materials(self._bounce) if self._done is not None else None
         if self._round == ROUNDS or (before is not None and np.array_equal(before, materials)):
             return done
-        np.save(self._bounce, materials)
+        write_array(self._bounce, materials)
         self._done, self._round = done, self._round + 1
         self._run = self._bake()
         return None

@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.errors import BackendError, BlockcoreError, Cancelled
-from blockcore.io.archives import read_array
-from blockcore.io.damage import reading
+from blockcore.errors import BackendError, Cancelled
 from blockcore.io.folders import scratch_folder
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
@@ -20,6 +18,7 @@ from blockcore.report.events import Done, Event, Failed
 from bridge.engine.environment import absolute
 from bridge.engine.interpreter import ask, find_engine
 from bridge.engine.lit import LitRun
+from bridge.engine.materials import read_materials
 from bridge.engine.process import EngineRun, launch
 
 Running = EngineRun | LitRun
@@ -114,20 +113,6 @@ def told_plan(scene: BlockScene, settings: OptimizeSettings, form: str, python: 
     if answer.returncode:
         raise BackendError(answer.stderr.decode(errors="replace").strip().removeprefix("blockcore: "))
     return answer.stdout.decode().strip()
-
-
-def read_materials(path: Path | str) -> npt.NDArray[np.int32]:
-    """Reads an assignment that the engine wrote, (N,) int32 palette indices in block order.
-
-    Raises:
-        BlockcoreError: the file is missing or damaged.
-    """
-    remedy = "run the engine again"
-    with reading(path, BlockcoreError, remedy):
-        materials = read_array(path, BlockcoreError, remedy)
-        if materials.ndim != 1 or materials.dtype.kind not in "iu":
-            raise ValueError("it does not hold one whole number a block")
-        return materials.astype(np.int32)
 
 
 def settings_arguments(settings: OptimizeSettings) -> list[str]:

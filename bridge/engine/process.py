@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 from blockcore.errors import BackendError
@@ -116,8 +117,12 @@ class EngineRun:
             pass  # the engine is gone
 
 
-def launch(command: list[str]) -> EngineRun:
+def launch(command: list[str], temporary: Path | None = None) -> EngineRun:
     """Starts a program that speaks as the engine does; for the engine itself see ``optimize.start``.
+
+    Args:
+        command: the program and its arguments.
+        temporary: where it puts its temporary files; None for where this process does.
 
     Raises:
         BackendError: it cannot be started.
@@ -125,7 +130,7 @@ def launch(command: list[str]) -> EngineRun:
     log = tempfile.TemporaryFile()  # noqa: SIM115  the run closes it
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, **process_options()
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, **process_options(temporary)
         )
     except OSError as error:
         log.close()

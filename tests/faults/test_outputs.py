@@ -198,10 +198,26 @@ def test_two_runs_do_not_write_one_output(tmp_path: Path) -> None:
 
 def test_scratch_folders_of_killed_processes_go(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    write_file(tmp_path / "blockcore-scratch-dead" / "big", b"1")
+    for name in ("noted", "old", "new"):
+        write_file(tmp_path / f"blockcore-scratch-{name}" / "big", b"1")
+    write_file(tmp_path / "blockcore-scratch-noted" / ".lock", json.dumps({"process": 1}))
+    os.utime(tmp_path / "blockcore-scratch-old", (0, 0))
+    being_made = tmp_path / "blockcore-scratch-new"
     with scratch_folder() as mine, scratch_folder() as second:
-        assert sorted(tmp_path.iterdir()) == sorted([mine, second])
-    assert not list(tmp_path.iterdir())
+        assert sorted(tmp_path.iterdir()) == sorted([being_made, mine, second])
+    assert list(tmp_path.iterdir()) == [being_made]
+
+
+@pytest.mark.parametrize("writable", ["", "home"])
+def test_no_room_for_temporary_files_is_one_line(writable: str, tmp_path: Path, monkeypatch) -> None:
+    def no_place() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", no_place)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path if writable else tmp_path / "none")
+    with pytest.raises(BlockcoreError, match="temporary files: cannot be written"), scratch_folder():
+        pass
+    assert (folders.rescue(fill) is not None) == bool(writable)
 
 
 def test_lists_name_all_files_and_their_hashes(tmp_path: Path) -> None:

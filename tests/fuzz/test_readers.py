@@ -35,7 +35,7 @@ from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import WEBGPU_PALETTE
 from blockcore.model.scene import BlockScene, Source, View
 from blockcore.report.events import parse
-from bridge.engine.optimize import read_materials
+from bridge.engine.materials import read_materials
 from bridge.job import Job
 
 CASES = int(os.environ.get("BLOCKCORE_FUZZ", "100"))

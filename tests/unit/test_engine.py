@@ -21,7 +21,7 @@ from blockcore.model.settings import OptimizeSettings
 from blockcore.plan import Plan
 from blockcore.report.events import Baked, Done, Event, Failed, Started, Step, Stopped, line_of, parse
 from blockcore.report.summary import Summary, ViewSummary
-from bridge.engine import interpreter, optimize, process
+from bridge.engine import interpreter, materials, optimize, process
 from bridge.engine.process import EngineRun
 from tests.captures import captured
 
@@ -193,9 +193,9 @@ def test_the_real_engine_runs_and_previews(tmp_path: Path, runs: list[EngineRun]
     assert (events[0].blocks, events[0].views) == (len(scene.grid), len(scene.views))
     assert sum(isinstance(event, Step) for event in events) > 0
     assert isinstance(events[-1], Done)
-    found = optimize.read_materials(tmp_path / "out" / "materials.npy")
+    found = materials.read_materials(tmp_path / "out" / "materials.npy")
     assert found.shape == scene.materials.shape
-    assert optimize.read_materials(preview).shape == scene.materials.shape
+    assert materials.read_materials(preview).shape == scene.materials.shape
     seen = np.load(tmp_path / "out" / "visible_blocks.npy")
     assert np.mean(found[seen] == scene.materials[seen]) > 0.9
 
@@ -254,7 +254,7 @@ def test_no_engine_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_damaged_assignment_is_refused(tmp_path: Path) -> None:
     (tmp_path / "materials.npy").write_bytes(b"nothing")
     with pytest.raises(BlockcoreError, match=r"materials\.npy: cannot be read"):
-        optimize.read_materials(tmp_path / "materials.npy")
+        materials.read_materials(tmp_path / "materials.npy")
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

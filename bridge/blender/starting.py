@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting the Blender of this process, so that nothing of it stays where the process is killed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from blockcore.io.folders import lasting_scratch
+from blockcore.io.leftovers import leftover
+
+_WHERE = ("TEMP", "TMP") if os.name == "nt" else ("TMPDIR",)
+
+
+@contextmanager
+def blender() -> Iterator[None]:
+    """Starts Blender where it is a package of this Python; it keeps its temporary files in a scratch folder.
+
+    Where this Python is Blender's own, its folder is there already, and is noted for the case of a signal.
+    """
+    if "bpy" not in sys.modules:
+        before = {name: os.environ.get(name) for name in _WHERE}
+        os.environ.update(dict.fromkeys(_WHERE, str(lasting_scratch())))
+        try:
+            import bpy
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+    import bpy
+
+    with leftover(Path(bpy.app.tempdir)):
+        yield
