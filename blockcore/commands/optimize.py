@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import signal
@@ -140,12 +141,12 @@ class _Watcher:
 def _reporter(args: argparse.Namespace) -> Iterator[Report]:
     if args.progress == "jsonl":
         yield lambda event: print(line_of(event), flush=True)
-    elif args.progress == "none":
+    elif args.progress == "none" or not _can_draw_a_bar():
         yield _print_result
     else:
         from tqdm import tqdm
 
-        with tqdm(unit="step", leave=False, disable=None) as bar:
+        with tqdm(unit="step", leave=False) as bar:
 
             def show(event: Event) -> None:
                 if isinstance(event, Started):
@@ -158,6 +159,10 @@ def _reporter(args: argparse.Namespace) -> Iterator[Report]:
                     _print_result(event)
 
             yield show
+
+
+def _can_draw_a_bar() -> bool:
+    return sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
 
 
 def _print_result(event: Event) -> None:

@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from tests.captures import map_path
+from tests.captures import dataset_path, map_path
 
 ROOT = Path(__file__).parents[2]
 _BUILD = "import sys, setuptools.build_meta as backend; print(getattr(backend, sys.argv[1])(sys.argv[2]))"
@@ -75,3 +76,28 @@ def test_the_bridge_helps(installed):
     done = run_command(installed, "block-bridge", "--help")
     assert done.returncode == 0, done.stderr
     assert "demo" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def small_environment(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment of blockcore's wheel without its dependencies, and four packages; returns its interpreter."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    for name in ("numpy", "numba", "llvmlite", "pillow", "scipy"):  # llvmlite comes with numba
+        package = metadata.distribution(name)
+        for top in {Path(path).parts[0] for path in package.files or () if Path(path).parts[0] != ".."}:
+            (site / top).symlink_to(package.locate_file(top))
+    for part in installed.iterdir():
+        (site / part.name).symlink_to(part)
+    return folder / "bin" / "python"
+
+
+def test_the_default_job_runs_beside_four_packages_alone(small_environment, tmp_path):
+    job = ("optimize", "--map", map_path(1), "--dataset", dataset_path(1), "--out", tmp_path / "out")
+    command = [small_environment, "-I", "-m", "blockcore", *job]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["psnr_after"] is None  # every pixel is equal
+    lacks = subprocess.run([small_environment, "-I", "-c", "import torch"], capture_output=True, text=True, check=False)
+    assert "No module named 'torch'" in lacks.stderr
