@@ -58,7 +58,7 @@ def write_results(folder: Path, scene: BlockScene, settings: OptimizeSettings, r
         write_json(fresh / "result.json", summary.to_dict())
         write_report(fresh / "report.html", scene, settings, result, views, summary)
         found = scene.with_materials(result.materials)
-        write_viewer(fresh / "viewer.html", found, "Block materials found from pictures", before=result.initial)
+        write_viewer(fresh / "viewer.html", found, "Block materials found from pictures", before=scene.materials)
 
     write_folder(folder, "result.json", fill)
     return summary
@@ -68,7 +68,7 @@ def _pictures(scene: BlockScene, settings: OptimizeSettings, result: OptimizeRes
     faces = scene.grid.exposed_faces
     before, after = (
         frame_colors(faces, materials, scene.palette, result.lighting)
-        for materials in (result.initial, result.materials)
+        for materials in (scene.materials, result.materials)
     )
     # Triangle 0 is none; face f has triangles 2f + 1 and 2f + 2.
     blocks = np.append(-1, np.repeat(faces.block.astype(np.int64), 2))
@@ -128,7 +128,7 @@ def _summary(scene: BlockScene, settings: OptimizeSettings, result: OptimizeResu
         unseen_blocks=len(scene.grid) - len(result.visible_blocks),
         hidden_blocks=int(exposed_blocks(scene.grid).sum()) - len(result.visible_blocks),
         unsure_blocks=int((result.margins < UNSURE).sum()),
-        changed_blocks=int((result.initial != result.materials).sum()),
+        changed_blocks=int((scene.materials != result.materials).sum()),
         method=result.method,
         steps=result.steps,
         seconds=result.seconds,
@@ -140,7 +140,7 @@ def _summary(scene: BlockScene, settings: OptimizeSettings, result: OptimizeResu
         views=tuple(rows),
         lighting=light_header(result.lighting),
         materials=_counts(result.materials, scene.palette.names),
-        materials_before=_counts(result.initial, scene.palette.names),
+        materials_before=_counts(scene.materials, scene.palette.names),
         device=result.device,
         rasterizer=result.rasterizer,
         settings=settings.to_dict(),

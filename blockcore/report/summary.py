@@ -17,7 +17,7 @@ class ViewSummary:
 
     Attributes:
         name: of the camera.
-        psnr_before: dB, of the initial assignment; None where every pixel is equal.
+        psnr_before: dB, of the scene as it was; None where every pixel is equal.
         psnr_after: that of the assignment found.
         gain: the exposure of each channel, R, G, B.
     """
@@ -45,12 +45,12 @@ class Summary:
         timings: seconds by stage.
         loss: mean per pixel and channel; None where it is not finite.
         optimality_gap: how far the loss is above a bound no assignment can go below, relative; None where unknown.
-        psnr_before: dB over all views, of the initial assignment; None where every pixel is equal.
+        psnr_before: dB over all views, of the scene as it was; None where every pixel is equal.
         psnr_after: that of the assignment found.
         views: the figures of each.
         lighting: the light, as a scene's file says it.
         materials: blocks by the name of their material.
-        materials_before: likewise, of the initial assignment.
+        materials_before: likewise, of the scene as it was.
         device: where tensors lived.
         rasterizer: what filled the visibility.
         settings: as they are in a job's file.

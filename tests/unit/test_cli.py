@@ -117,7 +117,7 @@ def test_optimize_writes_the_result_and_tells_its_steps(tmp_path):
     assert result == events[-1]["result"]
     assert result["blocks"] == 627 and 0 < result["visible_blocks"] < 627 and result["steps"] > 0
     assert [view["psnr_after"] for view in result["views"]] == [None] * 4  # every pixel equal
-    assert all(view["psnr_before"] < 20 for view in result["views"])
+    assert [view["psnr_before"] for view in result["views"]] == [None] * 4  # the map has these materials already
     found, truth = read_map(tmp_path / "out" / "map.json"), captured(4)
     seen = np.load(tmp_path / "out" / "visible_blocks.npy")
     assert found.grid == truth.grid and np.array_equal(found.materials[seen], truth.materials[seen])

@@ -10,8 +10,11 @@ from blockcore.model.palette import WEBGPU_PALETTE
 from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
 from blockcore.report.charts import log_curve
+from blockcore.report.metrics import squared_error
 from blockcore.report.overlays import UNSEEN_COLOR, confidence, difference, exposed_blocks, plan
 from blockcore.report.results import write_results
+from blockcore.shading.frames import draw, frame_colors
+from blockcore.visibility import rasterize
 from tests.captures import captured
 
 
@@ -75,6 +78,32 @@ def test_the_figures_say_what_was_found(page):
     assert figures["method"] == method
     assert figures["unseen_blocks"] == figures["blocks"] - figures["visible_blocks"] >= figures["hidden_blocks"] > 0
     assert set(figures["timings"]) == {"visibility", "sums over pixels", "search"}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+def test_before_is_the_scene_as_it_was(share, tmp_path):
+    truth, settings = captured(4), OptimizeSettings(device="cpu")
+    drawn = np.random.default_rng(3).integers(1, len(truth.palette), len(truth.grid)).astype(np.int32)
+    scene = truth.with_materials(np.where(np.random.default_rng(4).random(len(drawn)) < share, drawn, truth.materials))
+    result = optimize_materials(scene, settings)
+    summary = write_results(tmp_path / "result", scene, settings, result)
+    assert summary.changed_blocks == (scene.materials != result.materials).sum()
+    assert summary.materials_before == {
+        name: count
+        for name, count in zip(truth.palette.names, np.bincount(scene.materials, minlength=8).tolist(), strict=True)
+        if count
+    }
+    faces = scene.grid.exposed_faces
+    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
+    errors = [
+        squared_error(draw(rasterize(faces, [view.camera], "cpu")[0], view.camera, colors)[..., :3], view.target)
+        for view in scene.views
+    ]
+    error, pixels = np.sum(errors, axis=0)
+    if share == 0.0:
+        assert summary.psnr_before is None and summary.changed_blocks == 0
+    else:
+        assert summary.psnr_before == pytest.approx(-10 * np.log10(error / pixels), abs=1e-6)
 
 
 def test_difference_is_clear_where_masked():
