@@ -16,6 +16,7 @@ _COMMANDS = {
     "render": "render views to PNG files",
     "view": "write a page that shows a world in the browser, with WebGPU",
     "optimize": "find each block's material from posed pictures",
+    "palette": "make a palette of the blocks in Minecraft's resource packs",
     "convert": "turn a block world into another format",
     "info": "say what is installed, and what 'auto' chooses and why",
     "bench": "measure speed, as ratios within one run",
@@ -25,6 +26,7 @@ _OUTPUTS = {
     "render": {"out": LOOSE},
     "view": {"out": FILE},
     "optimize": {"out": "result.json"},
+    "palette": {"out": FILE, "left_out": FILE},
     "convert": {"out": BY_NAME},
     "bench": {"json": FILE},
 }

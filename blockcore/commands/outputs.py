@@ -13,7 +13,7 @@ from blockcore.errors import BlockcoreError
 
 FILE = ""
 """The kind of an output that is a file; that of a folder is the file that every such folder has."""
-INPUTS = ("scene", "map", "dataset", "blend", "model", "palette", "job", "result", "input")
+INPUTS = ("scene", "map", "dataset", "blend", "model", "palette", "job", "result", "input", "only")
 _BY_ANOTHER = ("report",)  # the engine writes it, and reserves it itself
 LOOSE = "*"
 """The kind of a folder into which single files are written."""
@@ -37,16 +37,14 @@ def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None
     from blockcore.io.files import check_file
     from blockcore.io.folders import check_apart, check_folder, reserved
 
-    given = {
-        name: value for name in INPUTS if isinstance(value := getattr(args, name, None), Path) and name not in kinds
-    }
+    given = [path for name in INPUTS if name not in kinds for path in _paths(getattr(args, name, None))]
     with ExitStack() as stack:
         for name, kind in kinds.items():
             value = getattr(args, name, None)
             if value in (None, "-") or _is_second_worker():
                 continue
             output = Path(value)
-            check_apart(output, given.values())
+            check_apart(output, given)
             if kind == BY_NAME:
                 kind = writer(output).marker or FILE
             if kind == FILE:
@@ -67,6 +65,10 @@ def _clear(output: Path) -> None:
 
     with contextlib.suppress(BlockcoreError), reserved(output):
         pass
+
+
+def _paths(value: object) -> list[Path]:
+    return [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
 
 
 def _check_place(folder: Path) -> None:

@@ -45,6 +45,18 @@ FACE_UVS = frozen_array(
     np.float32,
 )
 """(6, 4, 2): texture coordinates of those corners; v = 0 is the image's first row."""
+FACE_PLACES = frozen_array(
+    [
+        [[0, 0, 1], [0, -1, 0], [1, 1, 0]],
+        [[0, 0, -1], [0, -1, 0], [0, 1, 1]],
+        [[1, 0, 0], [0, 0, -1], [0, 1, 1]],
+        [[1, 0, 0], [0, 0, 1], [0, 0, 0]],
+        [[1, 0, 0], [0, -1, 0], [0, 1, 1]],
+        [[-1, 0, 0], [0, -1, 0], [1, 1, 0]],
+    ],
+    np.float64,
+)
+"""(6, 3, 3): (u, v, 1) @ FACE_PLACES[direction] is the place within the cell that shows those texture coordinates."""
 TRIANGLE_CORNERS = frozen_array([[0, 1, 2], [0, 2, 3]], np.int32)
 """(2, 3): the two triangles of a face, as indices of its corners."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.model.display import linear_to_srgb
-from blockcore.model.grid import FACE_CORNERS, FACE_NORMALS, FACE_SLOTS, FACE_UVS
+from blockcore.model.grid import FACE_NORMALS, FACE_PLACES, FACE_SLOTS
 from blockcore.model.palette import SLOT_NAMES
 from bridge.blender.shapes import Box
 from bridge.blender.surfaces import Points, surface_color
@@ -125,11 +125,9 @@ def plain_color(material: Any, color: tuple[float, ...]) -> Floats | None:
 
 def _grid(turn: Floats, box: Box, direction: int, count: int) -> Floats:
     """Returns places on a face in the mesh's space, (count², 3): row by row from its top, as tiles lie."""
-    corners, uv = FACE_CORNERS[direction] - 0.5, FACE_UVS[direction].astype(np.float64)
-    way = np.linalg.lstsq(np.column_stack([uv, np.ones(4)]), corners, rcond=None)[0]
     steps = (np.arange(count) + 0.5) / count
     v, u = np.meshgrid(steps, steps, indexing="ij")
-    places = np.column_stack([u.ravel(), v.ravel(), np.ones(count**2)]) @ way
+    places = np.column_stack([u.ravel(), v.ravel(), np.ones(count**2)]) @ FACE_PLACES[direction] - 0.5
     return np.asarray(places @ turn.T * box.edges + box.center)
 
 

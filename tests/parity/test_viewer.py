@@ -21,6 +21,7 @@ from blockcore.shading.frames import draw, frame_colors
 from blockcore.viewer import write_viewer
 from blockcore.visibility import rasterize
 from tests.captures import captured, dataset_path, map_path
+from tests.packs import turned_world
 from tests.parity.browser import browser, call, open_page, read_picture, settle
 from tests.parity.comparison import Tally
 from tests.parts import need
@@ -85,6 +86,21 @@ def test_pixels_match_at_four_subpixel_bits(
     print(tally)
     record_property("parity", str(tally))
     assert tally.equal >= least, str(tally)
+
+
+def test_a_packs_blocks_show_the_same_texels_in_all_turns(driver: Any, tmp_path: Path) -> None:
+    scene = turned_world(tmp_path / "pack.zip")
+    write_viewer(tmp_path / "turned.html", scene, "turned")
+    open_page(driver, tmp_path / "turned.html")
+    faces = scene.grid.exposed_faces
+    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
+    for k, view in enumerate(scene.views):
+        assert call(driver, f"viewer.goTo({k})") is None
+        (seen,) = rasterize(faces, [view.camera], "cpu")
+        shown = seen.face >= 0
+        assert shown.sum() == 64 * len(scene.grid)
+        ours = draw(seen, view.camera, colors)[..., :3].astype(int)
+        assert np.abs(ours - read_picture(driver)[..., :3])[shown].max() <= 1, view.camera.name
 
 
 @pytest.mark.alone
