@@ -6,20 +6,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockcore.commands.arguments import add_settings, settings_of
-from blockcore.errors import SettingsError
-from blockcore.io.files import Json
+from blockcore.errors import BlockcoreError, SettingsError
+from bridge.model.wish import add_wish, wish_of
 
 if TYPE_CHECKING:
-    from blockcore.model.scene import BlockScene
-    from blockcore.model.settings import OptimizeSettings
-    from blockcore.report.summary import Summary
-
-_ROUNDS = 2  # of measuring the light: the second knows what colours bounce
+    from blockcore.report.events import Working
+    from blockcore.report.summary import ModelSummary
+    from bridge.blender.making import Task
 
 
 def add_blocks_command(commands: Any) -> None:
@@ -27,21 +25,28 @@ def add_blocks_command(commands: Any) -> None:
     command = commands.add_parser("blocks", help="make blocks that look like a model")
     command.add_argument("model", type=Path, metavar="MODEL", help="a .blend, or a model's file (.obj .glb .stl …)")
     which = command.add_mutually_exclusive_group()
-    which.add_argument("--object", metavar="NAME", help="only this object, with its children")
+    which.add_argument(
+        "--object", action="append", metavar="NAME", help="only this object, with its children; may be given again"
+    )
     which.add_argument("--collection", metavar="NAME", help="only this collection")
-    size = command.add_mutually_exclusive_group()
-    size.add_argument("--across", type=float, default=36.0, metavar="N", help="blocks along the longest side (36)")
-    size.add_argument("--block-size", type=float, metavar="S", help="edge of a block")
-    size.add_argument("--budget", type=int, metavar="N", help="most blocks")
-    command.add_argument("--fill", choices=("shell", "solid"), default="shell", help="what is inside (default: shell)")
-    command.add_argument("--axes", choices=("world", "object"), default="world", help="of the grid (default: world)")
+    which.add_argument(
+        "--update", metavar="NAME", help="make the blocks that this object shows anew, as they were made"
+    )
+    add_wish(command)
     command.add_argument("--palette", type=Path, metavar="FILE.json", help="materials (default: the built-in ones)")
-    command.add_argument("--views", type=int, default=24, metavar="N", help="cameras around the model (24)")
-    command.add_argument("--beside", action="store_true", help="show the blocks beside the model, not instead of it")
-    command.add_argument("--out", type=Path, required=True, metavar="Y.blend", help="where to write")
+    command.add_argument("--out", type=Path, metavar="Y.blend", help="where to write")
+    command.add_argument(
+        "--export",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the blocks in another format as well; may be given again",
+    )
     command.add_argument("--report", type=Path, metavar="DIR", help="keep the engine's result folder")
     command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
     command.add_argument("--json", choices=("-",), help="print the figures as JSON")
+    command.add_argument("--progress", choices=("jsonl", "none"), default="none", help="how to show progress")
     add_settings(command)
     command.set_defaults(run=make_blocks)
 
@@ -52,84 +57,77 @@ def make_blocks(args: argparse.Namespace) -> None:
     Raises:
         BlockcoreError: the model or a setting cannot be used; nothing is written.
     """
-    settings = settings_of(args)
-    if not 1 <= args.views <= 256:
-        raise SettingsError(f"{args.views} views are out of range; give 1 to 256")
+    from blockcore.report.events import Failed, Made
+    from bridge.blender.files import quiet
+    from bridge.blender.speaking import end_with_input, say
+
+    if args.out is None and not args.export:
+        raise SettingsError("--out Y.blend is missing; name the file to write, or another format with --export")
+    if args.progress == "none":
+        with quiet():
+            summary, lost = _make(args, lambda working: None)
+        _show(args, summary, lost)
+        return
+    end_with_input()
+    try:
+        summary, _ = _make(args, say)
+    except BlockcoreError as error:
+        say(Failed(str(error)))
+        raise
+    say(Made(str(args.out or args.export[0]), summary.seconds, summary))
+
+
+def _make(args: argparse.Namespace, watch: Callable[[Working], None]) -> tuple[ModelSummary, list[str]]:
+    from blockcore.formats.exchange import export
+    from bridge.blender.files import save_file
+    from bridge.blender.making import make, put
+
+    task = _task(args)
+    made = make(task, watch)
+    lost = [sentence for path in args.export for sentence in export(path, made.scene)]
+    if args.out is not None:
+        put(made, task)
+        save_file(args.out)
+    return made.summary, lost
+
+
+def _task(args: argparse.Namespace) -> Task:
+    """Opens the model, and returns what is to be made of it."""
+    import bpy
+
     from blockcore.formats.palette_file import read_palette
     from blockcore.model.palette import WEBGPU_PALETTE
-    from bridge.blender.files import quiet, save_file
-    from bridge.blender.model_blocks import (
-        Wish,
-        add_light,
-        chosen_objects,
-        fit_blocks,
-        put_blocks,
-        render_views,
-        scene_of,
-    )
+    from bridge.blender.making import Task, update_task
+    from bridge.blender.model_blocks import chosen_objects
     from bridge.blender.model_import import open_model
+    from bridge.blender.model_world import Order
 
-    begun = time.perf_counter()
+    order = Order(wish_of(args), settings_of(args))
     palette = read_palette(args.palette) if args.palette else WEBGPU_PALETTE
-    wish = Wish(args.across, args.block_size, args.budget, args.fill, args.axes, args.views)
-    with quiet():
-        open_model(args.model)
-        fitted = fit_blocks(chosen_objects(args.object, args.collection), wish)
-        add_light()
-        times = {"voxelize": time.perf_counter() - begun}
-        render_views(fitted, wish)
-        times["render"] = time.perf_counter() - begun - times["voxelize"]
-        scene, result = _choose(scene_of(fitted, palette, wish), settings, args, times)
-        put_blocks(scene, fitted, beside=args.beside)
-    save_file(args.out)
-    _show(args, _figures(fitted, result, time.perf_counter() - begun, times))
+    open_model(args.model)
+    if args.update is None:
+        objects = chosen_objects(args.object or (), args.collection)
+        return Task(objects, order, palette, engine=args.engine, report=args.report)
+    world = bpy.context.scene.objects.get(args.update)
+    if world is None:
+        raise SettingsError(f"there is no object {args.update!r} in this scene; name one that shows a model's blocks")
+    return update_task(world, args.engine, args.report)
 
 
-def _choose(
-    scene: BlockScene, settings: OptimizeSettings, args: argparse.Namespace, times: dict[str, float]
-) -> tuple[BlockScene, Summary]:
-    """Finds the materials in the scene's own light, in turn with measuring it, or in the light that settings name."""
-    from bridge.blender.light import baked
-    from bridge.engine.optimize import find_materials
-
-    own = settings.lighting == "scene"
-    times |= {"light": 0.0, "materials": 0.0}
-    for _ in range(_ROUNDS if own else 1):
-        start = time.perf_counter()
-        scene = baked(scene) if own else scene
-        times["light"] += time.perf_counter() - start
-        start = time.perf_counter()
-        materials, done = find_materials(scene, settings, args.engine, args.report)
-        scene = scene.with_materials(materials)
-        times["materials"] += time.perf_counter() - start
-    return scene, done.result
-
-
-def _figures(fitted: Any, result: Summary, seconds: float, times: dict[str, float]) -> Json:
-    return {
-        "blocks": len(fitted.voxels.grid),
-        "visible_blocks": result.visible_blocks,
-        "grid": list(fitted.voxels.grid.size),
-        "block_size": fitted.voxels.grid.world_scale,
-        "outline_match": fitted.match,
-        "psnr": result.psnr_after,
-        "seconds": seconds,
-        "stages": times,
-        "leaked_cells": fitted.voxels.leaked,
-        "left_out": list(fitted.model.left_out),
-    }
-
-
-def _show(args: argparse.Namespace, figures: Json) -> None:
+def _show(args: argparse.Namespace, summary: ModelSummary, lost: list[str]) -> None:
     if args.json:
-        json.dump(figures, sys.stdout)
+        json.dump(summary.to_dict(), sys.stdout)
         print()
         return
     from blockcore.report.metrics import decibel
 
-    if figures["left_out"]:
-        print(f"left out, since they have no surface: {', '.join(figures['left_out'])}")
-    if args.fill == "solid" and figures["leaked_cells"]:
-        print(f"the surface has holes: {figures['leaked_cells']} cells inside were filled by votes of rays")
-    print(f"{args.out}: {figures['blocks']} blocks, {figures['visible_blocks']} of them visible")
-    print(f"outline match {figures['outline_match']:.3f}, PSNR {decibel(figures['psnr'])}, {figures['seconds']:.1f} s")
+    if summary.left_out:
+        print(f"left out, since they have no surface: {', '.join(summary.left_out)}")
+    if args.fill == "solid" and summary.leaked_cells:
+        print(f"the surface has holes: {summary.leaked_cells} cells inside were filled by votes of rays")
+    if summary.kept or summary.lost:
+        print(f"{summary.kept} blocks painted by hand stay; {summary.lost} are no longer there")
+    for sentence in dict.fromkeys(lost):
+        print(f"Not carried over: {sentence}")
+    print(f"{args.out or args.export[0]}: {summary.blocks} blocks, {summary.visible_blocks} of them visible")
+    print(f"outline match {summary.outline_match:.3f}, PSNR {decibel(summary.psnr)}, {summary.seconds:.1f} s")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from blockcore.commands.arguments import add_dry_run, add_settings, settings_of
 from blockcore.commands.ending import run_safely
-from blockcore.commands.outputs import FILE, LOOSE, outputs
+from blockcore.commands.outputs import BY_NAME, FILE, LOOSE, outputs
 from blockcore.errors import SettingsError
 from bridge.blocks import add_blocks_command
 
@@ -36,7 +36,7 @@ _OUTPUTS = {
     "export": {"out": "scene.json"},
     "bake": {"out": "scene.json"},
     "optimize": {"out": FILE, "report": "result.json"},
-    "blocks": {"out": FILE, "report": "result.json"},
+    "blocks": {"out": FILE, "export": BY_NAME, "report": "result.json"},
     "demo": {"out": LOOSE},
     "quality-scenes": {"out": "quality.txt"},
 }

@@ -17,6 +17,7 @@ _COMMANDS = {
     "view": "write a page that shows a world in the browser, with WebGPU",
     "optimize": "find each block's material from posed pictures",
     "palette": "make a palette of the blocks in Minecraft's resource packs",
+    "voxelize": "make blocks of a model's triangles",
     "convert": "turn a block world into another format",
     "info": "say what is installed, and what 'auto' chooses and why",
     "bench": "measure speed, as ratios within one run",
@@ -27,6 +28,7 @@ _OUTPUTS = {
     "view": {"out": FILE},
     "optimize": {"out": "result.json"},
     "palette": {"out": FILE, "left_out": FILE},
+    "voxelize": {"out": FILE},
     "convert": {"out": BY_NAME},
     "bench": {"json": FILE},
 }

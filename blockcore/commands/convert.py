@@ -17,15 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from blockcore import formats
-    from blockcore.formats.exchange import adapted
+    from blockcore.formats.exchange import export
     from blockcore.formats.palette_file import read_palette
 
-    target = formats.writer(args.out)
+    formats.writer(args.out)  # refuses a name before it reads what may be large
     palette = read_palette(args.palette) if args.palette else None
     found, unread = formats.read(args.input, palette)
-    what, unlike = adapted(found, target.holds, palette)
-    unwritten = formats.write(args.out, what)
-    for sentence in (*unread, *unlike, *unwritten):
+    for sentence in (*unread, *export(args.out, found, palette)):
         print(f"Not carried over: {sentence}")
     print(f"Saved: {args.out}")
     return 0

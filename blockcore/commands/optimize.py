@@ -6,9 +6,7 @@ import argparse
 import importlib.util
 import json
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from blockcore import __version__
 from blockcore.commands.arguments import add_dry_run, add_scene, add_settings, load_scene, settings_of
+from blockcore.commands.stopping import stop_requests
 from blockcore.errors import BlockcoreError, Cancelled, SettingsError
 from blockcore.io.files import write_array
 from blockcore.report.events import Done, Event, Failed, Preview, Started, Step, Stopped, line_of
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, first: bool) -> int:
-    with _stop_requests(args.watch_stdin) as stopped, _reporter(args) if first else nullcontext(_silent) as report:
+    with stop_requests(args.watch_stdin) as stopped, _reporter(args) if first else nullcontext(_silent) as report:
         try:
             return _optimize(args, stopped, report, first)
         except (Cancelled, KeyboardInterrupt):
@@ -179,20 +178,3 @@ def _print_result(event: Event) -> None:
 
 def _decibel(value: float | None) -> str:
     return "∞ (every pixel equal)" if value is None or value == float("inf") else f"{value:.2f} dB"
-
-
-@contextmanager
-def _stop_requests(watch_stdin: bool) -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether somebody asked to stop by closing standard input."""
-    stop = threading.Event()
-    if watch_stdin:
-        threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
-    yield stop.is_set
-
-
-def _wait_for_end(stop: threading.Event) -> None:
-    # Unbuffered reads: a daemon thread inside a buffered stdin would hold its lock when the interpreter ends.
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    stop.set()
-    signal.raise_signal(signal.SIGINT)  # ends what takes long between two looks at ``stop``

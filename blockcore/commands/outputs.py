@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from blockcore.errors import BlockcoreError
 
 FILE = ""
 """The kind of an output that is a file; that of a folder is the file that every such folder has."""
-INPUTS = ("scene", "map", "dataset", "blend", "model", "palette", "job", "result", "input", "only")
+INPUTS = ("scene", "map", "dataset", "blend", "model", "palette", "job", "result", "input", "only", "cameras")
 _BY_ANOTHER = ("report",)  # the engine writes it, and reserves it itself
 LOOSE = "*"
 """The kind of a folder into which single files are written."""
@@ -39,11 +40,7 @@ def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None
 
     given = [path for name in INPUTS if name not in kinds for path in _paths(getattr(args, name, None))]
     with ExitStack() as stack:
-        for name, kind in kinds.items():
-            value = getattr(args, name, None)
-            if value in (None, "-") or _is_second_worker():
-                continue
-            output = Path(value)
+        for name, kind, output in _places(args, kinds):
             check_apart(output, given)
             if kind == BY_NAME:
                 kind = writer(output).marker or FILE
@@ -68,7 +65,20 @@ def _clear(output: Path) -> None:
 
 
 def _paths(value: object) -> list[Path]:
-    return [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
+    return [path for path in _each(value) if isinstance(path, Path)]
+
+
+def _places(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[tuple[str, str, Path]]:
+    """Yields each output's name, kind and place."""
+    for name, kind in kinds.items():
+        for place in _each(getattr(args, name, None)):
+            if place not in (None, "-") and not _is_second_worker():
+                yield name, kind, Path(place)
+
+
+def _each(value: Any) -> list[Any]:
+    """Returns what one argument gives; one that may be given again is a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def _check_place(folder: Path) -> None:

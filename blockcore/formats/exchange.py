@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import MapError
+from blockcore.formats import Losses, write, writer
 from blockcore.formats.block_states import AIR, EMPTY, MOST_CELLS, BlockStates, is_state, merged
 from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
@@ -53,6 +55,24 @@ def adapted(what: Any, kind: type[Any], palette: Palette | None) -> tuple[Any, t
     if isinstance(what, BlockScene) and palette is not None:
         return repainted(what, palette)
     return what, () if palette is None else ("block states stay as they are: the palette is not used",)
+
+
+def export(path: Path, what: Any, palette: Palette | None = None) -> Losses:
+    """Writes blocks in the format that a name asks for, adapted to what it holds.
+
+    Args:
+        path: the file or folder.
+        what: a ``BlockScene`` or ``BlockStates``.
+        palette: see ``adapted``.
+
+    Returns:
+        What could not be carried over, a sentence each.
+
+    Raises:
+        BlockcoreError: no format has that ending, or it does not take the blocks, or it cannot be written there.
+    """
+    adjusted, unlike = adapted(what, writer(path).holds, palette)
+    return (*unlike, *write(path, adjusted))
 
 
 def as_states(scene: BlockScene, palette: Palette | None) -> tuple[BlockStates, tuple[str, ...]]:

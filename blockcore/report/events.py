@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
 
-from blockcore.io.files import finite
-from blockcore.report.summary import Summary
+from blockcore.io.files import Json, finite
+from blockcore.report.summary import ModelSummary, Summary
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,24 @@ class Baked:
 
 
 @dataclass(frozen=True)
+class Working:
+    """One of several stages is under way; ``share`` of the whole is done, 0…1, ``seconds`` since the start."""
+
+    stage: str
+    share: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model's blocks are in ``out``; ``result`` tells about them."""
+
+    out: str
+    seconds: float
+    result: ModelSummary
+
+
+@dataclass(frozen=True)
 class Failed:
     """The engine refused its input, or died; ``message`` is for the user."""
 
@@ -81,7 +101,7 @@ class Stopped:
     """The engine stopped because it was asked to."""
 
 
-Event = Started | Baking | Step | Preview | Done | Baked | Failed | Stopped
+Event = Started | Baking | Step | Preview | Done | Baked | Working | Made | Failed | Stopped
 _EVENTS: dict[str, type[Event]] = {
     "start": Started,
     "baking": Baking,
@@ -89,9 +109,12 @@ _EVENTS: dict[str, type[Event]] = {
     "preview": Preview,
     "done": Done,
     "baked": Baked,
+    "working": Working,
+    "made": Made,
     "error": Failed,
     "cancelled": Stopped,
 }
+_RESULTS: dict[type[Event], Callable[[Json], Any]] = {Done: Summary.from_dict, Made: ModelSummary.from_dict}
 _NAMES = {kind: name for name, kind in _EVENTS.items()}
 
 
@@ -105,8 +128,8 @@ def parse(line: bytes) -> Event | None:
     try:
         values = json.loads(line)
         kind = _EVENTS[values.pop("event")]
-        if kind is Done:
-            values["result"] = Summary.from_dict(values["result"])
+        if kind in _RESULTS:
+            values["result"] = _RESULTS[kind](values["result"])
         given = [f.name for f in fields(kind) if f.name in values or f.default is MISSING]
         return kind(**{name: values[name] for name in given})
     except (ValueError, KeyError, TypeError, AttributeError):

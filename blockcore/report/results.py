@@ -64,6 +64,11 @@ def write_results(folder: Path, scene: BlockScene, settings: OptimizeSettings, r
     return summary
 
 
+def summarise(scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult) -> Summary:
+    """Returns the figures of an optimisation alone; see ``write_results``."""
+    return _summary(scene, settings, result, _pictures(scene, settings, result))
+
+
 def _pictures(scene: BlockScene, settings: OptimizeSettings, result: OptimizeResult) -> list[ReportView]:
     faces = scene.grid.exposed_faces
     before, after = (

@@ -94,5 +94,55 @@ class Summary:
         return _made(Summary, values | {"views": views})
 
 
+@dataclass(frozen=True)
+class ModelSummary:
+    """The figures of a model's blocks. Plain JSON values alone.
+
+    Attributes:
+        blocks: how many there are.
+        visible_blocks: how many some view shows.
+        grid: cells along blockcore's x, y, z.
+        block_size: edge of a block, in the model's units.
+        outline_match: mean intersection over union of the outlines, 0…1.
+        psnr: dB over all views; None where every pixel is equal.
+        seconds: how long it took.
+        stages: seconds by stage.
+        leaked_cells: cells inside that a flood from outside came to, through holes.
+        left_out: names of objects that have no surface.
+        materials: blocks by the name of their material.
+        kept: how many were painted by hand before, and stay as they were.
+        lost: how many painted by hand are no longer there.
+    """
+
+    blocks: int
+    visible_blocks: int
+    grid: tuple[int, int, int]
+    block_size: float
+    outline_match: float
+    psnr: float | None
+    seconds: float
+    stages: Mapping[str, float]
+    leaked_cells: int
+    left_out: tuple[str, ...]
+    materials: Mapping[str, int]
+    kept: int = 0
+    lost: int = 0
+
+    def to_dict(self) -> Json:
+        """Returns it as JSON values."""
+        values: Json = finite(asdict(self))
+        return values
+
+    @staticmethod
+    def from_dict(values: Json) -> ModelSummary:
+        """Reads JSON values; names that are not known are left out.
+
+        Raises:
+            KeyError, TypeError: a name is missing, or something has the wrong form.
+        """
+        x, y, z = values["grid"]
+        return _made(ModelSummary, values | {"grid": (x, y, z), "left_out": tuple(values["left_out"])})
+
+
 def _made(kind: type[D], values: Json) -> D:
     return kind(**{part.name: values[part.name] for part in fields(kind) if part.name in values})  # type: ignore[arg-type]

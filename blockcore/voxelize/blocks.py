@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.errors import MapError, SettingsError
-from blockcore.model.frozen import ByValue, frozen_array
+from blockcore.errors import SettingsError
+from blockcore.model.frozen import frozen_array
 from blockcore.model.grid import BlockGrid
 from blockcore.voxelize.cells import Cells, Size, cells_of, count, positions_of, surrounded
 from blockcore.voxelize.coverage import covered_areas, well_covered
 from blockcore.voxelize.solid import eighths_inside, enclosed, voted_inside
 from blockcore.voxelize.surface import surface_cells
+from blockcore.voxelize.voxels import (
+    FILLS,
+    MOST_BLOCKS,
+    MOST_CELLS,
+    Floats,
+    Voxels,
+    checked_size,
+    checked_triangles,
+)
 
-FILLS = ("shell", "solid")
 COVERAGE = 1.0
-MOST_BLOCKS = 4_000_000
-_MOST_CELLS = 1 << 28
 _FEW_CELLS = 1 << 24  # a finer look at those of the surface is worth its time
 _SNAP = 1 << 16  # steps in a cell: corners that rounding parts are in one layer again
 _TRIES = 24
 _MOSTLY = 6  # eighths of a block inside the model: a block that sticks out more, at half its depth, shows in outlines
 
-Floats = npt.NDArray[np.float64]
 Shift = tuple[float, float, float]
-
-
-@dataclass(frozen=True, eq=False)
-class Voxels(ByValue):
-    """The blocks of a model, and what became of it.
-
-    Attributes:
-        grid: the blocks; the grid just holds them.
-        offset: (3,) float64: what to add to a point of the grid's world for its place in the triangles' space.
-        leaked: how many cells inside the model a flood from outside came to, through holes; 0 where it is closed.
-    """
-
-    grid: BlockGrid
-    offset: Floats
-    leaked: int = 0
 
 
 def voxelize(
@@ -130,49 +118,12 @@ def _makes_at_most(corners: Floats, block_size: float, budget: int, fill: str) -
         return False
 
 
-def checked_triangles(triangles: npt.ArrayLike) -> Floats:
-    """Returns triangles as (T, 3, 3) float64.
-
-    Raises:
-        MapError: there is none, one is not finite, or all are one point.
-    """
-    corners = np.ascontiguousarray(triangles, dtype=np.float64)
-    if corners.ndim != 3 or corners.shape[1:] != (3, 3):
-        raise MapError(f"model: triangles have shape {corners.shape}, expected (T, 3, 3)")
-    if not len(corners):
-        raise MapError("model: has no face; give it one, or choose another model")
-    wrong = ~np.isfinite(corners).all(axis=(1, 2))
-    if wrong.any():
-        raise MapError(
-            f"model: {int(wrong.sum())} of {len(corners)} triangles have a corner that is not finite numbers; "
-            f"remove them, or look at what moves them there"
-        )
-    if not np.ptp(corners.reshape(-1, 3), axis=0).max() > 0.0:
-        raise MapError("model: all its corners are in one place; give it a size")
-    return corners
-
-
-def checked_size(corners: Floats, across: float, block_size: float | None) -> float:
-    """Returns the size of a block; see ``voxelize``.
-
-    Raises:
-        SettingsError: it is not a positive number.
-    """
-    if block_size is None:
-        if not 1.0 <= across <= _MOST_CELLS:
-            raise SettingsError(f"{across:g} blocks across are none; give a number of at least 1")
-        return float(np.ptp(corners.reshape(-1, 3), axis=0).max()) / across
-    if not 0.0 < block_size < np.inf:
-        raise SettingsError(f"block size {block_size:g} must be a number above 0")
-    return float(block_size)
-
-
 def _placed(corners: Floats, block_size: float, shift: Shift) -> tuple[Floats, Size, Floats]:
     """Returns the corners in cells, the size of the grid that holds them, and its lowest corner."""
     origin = corners.reshape(-1, 3).min(axis=0) - np.asarray(shift) * block_size
     cells = np.round((corners - origin) * (_SNAP / block_size)) / _SNAP
     x, y, z = (int(n) + 1 for n in np.floor(cells.reshape(-1, 3).max(axis=0)))
-    if x * y * z > _MOST_CELLS:
+    if x * y * z > MOST_CELLS:
         raise SettingsError(
             f"a grid of {x:,} × {y:,} × {z:,} cells is too fine; ask for fewer blocks across, or larger ones"
         )

@@ -13,7 +13,8 @@ from blockcore.machine.compiled import kernel
 from blockcore.machine.threads import spread
 from blockcore.model.camera import Camera
 from blockcore.model.grid import TRIANGLE_CORNERS
-from blockcore.voxelize.blocks import COVERAGE, Floats, Shift, Voxels, voxels_of
+from blockcore.voxelize.blocks import COVERAGE, Shift, size_for_budget, voxels_of
+from blockcore.voxelize.voxels import Fit, Floats, Voxels, checked_size, checked_triangles
 
 Outlines = list[npt.NDArray[np.bool_]]
 _SHIFTS = (0.0, 0.25, 0.5, 0.75)
@@ -50,9 +51,35 @@ def outline_match(wanted: Outlines, got: Outlines) -> float:
     return float(np.mean(matches)) if matches else 1.0
 
 
+def fit_blocks(
+    triangles: npt.ArrayLike,
+    cameras: Sequence[Camera],
+    across: float = 36.0,
+    block_size: float | None = None,
+    budget: int | None = None,
+    fill: str = "shell",
+) -> Fit:
+    """Makes blocks of a model, as many as asked for, where their outline matches best.
+
+    Args:
+        triangles: see ``voxelize``; in the cameras' world.
+        cameras: whose pictures' outlines count.
+        across: blocks along the longest side; taken where neither of the next two is given.
+        block_size: edge of a block.
+        budget: most blocks.
+        fill: see ``voxelize``.
+
+    Raises:
+        BlockcoreError: see ``voxelize``.
+    """
+    corners = checked_triangles(triangles)
+    size = checked_size(corners, across, block_size) if budget is None else size_for_budget(corners, budget, fill)
+    return best_fit(corners, size, cameras, fill)
+
+
 def best_fit(
     triangles: Floats, block_size: float, cameras: Sequence[Camera], fill: str = "shell", coverage: float = COVERAGE
-) -> tuple[Voxels, float]:
+) -> Fit:
     """Makes blocks of a model in the place of the grid, to a part of a cell, where their outline matches best.
 
     One axis after another, quarters of a cell are tried, and the place where the model's highest side ends with a cell.
@@ -63,9 +90,6 @@ def best_fit(
         cameras: whose pictures' outlines count.
         fill: see ``voxelize``.
         coverage: see ``voxelize``.
-
-    Returns:
-        The blocks and their match, 0…1.
 
     Raises:
         BlockcoreError: see ``voxelize``.
@@ -86,7 +110,7 @@ def best_fit(
             voxels, its_match = tried((x, y, z))
             if its_match > match + _LEAST_GAIN:
                 best, match, place[axis] = voxels, its_match, step
-    return best, match
+    return Fit(best, match)
 
 
 @kernel

@@ -10,7 +10,7 @@ library cannot be given materials: copies of them in the file itself take their 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import bpy
@@ -85,6 +85,14 @@ def check(scene: BlockScene, in_place: bool = False) -> None:
         raise SceneError(
             f"object {str(many)!r}: emits several blocks, which have no materials of their own; apply as one object"
         )
+
+
+def take_place(world: Any, objects: Sequence[Any]) -> None:
+    """Hides objects that a world takes the place of; ``revert`` shows them again."""
+    states, put_away = curtain.hide(objects)
+    marks.write_hidden(world, states)
+    if put_away is not None:
+        world[_ATTIC] = put_away
 
 
 def show_original(world: Any, shown: bool) -> None:

@@ -60,7 +60,8 @@ def build(scene: BlockScene, name: str = BLOCKS_NAME) -> Any:
                 f"a Blender scene has one: build two scenes"
             )
     world = add_world(scene, name, _collection(name))
-    cameras = [_add_camera(one) for one in posed]
+    collection = _collection(CAMERAS_NAME) if posed else None
+    cameras = [_add_camera(one, collection) for one in posed]
     if cameras:
         _set_frame(posed[0].frame)
         bpy.context.scene.camera = cameras[0]
@@ -91,7 +92,21 @@ def _collection(name: str) -> Any:
     return next(child for child in reversed(children[:]) if child.name == name or child.name.startswith(f"{name}."))
 
 
-def _add_camera(posed: _Posed) -> Any:
+def add_camera(view: View, to_blender: npt.NDArray[np.float64], collection: Any) -> Any:
+    """Adds a view's camera, with its target, and returns the object.
+
+    Args:
+        view: the view.
+        to_blender: (4, 4), blockcore's world to Blender's.
+        collection: where it is linked.
+
+    Raises:
+        CameraError: it is none that Blender can have.
+    """
+    return _add_camera(_pose(view, to_blender), collection)
+
+
+def _add_camera(posed: _Posed, collection: Any) -> Any:
     name, lens = posed.view.camera.name, posed.lens
     data = bpy.data.cameras.new(name)
     data.type = lens.type
@@ -102,7 +117,7 @@ def _add_camera(posed: _Posed) -> Any:
     camera = bpy.data.objects.new(name, data)
     camera.rotation_mode = "QUATERNION"  # exact in every direction, unlike Euler angles
     camera.matrix_world = Matrix(posed.matrix_world)
-    _collection(CAMERAS_NAME).objects.link(camera)
+    collection.objects.link(camera)
     marks.write_weight(camera, posed.view.weight)
     if posed.view.target is not None:
         set_background_image(camera, f"{name} target", posed.view.target)

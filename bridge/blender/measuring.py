@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,16 +10,15 @@ from typing import Any
 import numpy as np
 
 from blockcore.errors import BlockcoreError
-from blockcore.io.leftovers import remove_leftovers
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.scene import BlockScene
-from blockcore.report.events import Baked, Baking, Event, Failed, line_of
+from blockcore.report.events import Baked, Baking, Failed
 from bridge.blender.files import open_file
 from bridge.blender.light import baked
+from bridge.blender.speaking import end_with_input, say
 from bridge.engine.materials import read_materials
 
 _SAME = 0.01  # of the brightest light: what measuring may differ by without more light
-_STOPPED = 130
 
 
 def measure(blend: Path, scene: Path, out: Path, bounce: Path) -> None:
@@ -40,31 +36,20 @@ def measure(blend: Path, scene: Path, out: Path, bounce: Path) -> None:
         BlockcoreError: the file or the scene cannot be read, or the light not be measured.
     """
     began = time.monotonic()
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    end_with_input()
     try:
         open_file(blend)
         found = BlockScene.read(scene)
         colors = read_materials(bounce) if bounce.is_file() else None
         before = BlockScene.read(out).lighting if colors is not None else None
-        lit = baked(found, colors, progress=lambda faces, of: _say(Baking(faces, of, time.monotonic() - began)))
+        lit = baked(found, colors, progress=lambda faces, of: say(Baking(faces, of, time.monotonic() - began)))
         lit.write(out)
     except BlockcoreError as error:
-        _say(Failed(str(error)))
+        say(Failed(str(error)))
         raise
     changed = not isinstance(before, BakedLight) or not _same(before, lit.lighting)
-    _say(Baked(str(out), time.monotonic() - began, changed))
+    say(Baked(str(out), time.monotonic() - began, changed))
 
 
 def _same(before: BakedLight, after: Any) -> bool:
     return float(np.abs(before.received - after.received).max()) <= _SAME * float(before.received.max())
-
-
-def _say(event: Event) -> None:
-    print("\n" + line_of(event), flush=True)  # Blender's own remarks may leave a line open
-
-
-def _end_with_input() -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    remove_leftovers()
-    os._exit(_STOPPED)

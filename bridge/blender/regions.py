@@ -37,7 +37,7 @@ def read_regions(cubes: Cubes) -> Regions:
         if obj.type == "MESH" and len(obj.vertex_groups):
             blocks = np.flatnonzero(emitters == name)
             if len(blocks) == len(obj.data.vertices):
-                for group, vertices in _groups(obj).items():
+                for group, vertices in groups_of(obj).items():
                     _add(regions, group, blocks[vertices])
     return regions
 
@@ -48,7 +48,8 @@ def write_regions(world: Any, regions: Regions) -> None:
         world.vertex_groups.new(name=name).add(blocks.tolist(), 1.0, "REPLACE")
 
 
-def _groups(obj: Any) -> dict[str, npt.NDArray[np.int64]]:
+def groups_of(obj: Any) -> dict[str, npt.NDArray[np.int64]]:
+    """Returns the vertices in each vertex group of an object."""
     members: list[list[int]] = [[] for _ in obj.vertex_groups]
     for vertex in obj.data.vertices:
         for element in vertex.groups:

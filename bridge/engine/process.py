@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from blockcore.errors import BackendError
-from blockcore.report.events import Baked, Done, Event, Failed, Stopped, parse
+from blockcore.report.events import Baked, Done, Event, Failed, Made, Stopped, parse
 from bridge.engine.environment import process_options
 
 GRACE = 0.4  # seconds a cancelled engine has to stop by itself
@@ -46,7 +46,7 @@ class EngineRun:
         return self._process.pid
 
     def poll(self) -> list[Event]:
-        """Returns what happened since the last call, without waiting. The last is Done, Baked, Failed or Stopped."""
+        """Returns what happened since the last call, without waiting. The last ends the run, as Done or Failed do."""
         if self._deadline is not None and time.monotonic() > self._deadline and self._process.poll() is None:
             self._process.kill()
         events: list[Event] = []
@@ -57,12 +57,12 @@ class EngineRun:
                 break
             event = self._end() if line is None else parse(line)
             if event is not None:
-                self.finished = isinstance(event, Done | Baked | Failed | Stopped)
+                self.finished = isinstance(event, Done | Baked | Made | Failed | Stopped)
                 events.append(event)
         return events
 
     def events(self, interval: float = 0.05) -> Iterator[Event]:
-        """Yields what happens, waiting for it; ends after Done, Baked, Failed or Stopped."""
+        """Yields what happens, waiting for it; ends after such a last one."""
         while not self.finished:
             events = self.poll()
             yield from events
@@ -134,5 +134,32 @@ def launch(command: list[str], temporary: Path | None = None) -> EngineRun:
         )
     except OSError as error:
         log.close()
-        raise BackendError(f"{command[0]}: cannot be started ({error.strerror}); choose another interpreter") from error
+        raise _no_program(command[0], error) from error
     return EngineRun(process, log)
+
+
+def run_to_end(command: list[str]) -> str:
+    """Runs a program of the engine that ends by itself, or with this process, as its standard input closes.
+
+    Returns:
+        What it said is wrong, in one line; "" where it did all.
+
+    Raises:
+        BackendError: it cannot be started.
+    """
+    with tempfile.TemporaryFile() as log:
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, **process_options()
+            )
+        except OSError as error:
+            raise _no_program(command[0], error) from error
+        with process:
+            code = process.wait()
+        log.seek(0)
+        said = log.read().decode(errors="replace").strip().splitlines()
+    return (said[-1] if said else f"the engine stopped unexpectedly (exit code {code})") if code else ""
+
+
+def _no_program(program: str, error: OSError) -> BackendError:
+    return BackendError(f"{program}: cannot be started ({error.strerror}); choose another interpreter")

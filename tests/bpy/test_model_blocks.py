@@ -16,22 +16,20 @@ import bpy  # noqa: E402
 from blockcore.errors import BlockcoreError, SceneError, SettingsError  # noqa: E402
 from blockcore.model.palette import WEBGPU_PALETTE  # noqa: E402
 from blockcore.model.scene import BlockScene, Source  # noqa: E402
+from blockcore.model.settings import OptimizeSettings  # noqa: E402
 from blockcore.voxelize import reference  # noqa: E402
 from blockcore.voxelize.cells import positions_of  # noqa: E402
 from blockcore.voxelize.surface import surface_cells  # noqa: E402
 from bridge import cli  # noqa: E402
+from bridge.blender.apply import revert  # noqa: E402
 from bridge.blender.files import save_file  # noqa: E402
-from bridge.blender.model_blocks import (  # noqa: E402
-    CAMERAS,
-    Wish,
-    chosen_objects,
-    fit_blocks,
-    model_of,
-    put_blocks,
-    remove_cameras,
-)
+from bridge.blender.model_blocks import chosen_objects, fit_blocks  # noqa: E402
+from bridge.blender.model_cameras import CAMERAS, remove_cameras  # noqa: E402
 from bridge.blender.model_import import open_model  # noqa: E402
+from bridge.blender.model_world import Order, edits_of, model_of, order_of, put_blocks  # noqa: E402
 from bridge.blender.triangles import read_model  # noqa: E402
+from bridge.blender.world import update_materials, world_materials  # noqa: E402
+from bridge.model.wish import Wish  # noqa: E402
 
 
 def add(kind, **options):
@@ -169,16 +167,16 @@ def test_unusable_files_are_refused(tmp_path):
 def test_blocks_stand_where_the_model_does_and_know_it():
     model = add("cube", size=4, location=(10, 20, 30))
     fitted = fit_blocks([model], Wish(across=4, views=3))
-    assert len(fitted.voxels.grid) == 4**3 - 2**3
-    assert fitted.match > 0.99
-    count = len(fitted.voxels.grid)
+    assert len(fitted.fit.voxels.grid) == 4**3 - 2**3
+    assert fitted.fit.match > 0.99
+    count = len(fitted.fit.voxels.grid)
     scene = BlockScene(
-        fitted.voxels.grid,
+        fitted.fit.voxels.grid,
         np.ones(count, np.int32),
         WEBGPU_PALETTE,
         source=Source("", ("",) * count, fitted.grid_to_source),
     )
-    world = put_blocks(scene, fitted)
+    world = put_blocks(scene, [model], Order(Wish(), OptimizeSettings()))
     bpy.context.view_layer.update()
     points = np.array([world.matrix_world @ vertex.co for vertex in world.data.vertices])
     np.testing.assert_allclose(points.min(axis=0), (8.5, 18.5, 28.5), atol=1e-4)
@@ -191,8 +189,8 @@ def test_blocks_stand_where_the_model_does_and_know_it():
 
 def test_the_grid_follows_a_turned_object():
     model = add("cube", size=4, rotation=(0.3, 0.5, 0.7))
-    assert len(fit_blocks([model], Wish(across=4, axes="object", views=3)).voxels.grid) == 4**3 - 2**3
-    assert len(fit_blocks([model], Wish(across=4, axes="world", views=3)).voxels.grid) != 4**3 - 2**3
+    assert len(fit_blocks([model], Wish(across=4, axes="object", views=3)).fit.voxels.grid) == 4**3 - 2**3
+    assert len(fit_blocks([model], Wish(across=4, axes="world", views=3)).fit.voxels.grid) != 4**3 - 2**3
 
 
 @pytest.mark.parametrize("wish", [Wish(across=1e7), Wish(block_size=1e-9), Wish(budget=10**7)])
@@ -207,7 +205,7 @@ def test_too_many_blocks_are_refused_and_nothing_is_added(wish):
 @pytest.mark.parametrize("scale", [0.001, 10_000.0])
 def test_tiny_and_huge_models_are_seen(scale):
     fitted = fit_blocks([add("cube", size=scale)], Wish(across=4, views=3))
-    assert fitted.match > 0.99
+    assert fitted.fit.match > 0.99
 
 
 def test_the_whole_way_by_one_command(tmp_path, capfd):
@@ -240,4 +238,58 @@ def test_bad_input_ends_with_2_and_nothing_written(tmp_path, capsys):
     assert "no importer" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(SceneError, match="no object"):
-        chosen_objects("nobody", None)
+        chosen_objects(["nobody"])
+
+
+def blocks_of(model, tmp_path, *words) -> dict:
+    """Makes blocks of an object of the open file by the command, and opens what it wrote."""
+    path, out = tmp_path / "in.blend", tmp_path / "out.blend"
+    save_file(path)
+    options = ["--across", "6", "--views", "3", "--lighting", "unlit", *words]
+    assert cli.main(["blocks", str(path), "--object", model.name, *options, "--out", str(out)]) == 0
+    bpy.ops.wm.open_mainfile(filepath=str(out))
+    return bpy.data.objects["Model Blocks"]
+
+
+def test_an_update_keeps_settings_and_what_was_painted_by_hand(tmp_path):
+    world = blocks_of(add("cube", size=3), tmp_path, "--smoothness", "0.25")
+    painted = np.flatnonzero([vertex.co.z > 2.0 and vertex.co.x > 0.0 for vertex in world.data.vertices])
+    found = world_materials(world)
+    hand = 1 + found[painted[0]] % 4
+    found[painted] = hand
+    update_materials(world, found)
+    (model,) = model_of(world)
+    model.name = "Renamed"
+    model.scale.x = 1.5
+    path, out = tmp_path / "painted.blend", tmp_path / "updated.blend"
+    save_file(path)
+    assert cli.main(["blocks", str(path), "--update", "Model Blocks", "--out", str(out)]) == 0
+    bpy.ops.wm.open_mainfile(filepath=str(out))
+    (world,) = [obj for obj in bpy.data.objects if model_of(obj)]
+    assert order_of(world).wish == Wish(across=6, views=3)
+    assert order_of(world).settings.smoothness == 0.25
+    edits = edits_of(world)
+    assert 0 < len(edits.painted) <= len(painted)
+    assert set(edits.materials[edits.painted].tolist()) == {hand}
+    assert np.ptp([vertex.co.x for vertex in world.data.vertices]) == pytest.approx(3.75)
+    assert model_of(world)[0].hide_viewport
+    revert(world)
+    assert not bpy.data.objects["Renamed"].hide_viewport
+
+
+def test_blocks_beside_the_model_leave_it_in_sight(tmp_path):
+    world = blocks_of(add("cube", size=3), tmp_path, "--beside")
+    (model,) = model_of(world)
+    assert not model.hide_render
+    assert min((world.matrix_world @ vertex.co).x for vertex in world.data.vertices) > 1.5
+
+
+def test_blocks_are_exported_in_other_formats(tmp_path):
+    add("cube", size=3)
+    save_file(tmp_path / "in.blend")
+    exports = [tmp_path / "blocks.schem", tmp_path / "scene"]
+    words = [word for path in exports for word in ("--export", str(path))]
+    assert cli.main(["blocks", str(tmp_path / "in.blend"), "--across", "4", "--views", "2", *words]) == 0
+    assert len(BlockScene.read(exports[1]).grid) == 4**3 - 2**3
+    assert exports[0].stat().st_size > 100
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["blocks.schem", "in.blend", "scene"]

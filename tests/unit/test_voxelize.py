@@ -172,7 +172,8 @@ def test_places_of_the_grid_are_chosen_by_outline():
     matrices = [create_look_at_matrix(eye, (5.0, 3.0, 3.5)) for eye in ((30, 3, 3.5), (5, 3, 40), (30, 30, 30))]
     proj = create_perspective_matrix(0.7, 1.0)
     cameras = [Camera(np.asarray(view), np.asarray(proj), 96, 96) for view in matrices]
-    voxels, match = best_fit(triangles, 1.0, cameras)
+    fit = best_fit(triangles, 1.0, cameras)
+    voxels, match = fit.voxels, fit.match
     plain = voxels_of(triangles, 1.0)
     wanted = outlines(triangles, cameras)
     assert match == outline_match(wanted, outlines(block_triangles(voxels), cameras))

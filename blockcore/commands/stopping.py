@@ -1,0 +1,27 @@
+"""Commands that stop when standard input closes, as it does when what started them ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def stop_requests(watch_stdin: bool) -> Iterator[Callable[[], bool]]:
+    """Yields a function that says whether somebody asked to stop by closing standard input."""
+    stop = threading.Event()
+    if watch_stdin:
+        threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+    yield stop.is_set
+
+
+def _wait_for_end(stop: threading.Event) -> None:
+    # Unbuffered reads: a daemon thread inside a buffered stdin would hold its lock when the interpreter ends.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stop.set()
+    signal.raise_signal(signal.SIGINT)  # ends what takes long between two looks at ``stop``

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a second Blender speaks to what started it: as the engine does."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from blockcore.io.leftovers import remove_leftovers
+from blockcore.report.events import Event, line_of
+
+_STOPPED = 130
+
+
+def say(event: Event) -> None:
+    """Says an event on standard output."""
+    print("\n" + line_of(event), flush=True)  # Blender's own remarks may leave a line open
+
+
+def end_with_input() -> None:
+    """Ends this process as soon as its standard input closes, as it does when what started it ends."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
+
+
+def _end_with_input() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    remove_leftovers()
+    os._exit(_STOPPED)
