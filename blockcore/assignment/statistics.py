@@ -60,7 +60,8 @@ def face_statistics(
     for index in team.mine(len(targets)):
         flat = np.ascontiguousarray(targets[index].reshape(-1, targets[index].shape[2]))
         of_view = target_sums(flat, visible.views[index].reshape(-1), len(visible.block), visible.device)
-        sums += of_view if weights is None else of_view * float(weights[index])
+        weight = 1.0 if weights is None else float(weights[index])
+        sums += of_view if weight == 1.0 else of_view * weight
     team.add_up(sums)
     count, total, square = sums[:, 0], sums[:, 1:4] / 255.0, sums[:, 4:] / 255.0**2
     sky = placed(np.array(background, dtype=np.float64), visible.device)

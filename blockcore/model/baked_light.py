@@ -11,13 +11,9 @@ import numpy.typing as npt
 
 from blockcore.errors import SceneError
 from blockcore.io.files import Json
-from blockcore.model.display import SRGB, Display, srgb_to_linear
+from blockcore.model.display import SRGB, Display
 from blockcore.model.frozen import ByValue, frozen_array
 from blockcore.model.lighting import Lighting, Rgb
-
-Colors = npt.NDArray[np.float64]
-_GAMMA = 1 / 2.4  # in steps of this power light differs about as much as it looks to
-_FINEST = 2.0**-18  # of the brightest light: closer than that are the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,46 +51,11 @@ class BakedLight(ByValue):
         """Texels along each edge of a face."""
         return self.received.shape[1]
 
-    def show(self, surface: Colors, received: npt.ArrayLike) -> Colors:
-        """Returns the display values in 0…1 of surfaces (..., 3), palette colours, in light received (..., 3)."""
-        return np.clip(self.display.show(srgb_to_linear(surface) * np.asarray(received, np.float64)), 0.0, 1.0)
-
 
 Light = Lighting | BakedLight
 """What lights a scene."""
 LIGHT_ARRAYS = ("light_received", "display_levels", "display_table")
 """The names of all arrays that ``light_arrays`` may give."""
-
-
-def merged(
-    received: Colors, groups: npt.NDArray[np.int64], most: int
-) -> tuple[Colors, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Lets nearly equal lights be one, so that there are at most as many of them as asked for, if groups allow it.
-
-    Steps are even in the light to the power of 1/2.4; each light found is the mean of those it stands for. A light is
-    off by less than one step in every channel, and steps are no wider than needed.
-
-    Args:
-        received: (P, 3) lights.
-        groups: (P,) whole numbers from 0; only lights of the same group may become one.
-        most: how many there may be, at least as many as there are groups.
-
-    Returns:
-        The lights (Q, 3), the group of each (Q,), and (P,) which of them stands for each.
-    """
-    shown = np.maximum(received, 0.0) ** _GAMMA
-    step = _FINEST * max(float(shown.max(initial=0.0)), 1e-9)
-    while True:
-        cells = np.rint(shown / step).astype(np.int64)
-        span = int(cells.max(initial=0)) + 1
-        keys = ((groups * span + cells[:, 0]) * span + cells[:, 1]) * span + cells[:, 2]
-        found, first, index = np.unique(keys, return_index=True, return_inverse=True)
-        if len(found) <= most or span == 1:
-            break
-        step *= 1.5
-    count = np.bincount(index, minlength=len(found))
-    means = np.stack([np.bincount(index, received[:, c], len(found)) for c in range(3)], axis=1) / count[:, None]
-    return means, groups[first], index
 
 
 def light_header(light: Light) -> Json:

@@ -108,7 +108,8 @@ def target_sums(target: npt.NDArray[np.uint8], face: Array, faces: int, device: 
         device: where the sums are wanted; None for numpy's.
 
     Returns:
-        (F + 1, 7) float64: pixels, sums and squares of RGB; pixels of no face are one more face, the last.
+        (F + 1, 7), float64 on a GPU, else int64: pixels, sums and squares of RGB; pixels of no face are one more face,
+        the last.
     """
     if device is not None and device.type == "cuda":
         from blockcore.machine.triton_here import triton_is_here
@@ -122,7 +123,4 @@ def target_sums(target: npt.NDArray[np.uint8], face: Array, faces: int, device: 
             return pixels_triton.target_sums(on_device, face.to(device), faces).double()
     from blockcore.ops import pixels_numba
 
-    shown = host(face)
-    last = np.where(shown < 0, faces, shown).astype(np.int32)
-    count, total, square = pixels_numba.target_sums(target, last, faces + 1)
-    return placed(np.column_stack([count, total, square]).astype(np.float64), device)
+    return placed(pixels_numba.target_sums(target, host(face), faces), device)

@@ -45,9 +45,7 @@ def look_up(table: npt.NDArray[np.uint32], triangle_id: npt.NDArray[np.int32]) -
     return out
 
 
-def target_sums(
-    target: npt.NDArray[np.uint8], face: npt.NDArray[np.int32], count: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def target_sums(target: npt.NDArray[np.uint8], face: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int64]:
     """Sums an 8-bit picture over the faces it shows, in exact whole numbers.
 
     Args:
@@ -56,9 +54,9 @@ def target_sums(
         count: F.
 
     Returns:
-        Pixel counts (F,), sums (F, 3) and sums of squares (F, 3) of the 8-bit values.
+        (F + 1, 7): pixels, sums and sums of squares of RGB; the last row is of the pixels that show no face.
     """
-    sums = np.zeros((_chunks(len(face), count), count, 7), dtype=np.int64)
+    sums = np.zeros((_chunks(len(face), count), count + 1, 7), dtype=np.int64)
     cuts = _cuts(len(face), len(sums))
     spread(
         lambda some, first, last: _target_sums(target[first:last], face[first:last], some),
@@ -66,8 +64,7 @@ def target_sums(
         cuts[:-1],
         cuts[1:],
     )
-    total = sums.sum(axis=0)
-    return total[:, 0], total[:, 1:4], total[:, 4:7]
+    return sums[0] if len(sums) == 1 else np.asarray(sums.sum(axis=0))
 
 
 def squared_error(
@@ -131,11 +128,11 @@ def _look_up(table: Array, triangle_id: Array, out: Array) -> None:
 
 @kernel
 def _target_sums(target: Array, face: Array, sums: Array) -> None:
-    masked = target.shape[1] == 4
+    masked, nothing = target.shape[1] == 4, len(sums) - 1
     for p in range(len(face)):
-        f = face[p]
-        if f < 0 or (masked and target[p, 3] == 0):
+        if masked and target[p, 3] == 0:
             continue
+        f = face[p] if face[p] >= 0 else nothing
         sums[f, 0] += 1
         for c in range(3):
             value = np.int64(target[p, c])

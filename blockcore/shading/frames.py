@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
+from blockcore.model.display import srgb_to_linear
 from blockcore.model.grid import FACE_SLOTS, ExposedFaces
 from blockcore.model.palette import Palette
 from blockcore.model.tile_table import tile_table
@@ -73,6 +74,8 @@ def _baked_colors(
     faces: ExposedFaces, materials: npt.NDArray[Any], palette: Palette, lighting: BakedLight
 ) -> FrameColors:
     """Gives every face a tile of its own: as fine as the light on it and the material's tile are together."""
+    from blockcore.ops import display_numba
+
     table = [np.zeros(len(faces), np.uint32), _packed(np.asarray(lighting.background)[None])]
     material = materials[faces.block]
     tile = np.zeros((len(faces), 3), np.int32)
@@ -81,9 +84,12 @@ def _baked_colors(
         width, height = size
         number, pictures = _surfaces(palette, size, lighting.side)
         here = np.flatnonzero(number[material, faces.direction] >= 0)
-        surface = pictures[number[material[here], faces.direction[here]]]
         down, across = (np.arange(n) * lighting.side // n for n in (height, width))
-        shown = lighting.show(surface, lighting.received[here][:, down[:, None], across])
+        received = lighting.received[here][:, down[:, None], across].astype(np.float64)
+        picture = number[material[here], faces.direction[here]]
+        surface = (picture[:, None] * (width * height) + np.arange(width * height)).ravel()
+        albedo = srgb_to_linear(pictures).reshape(1, -1, 3)
+        shown = display_numba.show(lighting.display, albedo, received.reshape(-1, 3), surface)
         tile[here] = np.column_stack(
             [start + np.arange(len(here)) * width * height, np.full((len(here), 2), [width, height])]
         )

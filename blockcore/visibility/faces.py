@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.model.baked_light import BakedLight, Light, merged
+from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
 from blockcore.model.grid import ExposedFaces
 from blockcore.model.palette import Palette
 from blockcore.ops.arrays import Array, device_of, namespace, placed
-from blockcore.visibility.texels import WHOLE_FACES, TileCuts, texture_coordinates, triangle_array
+from blockcore.visibility.parts import PartsSeen, merged, most_looks
+from blockcore.visibility.texels import WHOLE_FACES, TileCuts, triangle_array
 
 if TYPE_CHECKING:
     from blockcore.visibility.buffer import Visibility
 
 _MOST_PIXELS = 1 << 22  # numbered at once
-MOST_LIT_LOOKS = 1 << 12
-"""To how many looks baked light comes down, however many faces there are: nearly equal light becomes one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ def visible_faces(
     """
     baked = lighting if isinstance(lighting, BakedLight) else None
     if palette.tiles or baked is not None:
-        return _visible_parts(exposed, cameras, visibilities, TileCuts.of(palette), baked, device, keep or device)
+        return _visible_parts(exposed, cameras, visibilities, palette, baked, device, keep or device)
     seen = placed(np.zeros(len(exposed) + 1, np.bool_), device)
     for ids in _batches(visibilities, device):
         seen[(ids + 1) // 2] = True
@@ -167,109 +166,54 @@ def unshared_faces(
         The visible faces, each of which has a look of its own; and (L,) int64, the texel of the light that each look
         receives, as an index into all faces' texels, face by face and row by row.
     """
-    found = _PartsSeen.of(exposed, cameras, visibilities, TileCuts.of(palette), side)
+    found = PartsSeen.of(exposed, cameras, visibilities, TileCuts.of(palette), side)
     each = np.arange(len(found.face))
     texel = placed(found.face * side**2 + found.texel, device)
-    return found.numbered(exposed, found.surface, each, None, device, device), texel
+    return _of_parts(found, exposed, found.surface, each, None, device, device), texel
 
 
 def _visible_parts(
     exposed: ExposedFaces,
     cameras: Sequence[Camera],
     visibilities: Sequence[Visibility],
-    cuts: TileCuts,
+    palette: Palette,
     baked: BakedLight | None,
     device: Any,
     keep: Any,
 ) -> VisibleFaces:
-    """Numbers parts of faces: by face, and within a face by row and column of the tiles, then of the light."""
-    side = 1 if baked is None else baked.side
-    found = _PartsSeen.of(exposed, cameras, visibilities, cuts, side)
-    surfaces, group = np.unique(found.surface, return_inverse=True)
+    """Numbers parts of faces, and their looks: the different surfaces, or those in the different lights there."""
+    cuts, side = TileCuts.of(palette), 1 if baked is None else baked.side
+    found = PartsSeen.of(exposed, cameras, visibilities, cuts, side)
+    present = np.zeros(6 * cuts.most[0] * cuts.most[1], np.bool_)
+    present[found.surface] = True
+    surfaces, group = np.flatnonzero(present), (np.cumsum(present) - 1)[found.surface]
     if baked is None:
-        return found.numbered(exposed, surfaces, group, None, device, keep)
+        return _of_parts(found, exposed, surfaces, group, None, device, keep)
     lights = baked.received.reshape(-1, side**2, 3)[found.face, found.texel].astype(np.float64)
-    received, groups, look = merged(lights, group, max(MOST_LIT_LOOKS, len(surfaces)))
-    return found.numbered(exposed, surfaces[groups], look, received, device, keep)
+    received, groups, look = merged(lights, group, most_looks(len(surfaces), len(palette)))
+    return _of_parts(found, exposed, surfaces[groups], look, received, device, keep)
 
 
-@dataclass(frozen=True, eq=False)
-class _PartsSeen:
-    """The P parts of faces that views show.
-
-    Attributes:
-        face: (P,) ascending.
-        surface: (P,) direction and place among the tiles' cuts, as one number.
-        texel: (P,) of the light on the face, row by row.
-        views: per view (H, W) int32, the part of each pixel, -1 for none.
-        most: rows and columns that tiles cut a face into.
-    """
-
-    face: npt.NDArray[np.int64]
-    surface: npt.NDArray[np.int64]
-    texel: npt.NDArray[np.int64]
-    views: tuple[npt.NDArray[np.int32], ...]
-    most: tuple[int, int]
-
-    @staticmethod
-    def of(
-        exposed: ExposedFaces,
-        cameras: Sequence[Camera],
-        visibilities: Sequence[Visibility],
-        cuts: TileCuts,
-        side: int,
-    ) -> _PartsSeen:
-        """Finds them."""
-        per_view = [_parts(exposed, c, seen, cuts, side) for c, seen in zip(cameras, visibilities, strict=True)]
-        parts = np.unique(np.concatenate([found for found, _ in per_view]))
-        rows, columns = cuts.most
-        face, within = np.divmod(parts, rows * columns * side**2)
-        place, texel = np.divmod(within, side**2)
-        views = tuple(
-            np.append(np.searchsorted(parts, found), -1).astype(np.int32)[number]  # -1, none, takes the last
-            for found, number in per_view
-        )
-        return _PartsSeen(face, exposed.direction[face] * np.int64(rows * columns) + place, texel, views, cuts.most)
-
-    def numbered(
-        self,
-        exposed: ExposedFaces,
-        surfaces: npt.NDArray[np.int64],
-        look: npt.NDArray[np.int64],
-        received: npt.NDArray[np.float64] | None,
-        device: Any,
-        keep: Any,
-    ) -> VisibleFaces:
-        """Returns them as faces: part p has the look ``look[p]``, whose surface is ``surfaces[look[p]]``."""
-        rows, columns = self.most
-        blocks, block = np.unique(exposed.block[self.face].astype(np.int64), return_inverse=True)
-        return VisibleFaces(
-            blocks=placed(blocks, device),
-            block=placed(block, device),
-            look=placed(look, device),
-            looks=np.stack([surfaces // (rows * columns), surfaces % columns, surfaces // columns % rows], axis=1),
-            views=tuple(placed(view, keep) for view in self.views),
-            received=received,
-        )
-
-
-def _parts(
-    exposed: ExposedFaces, camera: Camera, visibility: Visibility, cuts: TileCuts, side: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Returns the parts that a view shows, ascending, and (H, W) which of them each pixel shows, -1 for none."""
-    face = (triangle_array(visibility) + 1) // 2 - 1
-    covered = face >= 0
-    part = face[covered].astype(np.int64)
-    rows, columns = cuts.most
-    if rows * columns * side > 1:
-        uv = texture_coordinates(exposed, camera, visibility)[covered]
-        column, row = cuts.cut(uv, exposed.direction[face[covered]]).T
-        across, down = np.clip(np.floor(uv * side), 0, side - 1).astype(np.int64).T
-        part = (((part * rows + row) * columns + column) * side + down) * side + across
-    found, inverse = np.unique(part, return_inverse=True)
-    number = np.full(face.shape, -1, np.int64)
-    number[covered] = inverse
-    return found, number
+def _of_parts(
+    found: PartsSeen,
+    exposed: ExposedFaces,
+    surfaces: npt.NDArray[np.int64],
+    look: npt.NDArray[np.int64],
+    received: npt.NDArray[np.float64] | None,
+    device: Any,
+    keep: Any,
+) -> VisibleFaces:
+    """Takes parts for faces: part p has the look ``look[p]``, whose surface is ``surfaces[look[p]]``."""
+    rows, columns = found.most
+    blocks, block = _in_runs(exposed.block[found.face].astype(np.int64))
+    return VisibleFaces(
+        blocks=placed(blocks, device),
+        block=placed(block, device),
+        look=placed(look, device),
+        looks=np.stack([surfaces // (rows * columns), surfaces % columns, surfaces // columns % rows], axis=1),
+        views=tuple(placed(view, keep) for view in found.views),
+        received=received,
+    )
 
 
 def face_indices(faces: ExposedFaces, device: Any) -> tuple[Array, Array]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from blockcore.errors import SceneError
 from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
+from blockcore.model.display import srgb_to_linear
 from blockcore.model.frozen import frozen_array
 from blockcore.model.grid import FACE_NAMES, FACE_SLOTS, ExposedFaces
 from blockcore.model.palette import Palette
@@ -87,27 +88,18 @@ class TileCuts:
         )
         return rows, columns
 
-    def cut(self, uv: npt.NDArray[np.float32], direction: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Finds the part that each of P points lies in.
+    def padded(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Returns widths and heights as (6, n) float32 each, filled up with 1, which cuts nothing."""
 
-        Args:
-            uv: (P, 2) texture coordinates.
-            direction: (P,) of the faces that the points lie on.
+        def table(sides: tuple[tuple[int, ...], ...]) -> npt.NDArray[np.float32]:
+            most = max(map(len, sides))
+            return np.array([(*some, *(1,) * (most - len(some))) for some in sides], np.float32)
 
-        Returns:
-            (P, 2): the column and the row of the part. Both are sums of the texel indices in tiles of every size: they
-            grow by one at each border, and by as many where borders of several sizes coincide.
-        """
-        part = np.zeros(uv.shape, np.int64)
-        for axis, sides in enumerate((self.widths, self.heights)):
-            for side in {side for some in sides for side in some}:
-                cuts_here = np.array([side in some for some in sides])[direction]
-                part[:, axis] += np.where(cuts_here, np.clip(np.floor(uv[:, axis] * side), 0, side - 1), 0).astype(int)
-        return part
+        return table(self.widths), table(self.heights)
 
 
 def _texel_at(part: npt.NDArray[np.int64], sides: tuple[int, ...], side: int) -> npt.NDArray[np.int64]:
-    """Returns the texel index, in a tile of one of the ``sides``, of parts numbered as by ``TileCuts.cut``."""
+    """Returns the texel index, in a tile of one of the ``sides``, of parts as ``code_parts`` counts them."""
     borders = np.concatenate([np.arange(1, s) / s for s in sides])
     own = np.concatenate([np.full(s - 1, s == side) for s in sides])
     counted = np.concatenate([[0], np.cumsum(own[np.argsort(borders, kind="stable")])])
@@ -137,19 +129,23 @@ def looks_radiance(
     Args:
         palette: M materials.
         lighting: the light.
-        looks: (L, 3): face direction, and column and row of the part as by ``TileCuts.cut``.
+        looks: (L, 3): face direction, and column and row of the part as by ``parts_numba.code_parts``.
         received: (L, 3), what each look receives of a baked light.
 
     Returns:
         (M, L, 3) RGB in 0…1. Takes 24·M·L bytes.
     """
-    surface = looks_surface(palette, looks)
     if not isinstance(lighting, BakedLight):
-        radiance: npt.NDArray[np.float64] = np.clip(surface * lighting.face_light()[looks[:, 0]], 0.0, 1.0)
-        return radiance
+        lit = looks_surface(palette, looks) * lighting.face_light()[looks[:, 0]]
+        return np.asarray(np.clip(lit, 0.0, 1.0))
     if received is None:
         raise SceneError("light: what faces receive is known of the faces it was baked for alone; look at those")
-    return lighting.show(surface, received)
+    from blockcore.ops import display_numba
+
+    code = (looks[:, 0] << 42) + (looks[:, 1] << 21) + looks[:, 2]
+    _, first, surface = np.unique(code, return_index=True, return_inverse=True)
+    albedo = srgb_to_linear(looks_surface(palette, looks[first]))
+    return display_numba.show(lighting.display, albedo, received, surface)
 
 
 def lay_over(colors: npt.NDArray[np.float64], texels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 from mathutils import Vector
-from mathutils.bvhtree import BVHTree
 
 from blockcore.io.folders import scratch_folder
 from blockcore.io.pictures import read_picture
@@ -21,11 +20,15 @@ from blockcore.model.display import linear_to_srgb
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import Palette
 from blockcore.model.scene import BlockScene, Source, View
+from blockcore.voxelize.blocks import checked_size, checked_triangles
+from blockcore.voxelize.outline import best_fit
 from bridge.blender.display import read_display
 from bridge.blender.extract import read_camera
 from bridge.blender.fitting import fitting, surfaces
 from bridge.blender.light import unmeasured
 from bridge.blender.models import MODELS, look_from
+from bridge.blender.triangles import read_model
+from bridge.convert import TO_BLENDER
 
 Rgb = tuple[float, float, float]
 Colors = npt.NDArray[np.float64]
@@ -33,7 +36,6 @@ Colors = npt.NDArray[np.float64]
 _ACROSS = 36  # blocks along the longest side of a model
 _SIZE = (200, 150)
 _SAMPLES = 64
-_REACH = 0.7  # of a block: how far from its centre the surface may be for the block to be there
 _POINTS = 400_000  # on a model's surface, to average its texture over
 _PLAIN = "1c1c20 3d3d44 66666c 8e8e92 b9b9bb ededf0 3a2a1e 7d5a3c c9a878 3c6a28 8db552 16305f 2a5fa3 9cc7e6 2f8f8c"
 _PLAIN += " a8322a e8923a f0c84b 5a2f6e c77fa8"
@@ -120,12 +122,12 @@ def set_stage(setting: Setting, samples: int = _SAMPLES) -> Stage:
     """Makes a model in an empty file, lights it, renders its views with Cycles, and turns it into blocks."""
     _set_up(setting, samples)
     model = MODELS[setting.model]()
-    grid, to_source = _blocks(model)
     lowest, highest = _bounds(model)
     center = tuple(((lowest + highest) / 2).tolist())
     distance = 1.2 * float(np.linalg.norm(highest - lowest))
     # Every third view lies between the others and is held out.
     cameras = [look_from(f"view {k}", 30.0 * k, (22, 48, 33)[k % 3], distance, center) for k in range(12)]
+    grid, to_source = _blocks(model, cameras)
     views = [_photographed(camera, to_source) for camera in cameras]
     points, colors = _texture(model)
     for obj in model.objects:
@@ -301,27 +303,11 @@ def _bounds(model: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64
     return corners.min(axis=0), corners.max(axis=0)
 
 
-def _blocks(model: Any) -> tuple[BlockGrid, npt.NDArray[np.float64]]:
-    """Returns the blocks that a model's surfaces go through, and the way to Blender's axes."""
-    lowest, highest = _bounds(model)
-    edge = float((highest - lowest).max()) / _ACROSS
-    size = np.ceil((highest - lowest) / edge).astype(int) + 2
-    middle = (lowest + highest) / 2
-    trees = [_surface(obj) for obj in model.objects]
-    cells = np.stack(np.meshgrid(*(np.arange(n) for n in (size[0], size[2], size[1])), indexing="ij"), axis=-1)
-    cells = cells.reshape(-1, 3)
-    # Cell (i, j, k) has +Y up; Blender's axes are its (x, -z, y).
-    across, deep = ((cells[:, a] + 0.5 - n / 2) * edge for a, n in ((0, size[0]), (2, size[1])))
-    centers = np.stack([middle[0] + across, middle[1] - deep, lowest[2] + (cells[:, 1] + 0.5) * edge], axis=1)
-    filled = np.array(
-        [any(tree.find_nearest(center, _REACH * edge)[3] is not None for tree in trees) for center in centers]
-    )
-    to_source = np.array(
-        [[1.0, 0.0, 0.0, middle[0]], [0.0, 0.0, -1.0, middle[1]], [0.0, 1.0, 0.0, lowest[2]], [0.0, 0.0, 0.0, 1.0]]
-    )
-    return BlockGrid((int(size[0]), int(size[2]), int(size[1])), edge, cells[filled]), to_source
-
-
-def _surface(obj: Any) -> BVHTree:
-    vertices = [obj.matrix_world @ vertex.co for vertex in obj.data.vertices]
-    return BVHTree.FromPolygons(vertices, [tuple(polygon.vertices) for polygon in obj.data.polygons])
+def _blocks(model: Any, cameras: Sequence[Any] = ()) -> tuple[BlockGrid, npt.NDArray[np.float64]]:
+    """Returns the blocks of a model where their outline fits best in the cameras, and the way to Blender's axes."""
+    triangles = checked_triangles(read_model(model.objects).triangles @ TO_BLENDER[:3, :3])
+    posed = [read_camera(camera, TO_BLENDER) for camera in cameras]
+    voxels, _ = best_fit(triangles, checked_size(triangles, _ACROSS, None), posed)
+    away = np.eye(4)
+    away[:3, 3] = voxels.offset
+    return voxels.grid, TO_BLENDER @ away

@@ -4,7 +4,12 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
+import numpy as np
+
+from blockcore.model.baked_light import BakedLight
+from blockcore.model.palette import Palette
 from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
 from tests.captures import captured
@@ -38,6 +43,21 @@ def test_hills_are_solved_at_once():
     began = time.perf_counter()
     optimize_materials(scene, settings)
     assert time.perf_counter() - began <= 1.5
+
+
+def test_a_light_per_face_takes_little_longer():
+    """At most 1.5 times as long as the six directions' light, with 32 materials; in turn, so that load slows both."""
+    draws, scene = np.random.default_rng(0), captured(2)
+    palette = Palette(("Air", *(f"M{m}" for m in range(32))), draws.random((33, 3, 3)).astype(np.float32))
+    plain, settings = replace(scene, palette=palette), OptimizeSettings(method="solve", device="cpu")
+    lit = replace(plain, lighting=BakedLight(draws.random((len(scene.grid.exposed_faces), 1, 1, 3), np.float32)))
+    seconds: list[list[float]] = [[], []]
+    for _ in range(9):
+        for each, times in zip((plain, lit), seconds, strict=True):
+            began = time.perf_counter()
+            optimize_materials(each, settings)
+            times.append(time.perf_counter() - began)
+    assert np.median(seconds[1][2:]) <= 1.5 * np.median(seconds[0][2:])
 
 
 def test_a_large_palette_and_many_blocks():

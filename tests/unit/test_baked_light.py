@@ -9,17 +9,20 @@ import pytest
 import torch
 
 from blockcore.errors import SceneError
-from blockcore.model.baked_light import BakedLight, merged
+from blockcore.model.baked_light import BakedLight
 from blockcore.model.camera import Camera, look_at, perspective
 from blockcore.model.display import SRGB, Display, linear_to_srgb
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import Palette
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import OptimizeSettings
+from blockcore.ops import display_numba
 from blockcore.optimize import optimize_materials
 from blockcore.shading.frames import draw, frame_colors
 from blockcore.shading.radiance import displayed
-from blockcore.visibility import rasterize
+from blockcore.visibility import parts, rasterize
+from blockcore.visibility.faces import visible_faces
+from blockcore.visibility.parts import merged
 from blockcore.webgpu_live.mesh import finished_surfaces
 from blockcore.world import DifferentiableBlockWorld
 
@@ -122,6 +125,34 @@ def test_lights_are_merged_within_bounds(most):
     assert len(lights) <= most and (of[index] == groups).all()
     off = np.abs(lights[index] ** (1 / 2.4) - values ** (1 / 2.4)).max()
     assert off < 2.0 * 3 / most * 4.0 ** (1 / 2.4) * 1.5
+
+
+@pytest.mark.parametrize(
+    "display",
+    [SRGB, a_cube_display(), Display(np.array([-1.0, -0.5, 0.25, 2.0]), np.random.default_rng(5).random((4, 3)))],
+    ids=["curve", "cube", "few levels"],
+)
+def test_compiled_display_is_the_plain_one(display):
+    draws = np.random.default_rng(6)
+    albedo, received, surface = draws.random((3, 4, 3)), draws.uniform(0.0, 4.0, (500, 3)), draws.integers(0, 4, 500)
+    received[:2] = [[0.0, 1e30, 1e-310], [0.25, 0.5, 1.0]]
+    wanted = np.clip(display.show(albedo[:, surface] * received), 0.0, 1.0)
+    assert np.abs(display_numba.show(display, albedo, received, surface) - wanted).max() < 1e-12
+
+
+def test_more_codes_than_are_numbered_at_once_are_numbered_alike(monkeypatch):
+    scene = lit_scene(3)
+    whole = visible(scene)
+    monkeypatch.setattr(parts, "_CODES", 100)
+    cut = visible(scene)
+    assert len(whole.block) > 200 and (whole.block == cut.block).all() and (whole.look == cut.look).all()
+    assert all((one == other).all() for one, other in zip(whole.views, cut.views, strict=True))
+
+
+def visible(scene: BlockScene):
+    cameras, faces = [view.camera for view in scene.views], scene.grid.exposed_faces
+    seen = rasterize(faces, cameras, "cpu")
+    return visible_faces(faces, cameras, seen, scene.palette, None, lighting=scene.lighting)
 
 
 def test_a_curve_is_srgb_and_a_cube_is_exact_at_its_levels():

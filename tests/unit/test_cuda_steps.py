@@ -162,8 +162,8 @@ for channels in (3, 4):
     expected_loss, expected = pixels_numba.squared_error(colors, face, target)
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-6)
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-4)
-    sums = pixels_numba.target_sums(target, np.where(face < 0, 37, face).astype(np.int32), 38)
-    assert np.array_equal(pixels_triton.target_sums(t(target), t(face), 37), np.column_stack(sums))
+    sums = pixels_numba.target_sums(target, face, 37)
+    assert np.array_equal(pixels_triton.target_sums(t(target), t(face), 37), sums)
 """
 
 

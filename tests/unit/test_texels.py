@@ -15,6 +15,7 @@ from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
 from blockcore.visibility import rasterize
 from blockcore.visibility.geometry import surface_points
+from blockcore.visibility.parts_numba import code_parts
 from blockcore.visibility.texels import TileCuts, looks_radiance, texture_coordinates
 from tests.captures import captured
 from tests.parts import need
@@ -70,8 +71,17 @@ def test_parts_show_the_texel_of_every_material() -> None:
     rng = np.random.default_rng(8)
     uv = np.concatenate([rng.random((4000, 2)), rng.integers(0, 49, (1000, 2)) / 48]).astype(np.float32)
     direction = rng.integers(0, 6, len(uv))
-    part = TileCuts.of(tiles).cut(uv, direction)
-    looks, look = np.unique(np.column_stack([direction, part]), axis=0, return_inverse=True)
+    cuts, codes = TileCuts.of(tiles), np.empty((1, len(uv)), np.int64)
+    triangles, number, faces = (
+        (2 * direction[None] + 1).astype(np.int32),
+        np.arange(-1, 6),
+        np.arange(6, dtype=np.int32),
+    )
+    code_parts(triangles, number, faces, uv.T[:, None], *cuts.padded(), 1, cuts.most, codes)
+    rows, columns = cuts.most
+    parts = np.stack([codes[0] // (rows * columns), codes[0] % columns, codes[0] // columns % rows], axis=1)
+    assert (parts[:, 0] == direction).all()
+    looks, look = np.unique(parts, axis=0, return_inverse=True)
     radiance = looks_radiance(tiles, WEBGPU_LIGHTING, looks)
     light = WEBGPU_LIGHTING.face_light()
     for material in range(1, len(tiles)):
