@@ -10,37 +10,34 @@ from blockcore.model.grid import FACE_SLOTS, BlockGrid, lattice_to_world
 from blockcore.model.palette import Palette
 
 Colors = npt.NDArray[np.float64]
+_NEAR = 8  # blocks of which a point outside counts for the one that it is nearest to
 _AHEAD = ((1, 0, 7 / 16), (-1, 1, 3 / 16), (0, 1, 5 / 16), (1, 1, 1 / 16))
 """Floyd and Steinberg 1976, "An Adaptive Algorithm for Spatial Greyscale": columns, rows and share of the error."""
 
 
 def block_colors(grid: BlockGrid, points: Colors, colors: Colors) -> Colors:
-    """Returns (N, 3), the mean display colour of the points of a model's surface in each block.
+    """Returns (N, 3), the mean display colour of a model's surface about each block.
 
     Args:
         grid: the blocks.
         points: (P, 3) evenly spread over the surface, in the grid's world space.
         colors: (P, 3) the texture there, unlit.
 
-    A block without a point takes the colours of the eight points nearest to its centre.
+    A point counts for the block that it is in or nearest to; a block without a point takes the colours of the eight
+    points nearest to its centre.
     """
     from scipy.spatial import cKDTree
 
-    half = np.array([grid.size[0] / 2, 0.0, grid.size[2] / 2])
-    cells = np.floor(points / grid.world_scale + half).astype(np.int64)
-    inside = ((cells >= 0) & (cells < grid.size)).all(axis=1)
-    number = np.full(grid.size, -1)
-    number[tuple(grid.positions.T)] = np.arange(len(grid))
-    block = np.full(len(points), -1)
-    block[inside] = number[tuple(cells[inside].T)]
-    known = block >= 0
-    count = np.bincount(block[known], minlength=len(grid))
-    total = np.stack([np.bincount(block[known], colors[known, c], len(grid)) for c in range(3)], axis=1)
+    centers = lattice_to_world(grid.positions + 0.5, grid.size, grid.world_scale)
+    near = cKDTree(centers).query(points, min(_NEAR, len(grid)), p=np.inf)[1].reshape(len(points), -1)
+    beside = np.maximum(np.abs(points[:, None] - centers[near]) - grid.world_scale / 2, 0.0)
+    block = near[np.arange(len(points)), (beside**2).sum(axis=-1).argmin(axis=1)]
+    count = np.bincount(block, minlength=len(grid))
+    total = np.stack([np.bincount(block, colors[:, c], len(grid)) for c in range(3)], axis=1)
     means = total / np.maximum(count, 1)[:, None]
     empty = np.flatnonzero(count == 0)
     if len(empty):
-        centers = lattice_to_world(grid.positions[empty] + 0.5, grid.size, grid.world_scale)
-        near = cKDTree(points).query(centers, min(8, len(points)))[1]
+        near = cKDTree(points).query(centers[empty], min(8, len(points)))[1]
         means[empty] = colors[near.reshape(len(empty), -1)].mean(axis=1)
     return np.asarray(means)
 

@@ -20,8 +20,7 @@ from blockcore.model.display import linear_to_srgb
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import Palette
 from blockcore.model.scene import BlockScene, Source, View
-from blockcore.voxelize.blocks import checked_size, checked_triangles
-from blockcore.voxelize.outline import best_fit
+from blockcore.voxelize.outline import fit_blocks
 from bridge.blender.display import read_display
 from bridge.blender.extract import read_camera
 from bridge.blender.fitting import fitting, surfaces
@@ -305,9 +304,8 @@ def _bounds(model: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64
 
 def _blocks(model: Any, cameras: Sequence[Any] = ()) -> tuple[BlockGrid, npt.NDArray[np.float64]]:
     """Returns the blocks of a model where their outline fits best in the cameras, and the way to Blender's axes."""
-    triangles = checked_triangles(read_model(model.objects).triangles @ TO_BLENDER[:3, :3])
-    posed = [read_camera(camera, TO_BLENDER) for camera in cameras]
-    voxels, _ = best_fit(triangles, checked_size(triangles, _ACROSS, None), posed)
+    triangles = read_model(model.objects).triangles @ TO_BLENDER[:3, :3]
+    voxels = fit_blocks(triangles, [read_camera(camera, TO_BLENDER) for camera in cameras], _ACROSS).voxels
     away = np.eye(4)
     away[:3, 3] = voxels.offset
     return voxels.grid, TO_BLENDER @ away

@@ -66,6 +66,8 @@ def test_peers_average_a_block_and_take_the_nearest():
     colors = np.array([[0.0, 0.0, 0.0], [0.6, 0.6, 0.6], [1.0, 1.0, 1.0]])
     wanted = block_colors(grid, points, colors)
     assert wanted[0] == pytest.approx([0.3] * 3) and wanted[1] == pytest.approx([1.0] * 3)
+    above = np.array([[-1.0, 1.3, 0.2], [0.1, -0.4, 0.0], [0.9, 0.5, 0.9]])
+    assert block_colors(grid, above, colors)[:, 0] == pytest.approx([0.0, 0.6, 1.0])
     palette = Palette(("Air", "Dark", "Light"), np.repeat([[[0.0] * 3], [[0.2] * 3], [[0.8] * 3]], 3, axis=1))
     assert nearest_blocks(grid, palette, wanted)[:2].tolist() == [1, 2]
     assert nearest_blocks(grid, palette, wanted, lab=True)[:2].tolist() == [1, 2]
