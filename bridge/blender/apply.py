@@ -9,8 +9,7 @@ library cannot be given materials: copies of them in the file itself take their 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import bpy
@@ -23,13 +22,11 @@ from bridge.blender import curtain, marks
 from bridge.blender.cubes import INSTANCERS
 from bridge.blender.identity import find_objects
 from bridge.blender.materials import face_materials
-from bridge.blender.slots import paint_cubes
-from bridge.blender.world import add_world, remove_world
+from bridge.blender.slots import part_cubes
+from bridge.blender.world import add_world, fill_world, remove_world
 
 RESULT_NAME = "Optimized Blocks"
 _PREVIOUS = "blockcore_previous_materials"
-_REPLACES = "blockcore_replaces"
-_ATTIC = "blockcore_attic"
 
 
 def apply(scene: BlockScene, materials: npt.ArrayLike | None = None, name: str = RESULT_NAME) -> Any:
@@ -49,23 +46,16 @@ def apply(scene: BlockScene, materials: npt.ArrayLike | None = None, name: str =
     check(scene)
     result = scene if materials is None else scene.with_materials(materials)
     originals = _originals(scene)
-    collection = curtain.visible_collection(originals)
     earlier = _results_of(originals)
-    attic = next((one[_ATTIC] for one in earlier if one.get(_ATTIC) is not None), None)
-    known: dict[str, tuple[bool, bool]] = {}
-    for world in earlier:
-        known |= marks.read_hidden(world)
+    fresh = [obj for obj in _with_templates(originals) if obj not in earlier]
     if earlier:
-        collection = next(iter(earlier[0].users_collection), collection)
-    fresh = [obj for obj in _with_templates(originals) if obj.name_full not in known and obj not in earlier]
-    for world in earlier:
-        known.pop(world.name_full, None)
-        remove_world(world)
-    world = add_world(result, name, collection)
-    states, put_away = curtain.hide(fresh)
-    marks.write_hidden(world, known | states)
-    if put_away is not None or attic is not None:
-        world[_ATTIC] = put_away or attic
+        world = fill_world(earlier[0], result)
+    else:
+        world = add_world(result, name, curtain.visible_collection(originals))
+    for other in earlier[1:]:
+        curtain.hand_over(other, world)
+        remove_world(other)
+    curtain.hide(world, fresh)
     show_original(world, False)
     return world
 
@@ -87,25 +77,15 @@ def check(scene: BlockScene, in_place: bool = False) -> None:
         )
 
 
-def take_place(world: Any, objects: Sequence[Any]) -> None:
-    """Hides objects that a world takes the place of; ``revert`` shows them again."""
-    states, put_away = curtain.hide(objects)
-    marks.write_hidden(world, states)
-    if put_away is not None:
-        world[_ATTIC] = put_away
-
-
 def show_original(world: Any, shown: bool) -> None:
     """Shows the cubes that a result was made of, in its place, or the result in theirs."""
-    curtain.show(marks.read_hidden(world), world.get(_ATTIC), shown)
+    curtain.show(world, shown)
     world.hide_viewport = world.hide_render = shown
 
 
 def revert(world: Any) -> None:
     """Removes a result and shows the cubes that it was made of as they were."""
-    show_original(world, True)
-    if world.get(_ATTIC) is not None:
-        curtain.empty_attic(world[_ATTIC])
+    curtain.reveal(world)
     remove_world(world)
 
 
@@ -125,37 +105,35 @@ def apply_in_place(scene: BlockScene, materials: npt.ArrayLike | None = None) ->
     check(scene, in_place=True)
     wanted = (scene if materials is None else scene.with_materials(materials)).materials.tolist()
     cubes = _own_cubes(_originals(scene))
+    _restore(cubes)
+    parted = part_cubes(cubes, _turns(cubes, scene), bool(scene.palette.tiles))
     for cube in cubes:
-        if _PREVIOUS not in cube:
-            cube[_PREVIOUS] = json.dumps([_slot_state(slot) for slot in cube.material_slots])
+        cube[_PREVIOUS] = _slot_states(cube)
     faces = {index: face_materials(scene.palette, index) for index in set(wanted)}
-    paint_cubes(cubes, _turns(cubes, scene), [faces[index] for index in wanted], bool(scene.palette.tiles))
+    parted.paint([faces[index] for index in wanted])
     return cubes
 
 
 def revert_in_place(cubes: Iterable[Any]) -> None:
     """Gives cube objects back the materials they had before the first ``apply_in_place``."""
-    attics = []
-    for cube in list(cubes):
-        if _REPLACES in cube:
-            curtain.show(dict([_replaced(cube)]), None, shown=True)
-            if cube.get(_ATTIC) is not None and cube[_ATTIC] not in attics:
-                attics.append(cube[_ATTIC])
-            mesh = cube.data
-            bpy.data.objects.remove(cube)
-            if not mesh.users:
-                bpy.data.meshes.remove(mesh)
-            continue
-        for slot, (link, name) in zip(cube.material_slots, json.loads(cube.get(_PREVIOUS, "[]")), strict=False):
-            if link == "OBJECT":
-                slot.material = bpy.data.materials.get(name or "")
-            else:
-                slot.material = None
-            slot.link = link
+    every = list(cubes)
+    copies = {cube for cube in every if curtain.behind(cube)}
+    _restore([cube for cube in every if cube not in copies])
+    for copy in copies:
+        curtain.reveal(copy)
+        mesh = copy.data
+        bpy.data.objects.remove(copy)
+        if not mesh.users:
+            bpy.data.meshes.remove(mesh)
+
+
+def _restore(cubes: Iterable[Any]) -> None:
+    for cube in cubes:
+        for slot, state in zip(cube.material_slots, cube.get(_PREVIOUS, ()), strict=False):
+            slot.material = state.get("material")
+            slot.link = state.get("link", "DATA")
         if _PREVIOUS in cube:
             del cube[_PREVIOUS]
-    for attic in attics:
-        curtain.empty_attic(attic)
 
 
 def _originals(scene: BlockScene) -> list[Any]:
@@ -177,14 +155,17 @@ def _with_templates(originals: list[Any]) -> list[Any]:
 
 def _results_of(originals: list[Any]) -> list[Any]:
     """Returns the earlier results that were made of these objects, or that are among them."""
-    names = {obj.name_full for obj in originals}
-    results = [obj for obj in bpy.data.objects if marks.read_hidden(obj)]
-    return [obj for obj in results if obj.name_full in names or names & marks.read_hidden(obj).keys()]
+    wanted = set(originals)
+    results = [(obj, curtain.behind(obj)) for obj in bpy.data.objects if marks.is_world(obj)]
+    return [obj for obj, behind in results if behind and (obj in wanted or wanted.intersection(behind))]
 
 
-def _slot_state(slot: Any) -> tuple[str, str | None]:
-    material = slot.material if slot.link == "OBJECT" else None
-    return slot.link, material.name if material else None
+def _slot_states(cube: Any) -> list[dict[str, Any]]:
+    """Returns the link of each material slot, and the material where that is the object's own."""
+    return [
+        {"link": slot.link} | ({"material": slot.material} if slot.link == "OBJECT" and slot.material else {})
+        for slot in cube.material_slots
+    ]
 
 
 def _turns(cubes: list[Any], scene: BlockScene) -> npt.NDArray[np.float64]:
@@ -215,15 +196,9 @@ def _own_cubes(originals: list[Any]) -> list[Any]:
         for here, there in zip(copy.material_slots, obj.material_slots, strict=False):
             here.link, here.material = there.link, there.material
         copy.matrix_world = place
-        copy[_REPLACES] = json.dumps([obj.name_full, bool(obj.hide_viewport), bool(obj.hide_render)])
         collection.objects.link(copy)
         copies[obj.name_full] = copy
-    _, attic = curtain.hide(foreign)
-    for copy in copies.values() if attic is not None else ():
-        copy[_ATTIC] = attic
+    first, *others = copies.values()
+    curtain.hide(first, foreign)
+    curtain.share(first, others)
     return [copies.get(obj.name_full, obj) for obj in originals]
-
-
-def _replaced(copy: Any) -> tuple[str, tuple[bool, bool]]:
-    name, viewport, render = json.loads(copy[_REPLACES])
-    return str(name), (bool(viewport), bool(render))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from blockcore.errors import SceneError
 from blockcore.model.palette import BOTTOM, SIDE, TOP
-from bridge.blender import marks
+from bridge.blender import curtain, marks
 from bridge.blender.looks import Skin, plain_color, read_values, skin_of
 from bridge.blender.rendered import Rendered, open_eyes
 from bridge.blender.shapes import Box, boxes_of, shape_key
@@ -92,7 +92,8 @@ def find_cubes(source: Any, in_detail: bool = True, as_boxes: bool = False) -> C
     members = _members(source)
     cubes = _Search(members, in_detail, as_boxes).run()
     if not len(cubes):
-        worlds = {obj.name_full for obj in bpy.context.scene.objects if members & set(marks.read_hidden(obj))}
+        results = [obj for obj in bpy.context.scene.objects if marks.is_world(obj)]
+        worlds = {obj.name_full for obj in results if members & {one.name_full for one in curtain.behind(obj)}}
         cubes = _Search(worlds, in_detail, as_boxes).run()
     if not len(cubes):
         raise SceneError(_why_none(source, members))

@@ -7,94 +7,163 @@ moves into a collection that is switched off.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import bpy
 
-from bridge.blender.identity import find_objects
-
-States = dict[str, tuple[bool, bool]]
-
 _MUTED = "blockcore_muted"
 _FROM = "blockcore_from"
+_BEHIND = "blockcore_behind"
+_CURTAIN = "blockcore_curtain"
+_ATTIC = "blockcore_attic"
+_WAS_HIDDEN = "blockcore_was_hidden"
 _SWITCHES = ("hide_viewport", "hide_render")
+_NAME = "Blocks behind the Result"
 
 
 def visible_collection(objects: Sequence[Any]) -> Any:
-    """Returns the collection of the file's own that holds some of ``objects`` and is shown, or else the scene's."""
-    holders = [one for obj in objects[:1] for one in obj.users_collection]
+    """Returns the collection of the file that holds the first of ``objects`` and is shown, or else the scene's."""
+    holders = [one for obj in objects[:1] if isinstance(obj, bpy.types.Object) for one in obj.users_collection]
     shown = set(_shown_collections(bpy.context.view_layer.layer_collection))
     return next((one for one in holders if one in shown), bpy.context.scene.collection)
 
 
-def hide(objects: Sequence[Any]) -> tuple[States, Any | None]:
-    """Hides objects.
+def hide(holder: Any, objects: Sequence[Any]) -> None:
+    """Hides objects that ``holder``, an object or a collection, takes the place of; it hides those of earlier, too.
 
-    Returns:
-        How they were, by full name, and the collection that the linked ones are in now, if any.
+    They are noted on it as a collection that no scene shows. So they are found again under other names, elsewhere in
+    the scene, after an undo, in the file as saved, and in a file that the holder is appended to.
     """
-    states = {obj.name_full: (bool(obj.hide_viewport), bool(obj.hide_render)) for obj in objects}
-    linked = [obj for obj in objects if obj.library is not None]
-    attic = _into_attic(linked) if linked else None
-    show(states, attic, shown=False)
-    return states, attic
+    behind = _behind(holder)
+    if behind is None:
+        behind = bpy.data.collections.new(_NAME)
+        behind[_CURTAIN] = True
+        holder[_BEHIND] = behind
+    known = {obj.name_full for obj in behind.objects}
+    linked = []
+    for obj in objects:
+        if obj.name_full in known:
+            continue
+        behind.objects.link(obj)
+        if obj.library is not None:
+            linked.append(obj)
+        elif obj.hide_viewport or obj.hide_render:
+            obj[_WAS_HIDDEN] = [int(obj.hide_viewport), int(obj.hide_render)]
+    if linked:
+        behind[_ATTIC] = _into_attic(linked)
+    show(holder, False)
 
 
-def show(states: States, attic: Any | None, shown: bool) -> None:
-    """Shows hidden objects as they were, or hides them again."""
-    names = list(states)
-    for name, obj in zip(names, find_objects(names), strict=True):
-        if obj is None or obj.library is not None:
+def is_curtain(collection: Any) -> bool:
+    """Whether a collection is one that hidden objects are noted in."""
+    return _CURTAIN in collection
+
+
+def share(holder: Any, others: Iterable[Any]) -> None:
+    """Lets others hide together with ``holder``: what reveals one reveals all that they hide."""
+    for other in others:
+        other[_BEHIND] = holder[_BEHIND]
+
+
+def behind(holder: Any) -> list[Any]:
+    """Returns the objects that ``holder`` takes the place of."""
+    collection = _behind(holder)
+    return [] if collection is None else list(collection.objects)
+
+
+def show(holder: Any, shown: bool) -> None:
+    """Shows what ``holder`` hides as it was, or hides it again."""
+    collection = _behind(holder)
+    if collection is None:
+        return
+    here = set(bpy.context.scene.objects)
+    for obj in collection.objects:
+        if obj.library is not None:
             continue
         if shown:
             _unmute(obj)
+            if obj not in here:  # as in a file that the holder was appended to
+                visible_collection([holder]).objects.link(obj)
         else:
             _mute(obj)
-        viewport, render = states[name]
-        obj.hide_viewport, obj.hide_render = (viewport, render) if shown else (True, True)
+        obj.hide_viewport, obj.hide_render = map(bool, obj.get(_WAS_HIDDEN, (0, 0))) if shown else (True, True)
+    attic = collection.get(_ATTIC)
     if attic is not None:
         attic.hide_viewport = attic.hide_render = not shown
 
 
-def empty_attic(attic: Any) -> None:
+def reveal(holder: Any) -> None:
+    """Shows what ``holder`` hides as it was, and takes away all that hid it."""
+    show(holder, True)
+    collection = _behind(holder)
+    if collection is None:
+        return
+    for obj in collection.objects:
+        if _WAS_HIDDEN in obj and obj.library is None:
+            del obj[_WAS_HIDDEN]
+    if collection.get(_ATTIC) is not None:
+        _empty_attic(collection[_ATTIC])
+    del holder[_BEHIND]
+    if not collection.users:
+        bpy.data.collections.remove(collection)
+
+
+def hand_over(holder: Any, other: Any) -> None:
+    """Lets another object or collection hide what ``holder`` hides."""
+    collection = _behind(holder)
+    if collection is None:
+        return
+    if _behind(other) is None:
+        other[_BEHIND] = collection
+    elif _behind(other) != collection:
+        hide(other, list(collection.objects))
+    del holder[_BEHIND]
+
+
+def _behind(holder: Any) -> Any | None:
+    collection = holder.get(_BEHIND)
+    return collection if isinstance(collection, bpy.types.Collection) else None
+
+
+def _empty_attic(attic: Any) -> None:
     """Puts linked objects and collections back where they were, and removes the collection that hid them."""
-    for kind, name, library, holder_name in json.loads(attic.get(_FROM, "[]")):
-        holder = bpy.context.scene.collection if not holder_name else bpy.data.collections.get((holder_name, None))
-        source = bpy.data.objects if kind == "object" else bpy.data.collections
-        moved = source.get((name, library))
-        children = holder and (holder.objects if kind == "object" else holder.children)
-        if moved is not None and holder is not None and moved.name_full not in [one.name_full for one in children]:
-            children.link(moved)
+    for entry in attic.get(_FROM, ()):
+        moved, holder = entry.get("moved"), entry.get("holder", bpy.context.scene.collection)
+        if moved is not None and holder is not None:
+            children = holder.objects if isinstance(moved, bpy.types.Object) else holder.children
+            if moved not in list(children):
+                children.link(moved)
     bpy.data.collections.remove(attic)
 
 
 def _into_attic(linked: Sequence[Any]) -> Any:
-    attic = bpy.data.collections.new("Blocks behind the Result")
-    bpy.context.scene.collection.children.link(attic)
+    top = bpy.context.scene.collection
+    attic = bpy.data.collections.new(_NAME)
+    top.children.link(attic)
     moved = []
     wanted = {obj.name_full for obj in linked}
-    for holder in list(_own_collections(bpy.context.scene.collection)):
+    for holder in list(_own_collections(top)):
         if holder == attic:
             continue
-        name = "" if holder == bpy.context.scene.collection else holder.name
+        where = {} if holder == top else {"holder": holder}  # a note cannot point to a scene's own collection
         for obj in [one for one in holder.objects if one.name_full in wanted]:
-            moved.append(["object", obj.name, obj.library.filepath, name])
-            attic.objects.link(obj) if obj.name_full not in [one.name_full for one in attic.objects] else None
+            moved.append({"moved": obj, **where})
+            if obj not in list(attic.objects):
+                attic.objects.link(obj)
             holder.objects.unlink(obj)
         for child in [one for one in holder.children if one.library is not None]:
             inside = list(child.all_objects)
             if not any(one.name_full in wanted for one in inside):
                 continue
-            moved.append(["collection", child.name, child.library.filepath, name])
-            if child.name_full not in [one.name_full for one in attic.children]:
+            moved.append({"moved": child, **where})
+            if child not in list(attic.children):
                 attic.children.link(child)
             holder.children.unlink(child)
             for other in inside:  # what is no block stays in sight
-                if other.name_full not in wanted and other.name_full not in [one.name_full for one in holder.objects]:
+                if other.name_full not in wanted and other not in list(holder.objects):
                     holder.objects.link(other)
-    attic[_FROM] = json.dumps(moved)
+    attic[_FROM] = moved
     return attic
 
 
@@ -144,13 +213,13 @@ def _mute(obj: Any) -> None:
     for curve in found:
         curve.mute = True
     if found:
-        obj[_MUTED] = json.dumps(sorted({curve.data_path for curve in found}))
+        obj[_MUTED] = ",".join(sorted({curve.data_path for curve in found}))
 
 
 def _unmute(obj: Any) -> None:
     if _MUTED in obj:
         for curve in _switch_curves(obj):
-            if curve.data_path in json.loads(obj[_MUTED]):
+            if curve.data_path in obj[_MUTED].split(","):
                 curve.mute = False
         del obj[_MUTED]
 

@@ -17,9 +17,10 @@ from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from blockcore.report.events import Working
 from blockcore.report.summary import ModelSummary, Summary
+from bridge.blender.apply import show_original
 from bridge.blender.light import baked
 from bridge.blender.model_blocks import Fitted, add_light, fit_blocks, render_views, scene_of
-from bridge.blender.model_world import Order, edits_of, model_of, order_of, palette_of, put_blocks, show_model
+from bridge.blender.model_world import Order, edits_of, model_of, order_of, palette_of, put_blocks
 from bridge.model.edits import HAND, Carried, Edits, carry
 from bridge.model.engine import choose
 
@@ -88,7 +89,7 @@ def make(task: Task, watch: Watch = lambda working: None) -> Made:
     """
     stages = _Stages(watch)
     if task.earlier is not None:
-        show_model(task.earlier)
+        show_original(task.earlier, True)
     with stages("blocks", "Making blocks"):
         fitted = fit_blocks(task.objects, task.order.wish, task.engine)
     add_light()

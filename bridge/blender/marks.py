@@ -19,7 +19,6 @@ from blockcore.model.palette import MAX_TILE_SIDE, Palette, Tiles
 
 _WORLD = "blockcore_world"
 _WEIGHT = "blockcore_weight"
-_HIDDEN = "blockcore_hidden"
 AS_BOX = "blockcore_as_box"
 """On an object whose mesh is no cube: take the box around it as a block."""
 _MODEL = "blockcore_model"
@@ -121,16 +120,3 @@ def read_model(camera: Any) -> Any | None:
     """Returns what ``write_model`` noted, if it is still there."""
     model = camera.get(_MODEL)
     return model if hasattr(model, "name_full") and hasattr(model, "children") else None
-
-
-def write_hidden(world: Any, states: dict[str, tuple[bool, bool]]) -> None:
-    """Notes on a world's object which objects were hidden for it, and their earlier viewport and render visibility."""
-    world[_HIDDEN] = json.dumps(states)
-
-
-def read_hidden(world: Any) -> dict[str, tuple[bool, bool]]:
-    """Returns what ``write_hidden`` noted; empty where there is nothing that makes sense."""
-    try:
-        return {str(name): (bool(view), bool(render)) for name, (view, render) in parse_json(world[_HIDDEN]).items()}
-    except DAMAGE:
-        return {}

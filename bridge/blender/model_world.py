@@ -21,8 +21,8 @@ from blockcore.io.files import Json, parse_json
 from blockcore.model.palette import AIR, Palette
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
-from bridge.blender import marks
-from bridge.blender.apply import revert, show_original, take_place
+from bridge.blender import curtain, marks
+from bridge.blender.apply import revert
 from bridge.blender.regions import groups_of
 from bridge.blender.world import add_world, world_materials
 from bridge.model.edits import HAND, Edits
@@ -75,14 +75,13 @@ def put_blocks(scene: BlockScene, objects: Sequence[Any], order: Order, earlier:
     if earlier is not None:
         name, collection = earlier.name, earlier.users_collection[0]
         moved = earlier.matrix_world @ _matrix(earlier, _FRAME).inverted_safe()
-        show_model(earlier)
         revert(earlier)
     regions = {region: blocks for region, blocks in scene.regions.items() if region != HAND}
     world = add_world(replace(scene, regions=regions), name, collection)
     _note(world, scene, objects, order)
     world.matrix_world = moved @ world.matrix_world
     if not order.wish.beside:
-        take_place(world, objects)
+        curtain.hide(world, objects)
     return world
 
 
@@ -109,14 +108,6 @@ def _matrix(world: Any, name: str) -> Any:
 def _width(objects: Sequence[Any]) -> float:
     across = [(obj.matrix_world @ Vector(corner)).x for obj in objects for corner in obj.bound_box]
     return float(max(across) - min(across))
-
-
-def show_model(world: Any) -> None:
-    """Shows the objects that a world took the place of as they were, whatever they are called by now."""
-    states = marks.read_hidden(world).values()
-    now = {obj.name_full: state for obj, state in zip(_noted(world), states, strict=False) if obj is not None}
-    marks.write_hidden(world, now)
-    show_original(world, True)
 
 
 def model_of(world: Any) -> list[Any]:

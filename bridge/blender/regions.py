@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.blender.cubes import Cubes
+from bridge.blender.curtain import is_curtain
 from bridge.blender.identity import find_objects
 
 Regions = Mapping[str, npt.NDArray[np.int32]]
@@ -27,6 +28,8 @@ def read_regions(cubes: Cubes) -> Regions:
     names = set(cubes.emitters)
     regions: dict[str, npt.NDArray[np.int32]] = {}
     for collection in bpy.data.collections:
+        if is_curtain(collection):
+            continue
         within = {obj.name_full for one in (collection, *collection.children_recursive) for obj in one.objects} & names
         if within and within != names:
             _add(regions, collection.name, np.flatnonzero(np.isin(emitters, list(within))))
@@ -43,7 +46,8 @@ def read_regions(cubes: Cubes) -> Regions:
 
 
 def write_regions(world: Any, regions: Regions) -> None:
-    """Makes regions vertex groups of an object that has a vertex a block."""
+    """Makes regions the vertex groups of an object that has a vertex a block."""
+    world.vertex_groups.clear()
     for name, blocks in regions.items():
         world.vertex_groups.new(name=name).add(blocks.tolist(), 1.0, "REPLACE")
 

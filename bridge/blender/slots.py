@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import bpy
@@ -23,13 +24,36 @@ Floats = npt.NDArray[np.float64]
 _ORDER = (4, 5, 0, 1, 2, 3)  # +z, -z, +x, -x, +y, -y: top, bottom and side of a cube that is not turned come first
 
 
-def paint_cubes(cubes: Sequence[Any], turns: Floats, materials: Sequence[Sequence[Any]], by_direction: bool) -> None:
-    """Gives cube objects materials on their six faces, in slots that belong to the objects.
+@dataclass(frozen=True)
+class PartedCubes:
+    """Cubes of which each side that may show a material of its own has a slot of its own.
+
+    Attributes:
+        cubes: the objects.
+        slots: (n, 6) the slot of each side of each cube.
+        direction: (n, 6) blockcore's direction, in the world, that each side looks in.
+    """
+
+    cubes: Sequence[Any]
+    slots: npt.NDArray[np.int64]
+    direction: npt.NDArray[np.int64]
+
+    def paint(self, materials: Sequence[Sequence[Any]]) -> None:
+        """Gives each cube six materials, by blockcore's directions in the world, in slots of the object."""
+        rows = zip(self.cubes, self.slots.tolist(), self.direction.tolist(), materials, strict=True)
+        for cube, slots, directions, wanted in rows:
+            for slot, direction in zip(slots, directions, strict=True):
+                place = cube.material_slots[slot]
+                place.link = "OBJECT"
+                place.material = wanted[direction]
+
+
+def part_cubes(cubes: Sequence[Any], turns: Floats, by_direction: bool) -> PartedCubes:
+    """Gives cube objects' meshes the slots they need; nothing looks different yet.
 
     Args:
         cubes: objects, each with a cube as its mesh.
         turns: (n, 3, 3): blockcore's axes in those of each cube.
-        materials: six a cube, by blockcore's directions in the world.
         by_direction: whether the four sides may differ.
     """
     meshes: dict[Any, list[int]] = defaultdict(list)
@@ -40,16 +64,13 @@ def paint_cubes(cubes: Sequence[Any], turns: Floats, materials: Sequence[Sequenc
         if obj.data in meshes:
             users[obj.data].append(obj)
     labels = np.arange(6) if by_direction else FACE_SLOTS
+    slots, shown = np.zeros((2, len(cubes), 6), dtype=np.int64)
     for mesh, numbers in meshes.items():
         sides = np.array([[facing_side(turns[n], d) for d in range(6)] for n in numbers])
-        shown = np.argsort(sides, axis=1)  # which direction each side looks in
-        groups = [tuple(column) for column in np.unique(labels[shown], axis=0).T.tolist()]
-        slots = _part(mesh, users[mesh], groups)
-        for number, directions in zip(numbers, shown.tolist(), strict=True):
-            for slot, direction in zip(slots, directions, strict=True):
-                place = cubes[number].material_slots[slot]
-                place.link = "OBJECT"
-                place.material = materials[number][direction]
+        shown[numbers] = np.argsort(sides, axis=1)
+        groups = [tuple(column) for column in np.unique(labels[shown[numbers]], axis=0).T.tolist()]
+        slots[numbers] = _part(mesh, users[mesh], groups)
+    return PartedCubes(cubes, slots, shown)
 
 
 def _part(mesh: Any, users: Sequence[Any], groups: Sequence[tuple[int, ...]]) -> list[int]:

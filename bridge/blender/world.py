@@ -39,20 +39,32 @@ def add_world(scene: BlockScene, name: str, collection: Any) -> Any:
     Returns:
         The object.
     """
-    mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(len(scene.grid))
-    mesh.vertices.foreach_set("co", _centers(scene.grid).ravel())
-    mesh.attributes.new(ATTRIBUTE, "INT", "POINT").data.foreach_set("value", scene.materials)
-    world = bpy.data.objects.new(name, mesh)
+    world = bpy.data.objects.new(name, bpy.data.meshes.new(name))
+    collection.objects.link(world)
+    return fill_world(world, scene)
+
+
+def fill_world(world: Any, scene: BlockScene) -> Any:
+    """Lets an object of ``add_world`` show another scene's blocks; whatever refers to the object goes on to.
+
+    Returns:
+        The object.
+    """
+    name, old = world.name, world.data
+    world.data = _points(scene, name)
+    _remove_if_unused(bpy.data.meshes, old)
+    world.data.name = name
     world.rotation_mode = "QUATERNION"
     if scene.source is not None:
         world.matrix_world = Matrix(scene.source.grid_to_source @ np.linalg.inv(TO_BLENDER))
+    modifier = next(iter(_instancers(world)), None) or world.modifiers.new("Blocks", "NODES")
+    tree, modifier.node_group = modifier.node_group, None
+    if tree is not None and not tree.users:
+        _remove_tree(tree)
     cubes = _cube_collection(scene.palette, f"{name} Cubes")
-    modifier = world.modifiers.new("Blocks", "NODES")
     modifier.node_group = _node_tree(f"{name} Instances", cubes, scene.grid.world_scale)
     noted = None if isinstance(scene.lighting, BakedLight) else scene.lighting
     marks.write_world(world, marks.WorldMark(scene.grid.size, scene.grid.world_scale, scene.palette, noted))
-    collection.objects.link(world)
     write_regions(world, scene.regions)
     return world
 
@@ -89,21 +101,44 @@ def world_materials(world: Any) -> npt.NDArray[np.int32]:
 
 def remove_world(world: Any) -> None:
     """Removes a world's object with all that ``add_world`` made for it, but for the materials."""
-    trees = [modifier.node_group for modifier in world.modifiers if modifier.type == "NODES" and modifier.node_group]
+    trees = [modifier.node_group for modifier in _instancers(world)]
     mesh = world.data
     bpy.data.objects.remove(world)
-    if not mesh.users:
-        bpy.data.meshes.remove(mesh)
+    _remove_if_unused(bpy.data.meshes, mesh)
     for tree in trees:
         if not tree.users:
             _remove_tree(tree)
 
 
+def _points(scene: BlockScene, name: str) -> Any:
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(scene.grid))
+    mesh.vertices.foreach_set("co", _centers(scene.grid).ravel())
+    mesh.attributes.new(ATTRIBUTE, "INT", "POINT").data.foreach_set("value", scene.materials)
+    return mesh
+
+
+def _instancers(world: Any) -> list[Any]:
+    """Returns the modifiers that show cubes on a world's points."""
+    return [one for one in world.modifiers if one.type == "NODES" and one.node_group and _cubes_of(one.node_group)]
+
+
+def _cubes_of(tree: Any) -> list[Any]:
+    """Returns the collections of cubes that a node tree picks from."""
+    picked = [node.inputs["Collection"].default_value for node in tree.nodes if node.bl_idname == _COLLECTION_INFO]
+    return [collection for collection in picked if collection is not None]
+
+
+def _remove_if_unused(kind: Any, data: Any) -> None:
+    if not data.users:
+        kind.remove(data)
+
+
 def _remove_tree(tree: Any) -> None:
-    cubes = [node.inputs["Collection"].default_value for node in tree.nodes if node.bl_idname == _COLLECTION_INFO]
+    cubes = _cubes_of(tree)
     bpy.data.node_groups.remove(tree)
     for collection in cubes:
-        if collection is not None and not collection.users:
+        if not collection.users:
             for cube in list(collection.objects):
                 bpy.data.meshes.remove(cube.data)  # and the object with it
             bpy.data.collections.remove(collection)

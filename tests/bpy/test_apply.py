@@ -151,6 +151,120 @@ def test_updating_writes_one_attribute_that_the_viewport_follows() -> None:
         update_materials(bpy.data.objects["Block 0"], WANTED)
 
 
+def renamed() -> None:
+    """Gives every object another name."""
+    for number, obj in enumerate(list(bpy.data.objects)):
+        obj.name = f"Other {number}"
+
+
+def moved() -> None:
+    """Moves every object into another collection."""
+    attic = scenes.collection("Elsewhere")
+    for obj in list(bpy.context.scene.objects):
+        for holder in obj.users_collection:
+            if holder in bpy.context.scene.collection.children_recursive:
+                holder.objects.unlink(obj)
+        attic.objects.link(obj)
+
+
+def reopened(folder: Path) -> None:
+    save_file(folder / "saved.blend")
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "saved.blend"))
+
+
+def appended(folder: Path) -> None:
+    """Appends the result to an empty file."""
+    save_file(folder / "saved.blend")
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(folder / "saved.blend")) as (_, wanted):
+        wanted.objects = ["Optimized Blocks"]
+    bpy.context.scene.collection.objects.link(bpy.data.objects["Optimized Blocks"])
+
+
+CHANGES = {
+    "renamed": lambda folder: renamed(),
+    "moved": lambda folder: moved(),
+    "reopened": reopened,
+    "renamed and reopened": lambda folder: (renamed(), reopened(folder)),
+    "appended": appended,
+}
+
+
+def result_world() -> Any:
+    (world,) = (obj for obj in bpy.data.objects if "blockcore_world" in obj)
+    return world
+
+
+def shown_cubes() -> list[Any]:
+    return [obj for obj in bpy.context.scene.objects if obj.data and obj.data.name == "Cube" and obj.visible_get()]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_result_hides_is_found_after_all_that_users_do(change: str, tmp_path: Path) -> None:
+    before = blocks_of(scenes.linked_cubes())
+    bpy.data.objects["Block 2"].hide_viewport = True  # so it shows in renders alone
+    apply(before, WANTED)
+    CHANGES[change](tmp_path)
+    assert not shown_cubes()
+    show_original(result_world(), True)
+    assert len(shown_cubes()) == BLOCKS - 1 and not result_world().visible_get()
+    show_original(result_world(), False)
+    assert not shown_cubes() and result_world().visible_get()
+    again = blocks_of(result_world())
+    apply(again, WANTED[::-1].copy())
+    assert np.array_equal(world_materials(result_world()), WANTED[::-1])
+    revert(result_world())
+    assert len(shown_cubes()) == BLOCKS - 1
+    assert sum(obj.hide_viewport for obj in bpy.context.scene.objects if obj.type == "MESH") == 1
+    assert not [one for one in bpy.data.collections if "blockcore_curtain" in one]
+    for obj in bpy.context.scene.objects:
+        obj.hide_viewport = False
+    after = blocks_of(bpy.context.scene.collection)
+    assert after.palette == before.palette and np.array_equal(after.materials, before.materials)
+
+
+def test_a_result_stays_the_same_object_when_it_is_optimized_again() -> None:
+    source = scenes.linked_cubes()
+    world = apply(blocks_of(source), WANTED)
+    follower = bpy.data.objects.new("Follower", None)
+    follower["follows"] = world
+    world.name = "My World"
+    world.modifiers.new("Mine", "TRIANGULATE")
+    palette = Palette(("Air", "Red", "Blue"), np.array([[[0.0] * 3] * 3, [[0.8, 0.1, 0.2]] * 3, [[0.1, 0.2, 0.8]] * 3]))
+    again = apply(extract(world, (), palette, need_targets=False), np.array([1, 2, 1, 2, 1, 2]))
+    assert again == world and follower["follows"] == world and world.name == "My World"
+    assert [modifier.name for modifier in world.modifiers] == ["Blocks", "Mine"]
+    assert blocks_of(world).palette == palette
+    assert len(bpy.data.node_groups) == 1
+
+
+def test_what_is_hidden_is_no_region() -> None:
+    source = scenes.linked_cubes()
+    part = scenes.collection("Part")
+    for number in (0, 1):
+        part.objects.link(bpy.data.objects[f"Block {number}"])
+    world = apply(blocks_of(part), WANTED[:2])
+    show_original(world, True)
+    assert set(blocks_of(source).regions) == {"Part"}
+
+
+@pytest.mark.parametrize("change", ["renamed", "reopened"])
+def test_materials_come_back_after_all_that_users_do(change: str, tmp_path: Path) -> None:
+    source = scenes.linked_cubes()
+    cubes = list(source.objects)
+    for cube in cubes[:3]:
+        cube.material_slots[0].link = "OBJECT"
+        cube.material_slots[0].material = scenes.material(f"Own {cube.name}", (0.2, 0.4, 0.6))
+    before = blocks_of(source)
+    apply_in_place(before, np.full(BLOCKS, 1))
+    for number, material in enumerate(list(bpy.data.materials)):
+        material.name = f"Any {number}"
+    CHANGES[change](tmp_path)
+    revert_in_place([obj for obj in bpy.context.scene.objects if obj.type == "MESH"])
+    assert blocks_of().palette.colors.tolist() == before.palette.colors.tolist()  # the names are others now
+    assert np.array_equal(blocks_of().materials, before.materials)
+
+
 def test_in_place_leaves_shared_meshes_shared_and_others_alone() -> None:
     source = scenes.linked_cubes()
     before = blocks_of(source)
