@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blockcore.commands.arguments import add_settings, settings_of
+from blockcore.commands.arguments import add_export, add_settings, settings_of, tell
 from blockcore.errors import BlockcoreError, SettingsError
 from bridge.model.wish import add_wish, wish_of
 
@@ -35,17 +35,7 @@ def add_blocks_command(commands: Any) -> None:
     add_wish(command)
     command.add_argument("--palette", type=Path, metavar="FILE.json", help="materials (default: the built-in ones)")
     command.add_argument("--out", type=Path, metavar="Y.blend", help="where to write")
-    command.add_argument(
-        "--export",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write the blocks in another format as well; may be given again",
-    )
-    command.add_argument("--report", type=Path, metavar="DIR", help="keep the engine's result folder")
-    command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
-    command.add_argument("--json", choices=("-",), help="print the figures as JSON")
+    add_export(command)
     command.add_argument("--progress", choices=("jsonl", "none"), default="none", help="how to show progress")
     add_settings(command)
     command.set_defaults(run=make_blocks)
@@ -127,7 +117,6 @@ def _show(args: argparse.Namespace, summary: ModelSummary, lost: list[str]) -> N
         print(f"the surface has holes: {summary.leaked_cells} cells inside were filled by votes of rays")
     if summary.kept or summary.lost:
         print(f"{summary.kept} blocks painted by hand stay; {summary.lost} are no longer there")
-    for sentence in dict.fromkeys(lost):
-        print(f"Not carried over: {sentence}")
+    tell(dict.fromkeys(lost))
     print(f"{args.out or args.export[0]}: {summary.blocks} blocks, {summary.visible_blocks} of them visible")
     print(f"outline match {summary.outline_match:.3f}, PSNR {decibel(summary.psnr)}, {summary.seconds:.1f} s")

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blockcore.commands.arguments import add_dry_run, add_settings, settings_of
+from blockcore.commands.arguments import add_dry_run, add_export, add_settings, settings_of, tell
 from blockcore.commands.ending import run_safely
 from blockcore.commands.outputs import BY_NAME, FILE, LOOSE, outputs
 from blockcore.errors import SettingsError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _OUTPUTS = {
     "export": {"out": "scene.json"},
     "bake": {"out": "scene.json"},
-    "optimize": {"out": FILE, "report": "result.json"},
+    "optimize": {"out": FILE, "report": "result.json", "export": BY_NAME},
     "blocks": {"out": FILE, "export": BY_NAME, "report": "result.json"},
     "demo": {"out": LOOSE},
     "quality-scenes": {"out": "quality.txt"},
@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--report", type=Path, metavar="DIR", help="keep the engine's result folder")
     command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
     add_settings(command)
+    add_export(command)
     add_dry_run(command)
     command.set_defaults(run=_optimize)
 
@@ -161,6 +162,7 @@ def _export(args: argparse.Namespace) -> None:
 def _optimize(args: argparse.Namespace) -> None:
     import bpy
 
+    from blockcore.formats.exchange import export
     from blockcore.io.folders import scratch_folder
     from blockcore.model.baked_light import BakedLight
     from blockcore.report.metrics import decibel
@@ -184,7 +186,10 @@ def _optimize(args: argparse.Namespace) -> None:
             begin = partial(_start_lit, bpy.app.binary_path, copy, settings, args.engine)
             print("light: the scene's own, measured by Cycles")
         materials, done = find_materials(scene, settings, args.engine, args.report, _show_progress, begin)
-    _put_back(args, scene.with_materials(materials))
+    found = scene.with_materials(materials)
+    _put_back(args, found)
+    for path in args.export:
+        tell(export(path, found))
     result = done.result
     print(f"{result.visible_blocks} of {result.blocks} blocks are visible; {done.seconds:.1f} s")
     print(f"PSNR {decibel(result.psnr_before)} before, {decibel(result.psnr_after)} after")

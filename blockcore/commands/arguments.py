@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from blockcore.errors import SettingsError
 from blockcore.io.files import finite, write_json
@@ -62,6 +63,18 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
     """Adds --dry-run."""
     text = "say what would be done and why, in words or as JSON, and do nothing"
     parser.add_argument("--dry-run", nargs="?", choices=("text", "json"), const="text", help=text)
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Adds --export."""
+    text = "write the blocks to this file, too, in the format that the end of its name says; may be given again"
+    parser.add_argument("--export", type=Path, action="append", default=[], metavar="FILE", help=text)
+
+
+def tell(losses: Iterable[str], file: TextIO | None = None) -> None:
+    """Prints what a file could not carry, a line each."""
+    for sentence in losses:
+        print(f"Not carried over: {sentence}", file=file)
 
 
 def settings_of(args: argparse.Namespace) -> OptimizeSettings:

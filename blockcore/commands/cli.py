@@ -26,10 +26,10 @@ _OUTPUTS = {
     "compare": {"out": "summary.json", "json": FILE},
     "render": {"out": LOOSE},
     "view": {"out": FILE},
-    "optimize": {"out": "result.json"},
+    "optimize": {"out": "result.json", "export": BY_NAME},
     "palette": {"out": FILE, "left_out": FILE},
     "voxelize": {"out": FILE},
-    "convert": {"out": BY_NAME},
+    "convert": {"out": BY_NAME, "export": BY_NAME},
     "bench": {"json": FILE},
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from blockcore.commands.arguments import add_export, tell
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
@@ -12,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="what to write; the end of its name says the format")
     text = "materials or blocks, by name and colour, to choose among"
     parser.add_argument("--palette", type=Path, metavar="FILE.json", help=text)
+    add_export(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
     formats.writer(args.out)  # refuses a name before it reads what may be large
     palette = read_palette(args.palette) if args.palette else None
     found, unread = formats.read(args.input, palette)
-    for sentence in (*unread, *export(args.out, found, palette)):
-        print(f"Not carried over: {sentence}")
-    print(f"Saved: {args.out}")
+    tell(unread)
+    for path in (args.out, *args.export):
+        tell(export(path, found, palette))
+        print(f"Saved: {path}")
     return 0

@@ -14,13 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockcore import __version__
-from blockcore.commands.arguments import add_dry_run, add_scene, add_settings, load_scene, settings_of
+from blockcore.commands.arguments import (
+    add_dry_run,
+    add_export,
+    add_scene,
+    add_settings,
+    load_scene,
+    settings_of,
+    tell,
+)
 from blockcore.commands.stopping import stop_requests
 from blockcore.errors import BlockcoreError, Cancelled, SettingsError
 from blockcore.io.files import write_array
 from blockcore.report.events import Done, Event, Failed, Preview, Started, Step, Stopped, line_of
 
 if TYPE_CHECKING:
+    from blockcore.model.scene import BlockScene
     from blockcore.optimize import OptimizeResult, Progress
     from blockcore.plan import Decided, Plan
 
@@ -37,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
     parser.add_argument("--max-memory", type=float, metavar="GB", help="use at most so much GPU memory")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the results")
+    add_export(parser)
     add_dry_run(parser)
 
 
@@ -84,8 +94,16 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
         from blockcore.report.results import write_results
 
         summary = write_results(args.out, scene, settings, result)
+        _export(args, scene.with_materials(result.materials))
         report(Done(str(args.out), result.seconds, summary))
     return 0
+
+
+def _export(args: argparse.Namespace, found: BlockScene) -> None:
+    from blockcore.formats.exchange import export
+
+    for path in args.export:  # standard output is the events' where they are lines
+        tell(export(path, found), sys.stderr if args.progress == "jsonl" else None)
 
 
 def _in_words(decided: Decided) -> str:

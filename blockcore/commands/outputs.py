@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from blockcore.errors import BlockcoreError
 
@@ -34,26 +33,46 @@ def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None
         BlockcoreError: an output is an input, holds one or lies in one; something is there that we did not write; or
             another process writes it.
     """
-    from blockcore.formats import writer
-    from blockcore.io.files import check_file
-    from blockcore.io.folders import check_apart, check_folder, reserved
+    from blockcore.io.folders import check_apart, reserved
 
     given = [path for name in INPUTS if name not in kinds for path in _paths(getattr(args, name, None))]
+    wanted = [(name, kind, path) for name, kind in kinds.items() for path in _paths(getattr(args, name, None))]
+    if _is_second_worker():
+        wanted = []
     with ExitStack() as stack:
-        for name, kind, output in _places(args, kinds):
+        for number, (name, kind, output) in enumerate(wanted):
             check_apart(output, given)
-            if kind == BY_NAME:
-                kind = writer(output).marker or FILE
-            if kind == FILE:
-                check_file(output)
-            elif kind != LOOSE:
-                check_folder(output, kind)
-                _check_place(output)
+            _check_alone(output, [path for _, _, path in wanted[:number]])
+            kind = _checked(output, kind)
             if name in _BY_ANOTHER:
                 stack.callback(_clear, output)
             elif kind != LOOSE:
                 stack.enter_context(reserved(output))
         yield
+
+
+def _checked(output: Path, kind: str) -> str:
+    """Returns what kind of output is written, once nothing of another kind is there."""
+    from blockcore.formats import writer
+    from blockcore.io.files import check_file
+    from blockcore.io.folders import check_folder
+
+    if kind == BY_NAME:
+        kind = writer(output).marker or FILE
+    if kind == FILE:
+        check_file(output)
+    elif kind != LOOSE:
+        check_folder(output, kind)
+        _check_place(output)
+    return kind
+
+
+def _check_alone(output: Path, others: Iterable[Path]) -> None:
+    """Refuses an output that is another one, or lies in one: each is written as a whole."""
+    mine = Path(os.path.realpath(output))
+    for other in others:
+        if mine.is_relative_to(os.path.realpath(other)):
+            raise BlockcoreError(f"{output}: is written for {other} already; choose another place")
 
 
 def _clear(output: Path) -> None:
@@ -65,20 +84,9 @@ def _clear(output: Path) -> None:
 
 
 def _paths(value: object) -> list[Path]:
-    return [path for path in _each(value) if isinstance(path, Path)]
-
-
-def _places(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[tuple[str, str, Path]]:
-    """Yields each output's name, kind and place."""
-    for name, kind in kinds.items():
-        for place in _each(getattr(args, name, None)):
-            if place not in (None, "-") and not _is_second_worker():
-                yield name, kind, Path(place)
-
-
-def _each(value: Any) -> list[Any]:
-    """Returns what one argument gives; one that may be given again is a list."""
-    return value if isinstance(value, list) else [value]
+    """Returns the paths that an argument names; ``-`` is standard output."""
+    some = value if isinstance(value, list) else [value]
+    return [Path(path) for path in some if isinstance(path, str | Path) and str(path) != "-"]
 
 
 def _check_place(folder: Path) -> None:

@@ -36,6 +36,7 @@ class Format(Protocol):
         suffixes: of its files' names, in lower case; "" is that of a folder.
         holds: ``BlockScene`` or ``BlockStates``.
         marker: the file that every folder of the kind has; "" where the format is a file.
+        is_read: whether ``read`` works; where it does not, the format has neither it nor ``sniff``.
         is_written: whether ``write`` works.
     """
 
@@ -43,6 +44,7 @@ class Format(Protocol):
     suffixes: tuple[str, ...]
     holds: type[Any]
     marker: str
+    is_read: bool
     is_written: bool
 
     def sniff(self, path: Path, start: bytes) -> bool:
@@ -91,7 +93,7 @@ def reader(path: Path) -> Format:
     Raises:
         BlockcoreError: it cannot be read, or is of no known format.
     """
-    known = list(formats().values())
+    known = [one for one in formats().values() if one.is_read]
     start = _start(path)
     named = [one for one in known if path.suffix.lower() in one.suffixes]
     alike = [one for one in known if one.sniff(path, start)]

@@ -82,8 +82,9 @@ def as_states(scene: BlockScene, palette: Palette | None) -> tuple[BlockStates, 
         MapError: its blocks span more than ``MOST_CELLS`` cells.
     """
     losses = beside_blocks(scene)
+    said: tuple[str, ...]
     if palette is None:
-        state_of, said = _in_blocks(scene)
+        state_of, said = block_names(scene)
     else:
         scene, said = repainted(scene, palette)
         state_of = [_state(name) for name in scene.palette.names]
@@ -175,8 +176,12 @@ def face_mean(palette: Palette) -> npt.NDArray[np.float64]:
     return mean
 
 
-def _in_blocks(scene: BlockScene) -> tuple[list[str], tuple[str, ...]]:
-    """Returns a state for each material, without a palette that says which blocks there are."""
+def block_names(scene: BlockScene) -> tuple[list[str], tuple[str, ...]]:
+    """Returns a state for each material of a scene, without a palette that says which blocks there are.
+
+    Returns:
+        The states, of which that of Air means nothing, and what they cannot carry.
+    """
     blocks, states, others = concrete(), [], []
     used = set(np.unique(scene.materials).tolist())
     for number, name in enumerate(scene.palette.names):

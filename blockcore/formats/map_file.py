@@ -17,7 +17,7 @@ class MapFile:
     suffixes = (".json",)
     holds = BlockScene
     marker = ""
-    is_written = True
+    is_read = is_written = True
 
     def sniff(self, path: Path, start: bytes) -> bool:
         """Whether it is an object of JSON."""

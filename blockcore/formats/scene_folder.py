@@ -15,7 +15,7 @@ class SceneFolder:
     suffixes = ("",)
     holds = BlockScene
     marker = "scene.json"
-    is_written = True
+    is_read = is_written = True
 
     def sniff(self, path: Path, start: bytes) -> bool:
         """Whether it is a folder with a scene in it."""

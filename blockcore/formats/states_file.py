@@ -31,6 +31,7 @@ class StatesFile:
     lost: Callable[[BlockStates], tuple[str, ...]] = lambda blocks: ()
     holds = BlockStates
     marker = ""
+    is_read = True
 
     @property
     def is_written(self) -> bool:

@@ -318,7 +318,7 @@ class VoxFile:
     suffixes = (".vox",)
     holds = BlockScene
     marker = ""
-    is_written = True
+    is_read = is_written = True
 
     def sniff(self, path: Path, start: bytes) -> bool:
         """Whether it begins as such files do."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockcore import __version__
+from blockcore.formats.bill import bill
+from blockcore.formats.exchange import block_names
 from blockcore.io.files import write_file
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.scene import BlockScene
@@ -86,6 +88,7 @@ def write_report(
         legends=_legends(),
         course=_course(result, summary),
         materials=_material_rows(scene, summary),
+        bill=_bill(scene, result),
         unseen=_unseen(scene, result, summary),
         settings=_settings_rows(settings),
         light=_rows(_light(result)),
@@ -186,6 +189,20 @@ def _material_rows(scene: BlockScene, summary: Summary) -> str:
             f'<td class="number">{before:,}</td><td class="number">{after:,}</td><td class="bars">{bars}</td></tr>'
         )
     return "\n".join(rows)
+
+
+def _bill(scene: BlockScene, result: OptimizeResult) -> str:
+    """Returns the rows of what to gather for the result, and what of it has no such block."""
+    names, losses = block_names(scene.with_materials(result.materials))
+    counts: dict[str, int] = {}
+    for state, count in zip(names[1:], np.bincount(result.materials, minlength=len(names)).tolist()[1:], strict=True):
+        counts[state] = counts.get(state, 0) + count
+    rows = "\n".join(
+        f'<tr><td>{html.escape(one.block)}</td><td class="number">{one.count:,}</td>'
+        f'<td class="number">{one.stacks:,} + {one.rest}</td><td class="number">{one.boxes:,}</td></tr>'
+        for one in bill(counts)
+    )
+    return rows + "".join(f'<tr><td colspan="4" class="soft">{html.escape(loss)}</td></tr>' for loss in losses)
 
 
 def _unseen(scene: BlockScene, result: OptimizeResult, summary: Summary) -> str:

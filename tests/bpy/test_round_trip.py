@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blockcore import formats
+from blockcore.formats.exchange import as_states
 from blockcore.formats.webgpu import read_map
 from blockcore.model.scene import BlockScene
 from blockcore.shading.frames import draw, frame_colors
@@ -59,10 +61,13 @@ def test_scrambled_materials_are_found_again(tmp_path: Path) -> None:
     truth = captured(1).materials
     assert 0.05 < np.mean(before.materials == truth) < 0.25
     arguments = ["optimize", str(scrambled), "--report", str(tmp_path / "report"), "--seed", "3"]
-    assert cli.main([*arguments, "--out", str(optimized)]) == 0
+    assert cli.main([*arguments, "--out", str(optimized), "--export", str(tmp_path / "out.schem")]) == 0
     assert (tmp_path / "report" / "report.html").is_file()
     open_file(optimized)
     after = extract()
+    exported, _ = formats.read(tmp_path / "out.schem")
+    blocks, _ = as_states(after, None)
+    assert exported.states == blocks.states and np.array_equal(exported.cells, blocks.cells)
     assert after.grid == before.grid
     assert after.views == before.views
     seen = _visible_blocks(after)

@@ -18,8 +18,9 @@ from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene
 from tests.fuzz.test_readers import small_scene
 
-WRITTEN = sorted({one.suffixes[0] for one in formats.formats().values() if one.is_written})
-STATES = sorted({suffix for one in formats.formats().values() if one.holds is BlockStates for suffix in one.suffixes})
+READ = [one for one in formats.formats().values() if one.is_read]
+WRITTEN = sorted({one.suffixes[0] for one in READ if one.is_written})
+STATES = sorted({suffix for one in READ if one.holds is BlockStates for suffix in one.suffixes})
 
 
 def editors_map(folder):
@@ -101,7 +102,7 @@ def test_concrete_is_sixteen():
 PLUGIN = """
 from pathlib import Path
 class Rows:
-    name, suffixes, marker, is_written = "rows", (".rows",), "", True
+    name, suffixes, marker, is_read, is_written = "rows", (".rows",), "", True, True
     from blockcore.formats.block_states import BlockStates as holds
     def sniff(self, path, start):
         return start.startswith(b"rows")
