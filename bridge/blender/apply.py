@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from blockcore.errors import SceneError
 from blockcore.model.scene import BlockScene
-from bridge.blender import curtain, marks
+from bridge.blender import curtain
 from bridge.blender.cubes import INSTANCERS
 from bridge.blender.identity import find_objects
 from bridge.blender.materials import face_materials
@@ -46,7 +46,7 @@ def apply(scene: BlockScene, materials: npt.ArrayLike | None = None, name: str =
     check(scene)
     result = scene if materials is None else scene.with_materials(materials)
     originals = _originals(scene)
-    earlier = _results_of(originals)
+    earlier = curtain.in_front(originals)
     fresh = [obj for obj in _with_templates(originals) if obj not in earlier]
     if earlier:
         world = fill_world(earlier[0], result)
@@ -151,13 +151,6 @@ def _originals(scene: BlockScene) -> list[Any]:
 def _with_templates(originals: list[Any]) -> list[Any]:
     """Adds the children that instancers copy: without their parent they would show themselves."""
     return originals + [child for obj in originals if obj.instance_type in INSTANCERS for child in obj.children]
-
-
-def _results_of(originals: list[Any]) -> list[Any]:
-    """Returns the earlier results that were made of these objects, or that are among them."""
-    wanted = set(originals)
-    results = [(obj, curtain.behind(obj)) for obj in bpy.data.objects if marks.is_world(obj)]
-    return [obj for obj, behind in results if behind and (obj in wanted or wanted.intersection(behind))]
 
 
 def _slot_states(cube: Any) -> list[dict[str, Any]]:

@@ -72,6 +72,13 @@ def behind(holder: Any) -> list[Any]:
     return [] if collection is None else list(collection.objects)
 
 
+def in_front(objects: Sequence[Any]) -> list[Any]:
+    """Returns the objects that take the place of some of these, or that are among them and take others' place."""
+    wanted = set(objects)
+    holders = [(obj, behind(obj)) for obj in bpy.data.objects]
+    return [obj for obj, hidden in holders if hidden and (obj in wanted or wanted.intersection(hidden))]
+
+
 def show(holder: Any, shown: bool) -> None:
     """Shows what ``holder`` hides as it was, or hides it again."""
     collection = _behind(holder)

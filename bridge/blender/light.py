@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import bpy
 import numpy as np
@@ -17,9 +19,12 @@ from blockcore.model.display import Display
 from blockcore.model.grid import BlockGrid, lattice_to_world
 from blockcore.model.lighting import Rgb
 from blockcore.model.scene import BlockScene
+from bridge.blender import curtain
 from bridge.blender.bake import bake_received
 from bridge.blender.display import read_display
+from bridge.blender.fingerprint import light_fingerprint
 from bridge.blender.identity import find_objects
+from bridge.engine.kept import find_light, keep_light
 from bridge.engine.lit import ROUNDS
 
 SAMPLES = 64
@@ -46,15 +51,18 @@ def baked(
     bounce: npt.NDArray[np.int32] | None = None,
     samples: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    keep: bool = False,
 ) -> BlockScene:
     """Returns a scene with the light that its blocks receive in the open Blender scene, which stays as it is.
 
     Args:
-        scene: of the open file; a display transform that it has already stays. The objects that its source names are
-            left out of the light. The larger a block is in the pictures of its views, the finer is the light.
+        scene: of the open file; a display transform that it has already stays. The objects that its source names, and
+            earlier results made of them, are left out of the light. The larger a block is in the pictures of its views,
+            the finer is the light.
         bounce: (N,) palette indices of the blocks, whose colours bounce; the scene's own if None.
         samples: of each texel; None for as many as ``SAMPLES`` says.
         progress: told how many faces are done, of how many.
+        keep: whether light measured before is taken, where all it depends on is the same, and this one kept.
 
     Raises:
         SceneError: no light reaches any block, the scene has no source, or ``bounce`` are not its blocks.
@@ -64,17 +72,39 @@ def baked(
         raise SceneError("the scene does not tell where its blocks are in Blender; export it again")
     materials = (scene if bounce is None else scene.with_materials(bounce)).materials
     names = [name for name in dict.fromkeys(scene.source.block_objects) if name]
-    hidden = [obj for obj in find_objects(names) if obj is not None]
+    blocks = [obj for obj in find_objects(names) if obj is not None]
+    hidden = [*blocks, *(obj for obj in curtain.in_front(blocks) if obj not in blocks)]
     side = texel_side(scene.grid, [view.camera for view in scene.views if view.target is not None])
     if samples is None:
         samples = int(np.clip(_OF_A_FACE // side**2, _LEAST, SAMPLES))
-    received = bake_received(
-        scene.grid, materials, scene.palette, scene.source.grid_to_source, hidden, side, samples, progress
-    )
+    shape = len(scene.grid.exposed_faces), side, side, 3
+    key = _key(scene, materials, side, samples, hidden) if keep else None
+    received = find_light(key, shape) if key else None
+    if received is None:
+        received = bake_received(
+            scene.grid, materials, scene.palette, scene.source.grid_to_source, hidden, side, samples, progress
+        )
+        if key:
+            keep_light(key, received)
+    elif progress is not None:
+        progress(shape[0], shape[0])
     if not received.any():
         raise SceneError("the scene's light reaches no block; add a light, or choose the lighting fitted or unlit")
     display = scene.lighting.display if isinstance(scene.lighting, BakedLight) else read_display()
     return replace(scene, lighting=BakedLight(received, display, _background(display)))
+
+
+def _key(
+    scene: BlockScene, materials: npt.NDArray[np.int32], side: int, samples: int, hidden: Sequence[Any]
+) -> str | None:
+    """Returns a name for the light measured, which is another where the light may be; None where that is not known."""
+    around = light_fingerprint(hidden)
+    if around is None or scene.source is None:
+        return None
+    digest = hashlib.sha256(f"{around} {side} {samples} {scene.grid.size} {scene.grid.world_scale}".encode())
+    for array in (scene.grid.positions, materials, scene.palette.colors, scene.source.grid_to_source):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def settled(
