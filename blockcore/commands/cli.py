@@ -19,6 +19,7 @@ _COMMANDS = {
     "palette": "make a palette of the blocks in Minecraft's resource packs",
     "voxelize": "make blocks of a model's triangles",
     "convert": "turn a block world into another format",
+    "compile": "compile the processor's kernels ahead, so that the first job is fast, too",
     "info": "say what is installed, and what 'auto' chooses and why",
     "bench": "measure speed, as ratios within one run",
 }

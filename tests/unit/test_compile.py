@@ -1,0 +1,45 @@
+"""What ``compile`` compiles is what jobs call: none of them compiles anything after it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.captures import dataset_path, map_path
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kernels")
+    run(folder, "compile")
+    return folder
+
+
+def run(kernels: Path, *words: object) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(kernels)}
+    command = [sys.executable, "-m", "blockcore", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "settings"),
+    [
+        (1, ()),
+        (3, ("--exposure", "white_balance", "--smoothness", "0.01")),
+        (4, ("--samples", "2")),
+        (4, ("--loss", "huber", "--lighting", "fitted")),
+    ],
+    ids=["village", "tiles", "samples", "loss"],
+)
+def test_jobs_compile_nothing_more(kernels: Path, tmp_path: Path, number, settings):
+    before = sorted(kernels.rglob("*.nbc"))
+    where = ("--map", map_path(number), "--dataset", dataset_path(number), "--out", tmp_path / "out")
+    run(kernels, "optimize", *where, *settings)
+    assert before and sorted(kernels.rglob("*.nbc")) == before
