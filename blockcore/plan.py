@@ -11,7 +11,7 @@ from blockcore.errors import SceneError
 from blockcore.io.files import Json
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import OptimizeSettings
-from blockcore.visibility import choose_rasterizer
+from blockcore.visibility import ON_GPU, choose_rasterizer
 
 COMPARE_PIXELS = ("pixels", "pictures")
 """The objectives that look at every pixel in every step."""
@@ -117,6 +117,16 @@ class Plan:
             *(len(scene.grid), len(views), method, objective, steps, place.type, rasterizer, memory, least), why
         )
         return Plan(scene, settings, views, decided, loss)
+
+
+def reason_for_torch(settings: OptimizeSettings) -> str:
+    """Returns what of the settings cannot be done without torch, in words; "" where nothing is."""
+    machine = settings.machine
+    if _method(settings, None)[0] == "gradient":
+        return "gradient descent"
+    if machine.device == "cuda":
+        return "the device cuda"
+    return f"the rasterizer {machine.rasterizer}" if machine.rasterizer in ON_GPU else ""
 
 
 def _with_target(scene: BlockScene) -> tuple[View, ...]:

@@ -7,10 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy
-
-import blockcore
 from blockcore.model.settings import OptimizeSettings
+from bridge.engine.environment import module_folders
 from bridge.engine.lit import LitRun
 from bridge.engine.optimize import start
 from bridge.engine.process import EngineRun, launch
@@ -76,5 +74,4 @@ def start_lit(
 
 def _inside() -> str:
     """Returns what Blender shall run: it starts without add-ons, so that it has to be told where packages lie."""
-    places = dict.fromkeys(str(Path(str(module.__file__)).resolve().parent.parent) for module in (blockcore, numpy))
-    return f"import sys; sys.path[:0] = {list(places)!r}; import bridge.cli; sys.exit(bridge.cli.main())"
+    return f"import sys; sys.path[:0] = {module_folders()!r}; import bridge.cli; sys.exit(bridge.cli.main())"

@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's interpreter: finding one that has blockcore and torch, asking what it offers, telling how to get it."""
+"""The engine's interpreter: finding one that has what a job needs, asking what it offers, telling how to get it."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from blockcore.errors import BackendError
+from blockcore.model.settings import OptimizeSettings
+from blockcore.plan import reason_for_torch
 from bridge.engine.environment import absolute, checkout, process_options
 
 CHECK_SECONDS = 120.0  # the first import of torch from a cold disk takes its time
-_PROBE = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ('torch', 'blockcore'))))"
+_NEEDED = ("blockcore", "numba", "numpy", "PIL", "scipy")
+_PROBE = "import importlib.util, sys; sys.exit(not all(map(importlib.util.find_spec, sys.argv[1:])))"
 
 
 @dataclass(frozen=True)
@@ -42,24 +47,28 @@ class EngineInfo:
     why_rasterizer: str
 
 
-def find_engine() -> str:
-    """Finds an interpreter that has blockcore and torch.
+def find_engine(settings: OptimizeSettings | None = None) -> str:
+    """Finds an interpreter that has blockcore and what it needs, which is torch for some settings alone.
 
-    Looks at the environment variable BLOCKCORE_PYTHON, the project's own ``.venv``, the running interpreter, the active
-    virtual environment, and ``python3`` and ``python`` on the path, in this order.
+    Looks at the environment variable BLOCKCORE_PYTHON, the project's own ``.venv``, the running interpreter, which is
+    Blender's own Python where this runs in Blender, the active virtual environment, and ``python3`` and ``python`` on
+    the path, in this order.
+
+    Args:
+        settings: those that it is to work with.
 
     Raises:
         BackendError: none has; the message tells how to install it.
     """
+    why = reason_for_torch(settings or OptimizeSettings())
+    needed = (*_NEEDED, "torch") if why else _NEEDED
     for python in _candidates():
-        try:
-            if ask(python, "-c", _PROBE).returncode == 0:
-                return python
-        except (OSError, subprocess.TimeoutExpired):
-            continue
+        if _has(python, needed):
+            return python
+    what = f"blockcore and torch, which {why} needs," if why else "blockcore"
     raise BackendError(
-        f"no Python with blockcore and torch was found; install them with: {install_command()} "
-        f"or name an interpreter in BLOCKCORE_PYTHON"
+        f"no Python with {what} was found; install with: {install_command()} "
+        f"and name that Python in the add-on's preferences or in BLOCKCORE_PYTHON"
     )
 
 
@@ -85,15 +94,27 @@ def check_engine(python: str) -> EngineInfo:
         known = {field.name: told[field.name] for field in fields(EngineInfo) if field.name not in ("python", "torch")}
     except (ValueError, KeyError, TypeError) as error:
         raise BackendError(f"{python}: has another blockcore than this one expects ({error!r}); {remedy}") from error
-    if libraries.get("torch") is None:
-        raise BackendError(f"{python}: has no torch; {remedy}")
-    return EngineInfo(python=python, torch=libraries["torch"], **known)
+    return EngineInfo(python=python, torch=libraries.get("torch"), **known)
 
 
-def install_command(python: str | None = None) -> str:
-    """Returns the command that installs blockcore with all it needs, ready to paste into a terminal."""
-    words = [python or "python3", "-m", "pip", "install", str(checkout() or "blockcore")]
+def install_command(python: str | None = None, package: Path | None = None) -> str:
+    """Returns the command that installs blockcore and torch, ready to paste into a terminal.
+
+    Args:
+        python: the interpreter to install them for.
+        package: a wheel of blockcore; by default the project's folder, or what the registry has.
+    """
+    words = [python or "python3", "-m", "pip", "install", f"{package or checkout() or 'blockcore'}[torch]"]
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _has(python: str, modules: Sequence[str]) -> bool:
+    if python == sys.executable:
+        return all(map(importlib.util.find_spec, modules))
+    try:
+        return ask(python, "-c", _PROBE, *modules).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _candidates() -> list[str]:
@@ -121,5 +142,5 @@ def ask(python: str, *words: str) -> subprocess.CompletedProcess[bytes]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=CHECK_SECONDS,
-        **process_options(),
+        **process_options(python),
     )

@@ -43,7 +43,7 @@ def start(
     Raises:
         BackendError: there is no such interpreter.
     """
-    python = python or find_engine()
+    python = python or find_engine(settings)
     command = [absolute(python), "-m", "blockcore", "optimize", "--scene", str(Path(scene).resolve())]
     command += ["--out", str(Path(out).resolve()), "--progress", "jsonl", "--watch-stdin"]
     command += ["--preview", str(Path(preview).resolve())] if preview is not None else []
@@ -102,7 +102,7 @@ def told_plan(scene: BlockScene, settings: OptimizeSettings, form: str, python: 
     Raises:
         BackendError: there is no such interpreter, or it refuses the scene.
     """
-    python = python or find_engine()
+    python = python or find_engine(settings)
     with scratch_folder() as folder:
         scene.write(folder / "scene")
         words = ["-m", "blockcore", "optimize", "--scene", str(folder / "scene"), f"--dry-run={form}"]

@@ -130,7 +130,7 @@ def launch(command: list[str], temporary: Path | None = None) -> EngineRun:
     log = tempfile.TemporaryFile()  # noqa: SIM115  the run closes it
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, **process_options(temporary)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, **process_options(command[0], temporary)
         )
     except OSError as error:
         log.close()
@@ -150,7 +150,7 @@ def run_to_end(command: list[str]) -> str:
     with tempfile.TemporaryFile() as log:
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, **process_options()
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, **process_options(command[0])
             )
         except OSError as error:
             raise _no_program(command[0], error) from error

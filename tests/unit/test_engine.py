@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import blockcore
 from blockcore.commands.arguments import add_settings, settings_of
 from blockcore.errors import BackendError, BlockcoreError
 from blockcore.model.settings import OptimizeSettings
 from blockcore.plan import Plan
 from blockcore.report.events import Baked, Done, Event, Failed, Started, Step, Stopped, line_of, parse
 from blockcore.report.summary import Summary, ViewSummary
-from bridge.engine import interpreter, materials, optimize, process
+from bridge.engine import ahead, environment, interpreter, materials, optimize, process
 from bridge.engine.process import EngineRun
 from tests.captures import captured
 
@@ -247,8 +248,44 @@ def test_an_interpreter_without_blockcore_is_refused_with_the_command_to_install
 
 def test_no_engine_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreter, "_candidates", list)
-    with pytest.raises(BackendError, match="no Python with blockcore and torch was found; install them with: "):
+    with pytest.raises(BackendError, match="no Python with blockcore was found; install with: "):
         interpreter.find_engine()
+    with pytest.raises(BackendError, match="blockcore and torch, which gradient descent needs, was found; install"):
+        interpreter.find_engine(OptimizeSettings(loss="ssim"))
+
+
+def test_an_interpreter_without_torch_does_where_none_is_needed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bare = tmp_path / "blenders python"
+    bare.write_text(f'#!/bin/sh\ncase "$*" in *torch*) exit 1;; esac\nexec {sys.executable} "$@"\n')
+    bare.chmod(0o755)
+    monkeypatch.setattr(interpreter, "_candidates", lambda: [str(tmp_path / "nothing"), str(bare), sys.executable])
+    assert interpreter.find_engine() == str(bare)
+    assert interpreter.find_engine(OptimizeSettings(samples=2, loss="huber")) == str(bare)
+    assert interpreter.find_engine(OptimizeSettings(method="gradient")) == sys.executable
+
+
+def test_the_engine_in_blenders_own_python_has_the_modules_of_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/blender/python/bin/python3.11")
+    monkeypatch.setattr(environment, "checkout", lambda: None)  # as of an extension
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.setenv("PYTHONHOME", "/blender/python")
+    own, other = (environment.process_options(python)["env"] for python in (sys.executable, "/usr/bin/python3"))
+    folders = own["PYTHONPATH"].split(os.pathsep)
+    assert folders == [*environment.module_folders(), "/elsewhere"]
+    assert {Path(np.__file__).parents[1], Path(blockcore.__file__).parents[1]} == set(map(Path, folders[:-1]))
+    assert other["PYTHONPATH"] == "/elsewhere"
+    assert "PYTHONHOME" not in own
+
+
+def test_a_note_says_what_was_compiled_ahead_until_the_code_is_another(tmp_path: Path, monkeypatch) -> None:
+    note = tmp_path / "compiled"
+    assert not ahead.is_compiled(note)
+    ahead.note_compiled(note)
+    assert ahead.is_compiled(note)
+    monkeypatch.setattr(blockcore, "__version__", "99")
+    assert not ahead.is_compiled(note)
 
 
 def test_a_damaged_assignment_is_refused(tmp_path: Path) -> None:

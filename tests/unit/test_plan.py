@@ -14,7 +14,7 @@ from blockcore.machine import device as device_room
 from blockcore.machine import memory
 from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize, optimize_materials
-from blockcore.plan import Plan
+from blockcore.plan import Plan, reason_for_torch
 from tests.captures import captured, dataset_path, map_path
 
 
@@ -102,6 +102,22 @@ def test_a_dry_run_says_the_plan_and_writes_nothing(capsys, tmp_path):
 def test_without_a_folder_nothing_is_optimised(capsys):
     assert main(["optimize", "--map", str(map_path(4)), "--dataset", str(dataset_path(4))]) == 2
     assert "--out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({}, ""),
+        ({"loss": "l1", "samples": 4, "lighting": "fitted", "exposure": "white_balance"}, ""),
+        ({"limits": "Stone = 10", "smoothness": 0.1, "device": "cpu"}, ""),
+        ({"method": "gradient"}, "gradient descent"),
+        ({"loss": "ssim"}, "gradient descent"),
+        ({"device": "cuda"}, "the device cuda"),
+        ({"rasterizer": "triton"}, "the rasterizer triton"),
+    ],
+)
+def test_what_needs_torch_is_known_from_the_settings(settings, why):
+    assert reason_for_torch(OptimizeSettings(**settings)) == why
 
 
 def test_importing_the_plan_imports_no_torch():
