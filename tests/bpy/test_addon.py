@@ -46,13 +46,13 @@ def state():
 def blender(tmp_path_factory: pytest.TempPathFactory) -> Blender:
     folder = tmp_path_factory.mktemp("größer als Ü")
     blender = Blender(folder / "blender")
-    blender.install(build(folder))
+    blender.install(*build(folder))
     return blender
 
 
 def test_blender_takes_it_and_gives_it_back_without_a_word(tmp_path: Path):
     blender = Blender(tmp_path / "blender")
-    archive = build(tmp_path)
+    archive = build(tmp_path)[0]
     assert "wheel" not in blender.install(archive).lower()
     answer, said = blender.run(
         "".join(SWITCH.format(how) for how in ("disable", "enable", "disable", "enable")) + THERE
