@@ -6,7 +6,7 @@ The panel, its operators and properties. What they do is done by ``bridge`` and,
 
 import bpy
 
-from . import command, handlers, helpers, menus, operators, panel, preferences, properties, result, status
+from . import command, engine, handlers, helpers, menus, operators, panel, preferences, properties, result, status
 
 _MODULES = (preferences, properties, operators, result, helpers, menus, panel)
 
@@ -19,12 +19,14 @@ def register():
     bpy.types.Scene.optimize_materials = bpy.props.PointerProperty(type=properties.BlocksScene)
     menus.register()
     handlers.register()
+    engine.register()
     command.register()
 
 
 def unregister():
     """Takes everything away again; a run under way is ended."""
     command.unregister()
+    engine.unregister()
     handlers.unregister()
     menus.unregister()
     status.stop()

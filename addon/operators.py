@@ -13,7 +13,7 @@ from blockcore.errors import BlockcoreError, Cancelled
 from bridge.blender.targets import background_image
 from bridge.job import Job
 
-from . import preferences, properties, result, status
+from . import engine, preferences, properties, result, status
 from .reporting import Conditional, reporting
 from .run import Run
 from .session import session
@@ -93,6 +93,7 @@ class BLOCKS_OT_optimize_materials(Conditional, Operator):
         session.say("", is_problem=False)
         try:
             job = properties.job_of(context.scene)
+            engine.make_room()
             self._run = session.run = Run(job, preferences.engine_python(context), is_shown)
         except BlockcoreError as error:
             self._tell(error)

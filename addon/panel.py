@@ -4,7 +4,10 @@
 import bpy
 from bpy.types import Panel, UIList
 
-from . import helpers, layouts, operators, result, status, wording
+from blockcore.errors import BlockcoreError
+from blockcore.plan import reason_for_torch
+
+from . import engine, helpers, layouts, operators, preferences, properties, result, status, wording
 from .session import session
 
 _SLOTS = ("top", "side", "bottom")
@@ -167,6 +170,7 @@ def _draw_active_view(context, layout, group):
 def _draw_settings(context, layout, group, found):
     settings = group.settings
     layout.prop(settings, "quality")
+    _draw_torch(context, layout, settings)
     layout.prop(settings, "smoothness")
     layout.prop(group, "result")
     header, body = layout.panel("BLOCKS_PT_advanced", default_closed=True)
@@ -185,10 +189,24 @@ def _draw_settings(context, layout, group, found):
     row.operator(operators.BLOCKS_OT_save_job.bl_idname, icon="FILE_TICK")
 
 
+def _draw_torch(context, layout, settings):
+    """Says what cannot be done without torch where it is asked for."""
+    try:
+        why = reason_for_torch(properties.settings_of(settings))
+    except BlockcoreError:  # the button says so
+        return
+    if why and engine.has_torch(preferences.engine_python(context)) is False:
+        words = f"{why[0].upper()}{why[1:]} needs PyTorch, which the engine lacks. The preferences say how to add it"
+        layouts.text(context, layout, words, "ERROR")
+        layout.operator(preferences.BLOCKS_OT_show_preferences.bl_idname, icon="PREFERENCES")
+
+
 def _draw_button(layout):
     row = layout.row()
     row.scale_y = 1.8
     row.operator(operators.BLOCKS_OT_optimize_materials.bl_idname, icon="PLAY")
+    if engine.is_compiling():
+        layout.label(text="Preparing the engine, once…", icon="TIME")
 
 
 def _draw_progress(layout, run):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the engine is: the Python that has blockcore and torch, and the button that checks it."""
+"""Where the engine is: Blender's own Python or one with torch, what that is good for, and the button that checks it."""
 
 import queue
 import threading
+from pathlib import Path
 
 import bpy
 from bpy.props import StringProperty
@@ -11,9 +12,17 @@ from bpy.types import AddonPreferences, Operator
 from blockcore.errors import BackendError
 from bridge.engine.interpreter import EngineInfo, check_engine, find_engine, install_command
 
-from . import layouts
+from . import engine, layouts
 
 _POLL = 0.2  # seconds
+_BUILT_IN = (
+    "Left empty, the engine is Blender's own Python with what comes with this add-on: nothing to install, "
+    "and enough for everything that is found directly, on the processor."
+)
+_WITH_TORCH = (
+    "Gradual and Thorough, losses of whole pictures (SSIM, LPIPS, Seen from Afar), prompts and NVIDIA GPUs "
+    "need PyTorch, some gigabytes. Install it with the command below, then choose that Python above."
+)
 
 
 class BlocksPreferences(AddonPreferences):
@@ -23,8 +32,9 @@ class BlocksPreferences(AddonPreferences):
 
     engine_python: StringProperty(
         name="Engine",
-        description="The Python program that has the engine installed; leave empty to find it automatically",
+        description="A Python program that has blockcore and PyTorch; leave empty for the engine of this add-on",
         subtype="FILE_PATH",
+        update=lambda self, context: engine.forget_torch(),
     )
 
     def draw(self, context):
@@ -33,6 +43,7 @@ class BlocksPreferences(AddonPreferences):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.prop(self, "engine_python")
+        layouts.text(context, layout, _BUILT_IN, "INFO")
         draw_check(context, layout)
 
 
@@ -48,7 +59,7 @@ class Check:
     Attributes:
         info: what was found, or None.
         problem: what is wrong, or "".
-        command: what installs the engine, where something is wrong.
+        command: what installs the engine with torch, where something is wrong or it has none.
         is_running: whether the check is under way.
     """
 
@@ -73,6 +84,7 @@ class BLOCKS_OT_check_engine(Operator):
         if check.is_running:
             return {"CANCELLED"}
         python = engine_python(context)
+        engine.forget_torch()
         check.info, check.problem, check.command, check.is_running = None, "", "", True
         worker = threading.Thread(target=_ask, args=(python,), daemon=True)
         worker.start()
@@ -89,7 +101,12 @@ def _ask(python: str) -> None:
     try:
         _answers.put(check_engine(python or find_engine()))
     except BackendError as error:
-        _answers.put((str(error), install_command(python or None)))
+        _answers.put((str(error), install_command(python or None, _wheel())))
+
+
+def _wheel() -> Path | None:
+    """Returns the wheel of blockcore that this add-on brings."""
+    return next(Path(__file__).parent.glob("wheels/blockcore-*.whl"), None)
 
 
 def _collect() -> float | None:
@@ -100,6 +117,7 @@ def _collect() -> float | None:
     check.is_running = False
     if isinstance(answer, EngineInfo):
         check.info = answer
+        check.command = "" if answer.torch else install_command(package=_wheel())
     else:
         check.problem, check.command = answer
     layouts.redraw({"PREFERENCES", "VIEW_3D"})
@@ -121,7 +139,11 @@ class BLOCKS_OT_copy_install_command(Operator):
 
 
 def _describe(info: EngineInfo) -> str:
-    return f"blockcore {info.version}, torch {info.torch}, {info.device}, rasterizer {info.rasterizer}"
+    return f"{_versions(info)}, {info.device}, rasterizer {info.rasterizer}"
+
+
+def _versions(info: EngineInfo) -> str:
+    return f"blockcore {info.version}, {f'torch {info.torch}' if info.torch else 'without torch'}"
 
 
 def draw_check(context, layout) -> None:
@@ -132,18 +154,38 @@ def draw_check(context, layout) -> None:
         layout.label(text="Checking…", icon="TIME")
     elif check.problem:
         layouts.text(context, layout, check.problem, "ERROR")
-        box = layout.box()
-        layouts.text(context, box, check.command)
-        box.operator(BLOCKS_OT_copy_install_command.bl_idname, icon="COPYDOWN")
+        _draw_command(context, layout)
     elif check.info is not None:
         facts = layout.box().column(align=True)
         for name, value in (
-            ("Version", f"blockcore {check.info.version}, torch {check.info.torch}"),
+            ("Version", _versions(check.info)),
             ("Python", check.info.python),
             ("Device", f"{check.info.device} ({check.info.why_device})"),
             ("Rasterizer", f"{check.info.rasterizer} ({check.info.why_rasterizer})"),
         ):
             layouts.fact(facts, name, value)
+        if check.command:
+            layouts.text(context, layout, _WITH_TORCH, "INFO")
+            _draw_command(context, layout)
 
 
-CLASSES = (BlocksPreferences, BLOCKS_OT_check_engine, BLOCKS_OT_copy_install_command)
+def _draw_command(context, layout) -> None:
+    box = layout.box()
+    layouts.text(context, box, check.command)
+    box.operator(BLOCKS_OT_copy_install_command.bl_idname, icon="COPYDOWN")
+
+
+class BLOCKS_OT_show_preferences(Operator):
+    """Shows the preferences."""
+
+    bl_idname = "blocks.show_preferences"
+    bl_label = "Show Preferences"
+    bl_description = "Show the preferences of this add-on, which say how to add PyTorch"
+
+    def execute(self, context):
+        """Shows them."""
+        bpy.ops.preferences.addon_show(module=__package__)
+        return {"FINISHED"}
+
+
+CLASSES = (BlocksPreferences, BLOCKS_OT_check_engine, BLOCKS_OT_copy_install_command, BLOCKS_OT_show_preferences)

@@ -6,8 +6,6 @@ The engine is a process of its own. Nothing here waits for it: ``tick`` looks at
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import tempfile
 import threading
@@ -28,6 +26,7 @@ from bridge.blender.extract import extract
 from bridge.blender.files import save_file
 from bridge.blender.preview import Preview
 from bridge.engine.baker import start_lit
+from bridge.engine.environment import stand_back
 from bridge.engine.materials import read_materials
 from bridge.engine.optimize import Running, start
 from bridge.job import Job
@@ -91,9 +90,9 @@ class Run:
         settings, python, preview = self._job.settings, self._python or None, self._folder / "preview.npy"
         out = self._folder / "result"
         if self._bakes:
-            return start_lit(self._blender, self._copy, self._folder, out, settings, python, preview, _stand_back)
+            return start_lit(self._blender, self._copy, self._folder, out, settings, python, preview, stand_back)
         run = start(self._folder / "scene", out, settings, python, preview)
-        _stand_back(run.pid)
+        stand_back(run.pid)
         return run
 
     def tick(self) -> bool:
@@ -192,13 +191,6 @@ class Run:
                 shutil.rmtree(self._folder / name, ignore_errors=True)
             for name in ("copy.blend", "bounce.npy"):
                 (self._folder / name).unlink(missing_ok=True)
-
-
-def _stand_back(pid: int) -> None:
-    """Lets the window go first where both want the processor."""
-    if hasattr(os, "setpriority"):
-        with contextlib.suppress(OSError):  # it may be gone already
-            os.setpriority(os.PRIO_PROCESS, pid, 10)
 
 
 def _time_left(seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,17 +19,32 @@ PICTURES = PROJECT / "out" / "gui"
 
 @pytest.fixture(scope="session")
 def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip of Debian's Blender, whose Python is 3.13."""
     need("bpy")
-    return build(tmp_path_factory.mktemp("extension"))
+    (archive,) = build(tmp_path_factory.mktemp("extension"), ["linux-x64"], "3.13")
+    return archive
 
 
 @pytest.fixture(scope="session")
 def tree(extension: Path) -> Tree:
-    """A Blender into which its own command installed the extension."""
+    """A Blender with the extension, and an engine that has torch."""
+    return installed(Tree(extension.parent, sys.executable), extension)
+
+
+@pytest.fixture
+def bare_tree(extension: Path, tmp_path: Path) -> Tree:
+    """A Blender with the extension, on a machine without another Python; nothing was ever run in it."""
+    return installed(Tree(tmp_path), extension)
+
+
+def installed(tree: Tree, extension: Path) -> Tree:
+    """Lets Blender's own command install the extension."""
     need("blender")
-    tree = Tree(extension.parent)
+    archive = tree.folder / extension.name
+    if archive != extension:
+        shutil.copy(extension, archive)
     for words in (("validate",), ("install-file", "-r", "user_default", "--enable")):
-        done = tree.run("blender", "--command", "extension", *words, str(extension))
+        done = tree.run("blender", "--command", "extension", *words, str(archive))
         assert done.returncode == 0, done.stdout
     return tree
 

@@ -48,11 +48,12 @@ class Tree:
         folder: where Blender keeps its settings and the tests their files.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, python: str = "") -> None:
+        """Names a folder and the engine's interpreter; without one, Blender has its own Python alone."""
+        self.folder, self._python = folder, python
         (folder / "home").mkdir(parents=True, exist_ok=True)
         # What the engine needs, at the same places as outside: the project, its interpreter, the libraries of that.
-        shared = {PROJECT, folder, Path(sys.prefix), Path(sys.base_prefix)}
+        shared = {folder, PROJECT, Path(sys.prefix), Path(sys.base_prefix)} if python else {folder, HERE}
         self._shared = sorted(p for p in shared if not any(p != q and p.is_relative_to(q) for q in shared))
 
     def command(self, *words: str, **environment: str) -> list[str]:
@@ -63,7 +64,7 @@ class Tree:
             "LANG": "C.UTF-8",
             "LIBGL_ALWAYS_SOFTWARE": "1",
             "BLENDER_USER_RESOURCES": str(self.folder / "blender"),
-            "BLOCKCORE_PYTHON": sys.executable,
+            **({"BLOCKCORE_PYTHON": self._python} if self._python else {}),
         } | environment
         outer = ["PATH=/usr/bin:/bin:/usr/games", *(f"{name}={value}" for name, value in own.items())]
         return [str(HERE / "inside.sh"), *map(str, self._shared), "--", "env", "-i", *outer, *words]
