@@ -101,6 +101,13 @@ class Palette(ByValue):
             raise PaletteError(f"unknown material {quoted(name)}; the palette has {listed(self.names)}") from None
 
 
+def lay_over(colors: npt.NDArray[np.float64], texels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Lays texels (..., 4), 8-bit RGBA, over colours (..., 3): ``(1 - a)·color + a·rgb``."""
+    values = texels / 255.0
+    alpha = values[..., 3:]
+    return np.asarray((1.0 - alpha) * colors + alpha * values[..., :3])
+
+
 WEBGPU_PALETTE = Palette(
     names=("Air", "Grass", "Dirt", "Stone", "Plank", "Snow", "Sand", "Water"),
     colors=np.array(

@@ -13,9 +13,9 @@ from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
 from blockcore.model.display import srgb_to_linear
 from blockcore.model.grid import FACE_SLOTS, ExposedFaces
-from blockcore.model.palette import Palette
+from blockcore.model.palette import Palette, lay_over
 from blockcore.model.tile_table import tile_table
-from blockcore.visibility.texels import lay_over, triangle_array
+from blockcore.visibility.texels import triangle_array
 
 if TYPE_CHECKING:
     from blockcore.visibility.buffer import Visibility

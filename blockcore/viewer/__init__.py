@@ -17,10 +17,9 @@ from blockcore.io.pictures import encode_png
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.camera import Camera
 from blockcore.model.grid import FACE_NAMES, FACE_SLOTS
-from blockcore.model.palette import Palette
+from blockcore.model.palette import Palette, lay_over
 from blockcore.model.scene import BlockScene, View
 from blockcore.shading.frames import frame_colors
-from blockcore.visibility.texels import lay_over
 from blockcore.webgpu_live.mesh import build_mesh, finished_surfaces, surface_table
 from blockcore.webgpu_live.renderer import drawn_light, frame_uniform, terrain_shader
 

@@ -18,7 +18,7 @@ from blockcore.model.camera import Camera
 from blockcore.model.display import srgb_to_linear
 from blockcore.model.frozen import frozen_array
 from blockcore.model.grid import FACE_NAMES, FACE_SLOTS, ExposedFaces
-from blockcore.model.palette import Palette
+from blockcore.model.palette import Palette, lay_over
 
 if TYPE_CHECKING:
     from blockcore.visibility.buffer import Visibility
@@ -146,10 +146,3 @@ def looks_radiance(
     _, first, surface = np.unique(code, return_index=True, return_inverse=True)
     albedo = srgb_to_linear(looks_surface(palette, looks[first]))
     return display_numba.show(lighting.display, albedo, received, surface)
-
-
-def lay_over(colors: npt.NDArray[np.float64], texels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Lays texels (..., 4), 8-bit RGBA, over colours (..., 3): ``(1 - a)·color + a·rgb``."""
-    values = texels / 255.0
-    alpha = values[..., 3:]
-    return np.asarray((1.0 - alpha) * colors + alpha * values[..., :3])

@@ -27,8 +27,7 @@ from blockcore.errors import SceneError
 from blockcore.io.pictures import encode_png
 from blockcore.model.display import linear_to_srgb, srgb_to_linear
 from blockcore.model.grid import FACE_NAMES, FACE_SLOTS
-from blockcore.model.palette import AIR, SLOT_NAMES, WEBGPU_PALETTE, Palette
-from blockcore.visibility.texels import lay_over
+from blockcore.model.palette import AIR, SLOT_NAMES, WEBGPU_PALETTE, Palette, lay_over
 from bridge.blender import marks
 from bridge.blender.looks import Look, plain_color
 from bridge.blender.surfaces import Points, surface_color
