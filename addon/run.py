@@ -11,19 +11,15 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import bpy
 import numpy as np
 
-from blockcore.errors import BackendError, Cancelled, SceneError
-from blockcore.formats.palette_file import read_palette
+from blockcore.errors import BackendError, Cancelled
 from blockcore.model.baked_light import BakedLight
-from blockcore.model.palette import WEBGPU_PALETTE, Palette
-from blockcore.model.scene import BlockScene
 from blockcore.report import events
-from bridge.blender.extract import extract
 from bridge.blender.files import save_file
+from bridge.blender.jobs import read_scene
 from bridge.blender.preview import Preview
 from bridge.engine.baker import start_lit
 from bridge.engine.environment import stand_back
@@ -197,38 +193,3 @@ def _time_left(seconds: float) -> str:
     if seconds < 1.0:
         return ""
     return f"{seconds:.0f} s left" if seconds < 90.0 else f"{seconds / 60.0:.0f} min left"
-
-
-def read_scene(job: Job) -> BlockScene:
-    """Reads what a job asks for out of the open scene; its own light, if that is what counts, is still to be measured.
-
-    Raises:
-        BlockcoreError: the scene lacks it, or cannot be used.
-    """
-    source = (bpy.data.collections if job.blocks_kind == "collection" else bpy.data.objects).get(job.blocks)
-    if source is None:
-        raise SceneError(f"there is no {job.blocks_kind} {job.blocks!r} in this file; choose one that holds the blocks")
-    return extract(source, _cameras(job), palette_of(job), bake=False)
-
-
-def _cameras(job: Job) -> list[Any] | None:
-    cameras = [bpy.context.scene.objects.get(name) for name in job.cameras]
-    if None in cameras:
-        missing = job.cameras[cameras.index(None)]
-        raise SceneError(f"there is no camera {missing!r} in this scene; choose the cameras again")
-    return cameras or None
-
-
-def palette_of(job: Job) -> Palette | None:
-    """Returns the palette that a job names; None for that of the blocks themselves.
-
-    Raises:
-        BlockcoreError: its file is missing or damaged.
-    """
-    match job.palette:
-        case "webgpu":
-            return WEBGPU_PALETTE
-        case "file":
-            return read_palette(bpy.path.abspath(job.palette_file))
-        case _:
-            return None

@@ -69,5 +69,9 @@ class BackendError(BlockcoreError):
     """A device, rasteriser or library that was asked for and is not to be had."""
 
 
+class Busy(BlockcoreError):
+    """An output that another process is writing."""
+
+
 class Cancelled(BlockcoreError):
     """The user stopped the job; nothing was written."""

@@ -19,11 +19,25 @@ if TYPE_CHECKING:
     from blockcore.report.summary import ModelSummary
     from bridge.blender.making import Task
 
+MODELS = (".obj", ".glb", ".gltf", ".fbx", ".stl", ".ply", ".usd", ".usda", ".usdc", ".usdz", ".abc")
+"""How the names of model files end that Blender can import."""
+
 
 def add_blocks_command(commands: Any) -> None:
     """Adds the command to those of the bridge."""
     command = commands.add_parser("blocks", help="make blocks that look like a model")
     command.add_argument("model", type=Path, metavar="MODEL", help="a .blend, or a model's file (.obj .glb .stl …)")
+    add_blocks_options(command)
+    command.add_argument("--out", type=Path, metavar="Y.blend", help="where to write")
+    add_export(command)
+    command.add_argument("--report", type=Path, metavar="DIR", help="keep the engine's result folder")
+    command.add_argument("--json", choices=("-",), help="print the figures as JSON")
+    command.add_argument("--progress", choices=("jsonl", "none"), default="none", help="how to show progress")
+    command.set_defaults(run=make_blocks)
+
+
+def add_blocks_options(command: argparse.ArgumentParser) -> None:
+    """Adds the options that say what is made, and how."""
     which = command.add_mutually_exclusive_group()
     which.add_argument(
         "--object", action="append", metavar="NAME", help="only this object, with its children; may be given again"
@@ -34,11 +48,8 @@ def add_blocks_command(commands: Any) -> None:
     )
     add_wish(command)
     command.add_argument("--palette", type=Path, metavar="FILE.json", help="materials (default: the built-in ones)")
-    command.add_argument("--out", type=Path, metavar="Y.blend", help="where to write")
-    add_export(command)
-    command.add_argument("--progress", choices=("jsonl", "none"), default="none", help="how to show progress")
+    command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
     add_settings(command)
-    command.set_defaults(run=make_blocks)
 
 
 def make_blocks(args: argparse.Namespace) -> None:

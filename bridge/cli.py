@@ -12,15 +12,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blockcore.commands.arguments import add_dry_run, add_export, add_settings, settings_of, tell
+from blockcore.commands.arguments import add_dry_run, add_export, add_settings, tell
 from blockcore.commands.ending import run_safely
 from blockcore.commands.outputs import BY_NAME, FILE, LOOSE, outputs
 from blockcore.errors import SettingsError
-from bridge.blocks import add_blocks_command
+from bridge.blocks import add_blocks_command, add_blocks_options, make_blocks
+from bridge.farm.command import add_batch_command
+from bridge.farm.worker import serve
+from bridge.job import Job, told_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,12 +35,14 @@ if TYPE_CHECKING:
     from blockcore.model.settings import OptimizeSettings
     from blockcore.report.events import Event
     from bridge.engine.lit import LitRun
+    from bridge.engine.optimize import Engine
 
 _OUTPUTS = {
     "export": {"out": "scene.json"},
     "bake": {"out": "scene.json"},
     "optimize": {"out": FILE, "report": "result.json", "export": BY_NAME},
     "blocks": {"out": FILE, "export": BY_NAME, "report": "result.json"},
+    "batch": {"out": LOOSE},
     "demo": {"out": LOOSE},
     "quality-scenes": {"out": "quality.txt"},
 }
@@ -53,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         argv = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
-    args = _parser().parse_args(argv)
+    args = _parser(argv).parse_args(argv)
     return run_safely("bridge", lambda: _run(args))
 
 
@@ -61,12 +67,12 @@ def _run(args: argparse.Namespace) -> int:
     with outputs(args, _OUTPUTS.get(args.command, {"out": FILE})):
         from bridge.blender.starting import blender
 
-        with blender():
-            args.run(args)
-    return 0
+        # A batch has Blenders that work for it.
+        with nullcontext() if args.command == "batch" else blender():
+            return args.run(args) or 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bridge", description="Blender scenes to blockcore and back.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -83,11 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_export)
 
     command = commands.add_parser("optimize", help="find the materials of a .blend's blocks")
-    _add_scene(command)
-    _add_result(command, required=False)
+    _add_blend(command)
+    _add_out(command, "Y.blend", required=False)
     command.add_argument("--report", type=Path, metavar="DIR", help="keep the engine's result folder")
-    command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
-    add_settings(command)
+    _add_optimize_options(command)
     add_export(command)
     add_dry_run(command)
     command.set_defaults(run=_optimize)
@@ -95,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("apply", help="put a result folder's materials on a .blend's blocks")
     _add_scene(command, cameras=False)
     command.add_argument("result", type=Path, metavar="RESULT_DIR", help="what optimize wrote")
-    _add_result(command)
+    _add_in_place(command)
+    _add_out(command, "Y.blend")
     command.set_defaults(run=_apply)
 
     command = commands.add_parser("demo", help="the whole way once: a scrambled village, optimised from its captures")
@@ -114,6 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_bake)
 
     add_blocks_command(commands)
+    add_batch_command(commands, words, {"optimize": _add_optimize_options, "blocks": add_blocks_options})
+    command = commands.add_parser("batch-worker")
+    command.set_defaults(run=partial(serve, {"optimize": _optimize, "blocks": make_blocks}))
 
     command = commands.add_parser("quality", help="compare blocks with peers' as Cycles shows them; takes minutes")
     _add_out(command, "DIR")
@@ -121,17 +130,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_optimize_options(command: argparse.ArgumentParser) -> None:
+    _add_choice(command)
+    _add_in_place(command)
+    command.add_argument("--job", type=Path, metavar="JOB_JSON", help="all of these as the panel saved them")
+    command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
+    add_settings(command)
+
+
 def _add_scene(command: argparse.ArgumentParser, cameras: bool = True) -> None:
+    _add_blend(command)
+    _add_choice(command, cameras)
+
+
+def _add_blend(command: argparse.ArgumentParser) -> None:
     command.add_argument("blend", type=Path, nargs="?", metavar="X.blend", help="the file (default: the open one)")
+
+
+def _add_choice(command: argparse.ArgumentParser, cameras: bool = True) -> None:
     command.add_argument("--blocks", metavar="NAME", help="collection or object that holds the blocks (default: found)")
     command.add_argument("--palette", type=Path, metavar="FILE.json", help="materials (default: the scene's)")
     if cameras:
         command.add_argument("--camera", action="append", metavar="NAME", help="use this camera; may be given again")
 
 
-def _add_result(command: argparse.ArgumentParser, required: bool = True) -> None:
+def _add_in_place(command: argparse.ArgumentParser) -> None:
     command.add_argument("--in-place", action="store_true", help="give the scene's own cubes the materials")
-    _add_out(command, "Y.blend", required)
 
 
 def _add_out(command: argparse.ArgumentParser, metavar: str, required: bool = True) -> None:
@@ -170,7 +194,7 @@ def _optimize(args: argparse.Namespace) -> None:
     from bridge.blender.files import save_file
     from bridge.engine.optimize import find_materials, told_plan
 
-    settings = settings_of(args)
+    settings = told_settings(args)
     if args.out is None and not args.dry_run:
         raise SettingsError("--out Y.blend is missing; name the file to write")
     scene = _extract(args, bake=False)
@@ -198,11 +222,11 @@ def _optimize(args: argparse.Namespace) -> None:
 
 
 def _start_lit(
-    blender: str, blend: Path, settings: OptimizeSettings, python: str | None, folder: Path, out: Path
+    blender: str, blend: Path, settings: OptimizeSettings, engine: Engine, folder: Path, out: Path
 ) -> LitRun:
     from bridge.engine.baker import start_lit
 
-    return start_lit(blender, blend, folder, out, settings, python)
+    return start_lit(blender, blend, folder, out, settings, engine)
 
 
 def _bake(args: argparse.Namespace) -> None:
@@ -237,11 +261,14 @@ def _extract(args: argparse.Namespace, bake: bool = True) -> BlockScene:
 
     from bridge.blender.extract import extract, find_camera, find_source
     from bridge.blender.files import open_file
+    from bridge.blender.jobs import read_scene
 
     if args.blend is not None:
         open_file(args.blend)
     elif not bpy.data.filepath:
         raise SettingsError("no .blend is open; name the file to read")
+    if getattr(args, "job", None) is not None:
+        return read_scene(Job.read(args.job))
     palette = _palette(args.palette)
     source = find_source(args.blocks)
     if "camera" not in args:

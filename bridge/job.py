@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blockcore.commands.arguments import settings_of
 from blockcore.errors import SettingsError, quoted
 from blockcore.io.damage import DAMAGE
 from blockcore.io.files import Json, read_json, write_json
@@ -82,6 +84,22 @@ class Job:
             return _from_values(data)
         except (SettingsError, *DAMAGE) as error:
             raise SettingsError(f"{path}: {error}; {_REMEDY}") from error
+
+
+def told_settings(args: argparse.Namespace) -> OptimizeSettings:
+    """Returns the settings of a command line, or of the job that it names; that also says where the result is put.
+
+    Raises:
+        SettingsError: a value is wrong, or the command line names a job and says something itself.
+    """
+    settings = settings_of(args)
+    if getattr(args, "job", None) is None:
+        return settings
+    if settings != OptimizeSettings() or args.blocks or args.palette or args.camera or args.in_place:
+        raise SettingsError("--job says which blocks, materials and settings; leave those options out, or --job")
+    job = Job.read(args.job)
+    args.in_place = job.result == "in_place"
+    return job.settings
 
 
 def _from_values(values: Json) -> Job:

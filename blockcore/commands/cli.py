@@ -18,6 +18,7 @@ _COMMANDS = {
     "optimize": "find each block's material from posed pictures",
     "palette": "make a palette of the blocks in Minecraft's resource packs",
     "voxelize": "make blocks of a model's triangles",
+    "serve": "optimize one scene after another, as lines of standard input ask for it",
     "convert": "turn a block world into another format",
     "compile": "compile the processor's kernels ahead, so that the first job is fast, too",
     "info": "say what is installed, and what 'auto' chooses and why",

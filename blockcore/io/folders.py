@@ -119,7 +119,8 @@ def reserved(path: Path) -> Iterator[None]:
     """Keeps other processes from writing an output, and clears away what one that was killed left beside it.
 
     Raises:
-        BlockcoreError: another process writes it, or nothing can be written there.
+        Busy: another process writes it.
+        BlockcoreError: nothing can be written there.
     """
     path = Path(os.path.realpath(path))
     with ExitStack() as stack:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from blockcore.errors import BlockcoreError
+from blockcore.errors import Busy
 from blockcore.io.leftovers import leftover
 
 if os.name == "nt":
@@ -41,7 +41,7 @@ def locked(path: Path, what: Path | str) -> Iterator[None]:
         what: what messages call the thing that is locked.
 
     Raises:
-        BlockcoreError: another process holds it.
+        Busy: another process holds it.
         OSError: the lock file cannot be made.
     """
     if path in _held:
@@ -49,7 +49,7 @@ def locked(path: Path, what: Path | str) -> Iterator[None]:
         return
     file = _taken(path)
     if file is None:
-        raise BlockcoreError(f"{what}: is being written by {_owner(path)}; wait for it, or choose another place")
+        raise Busy(f"{what}: is being written by {_owner(path)}; wait for it, or choose another place")
     try:
         note = {"process": os.getpid(), "machine": socket.gethostname(), "since": time.time()}
         with contextlib.suppress(OSError):  # a full disk: who holds it stays unsaid

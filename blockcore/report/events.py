@@ -91,9 +91,13 @@ class Made:
 
 @dataclass(frozen=True)
 class Failed:
-    """The engine refused its input, or died; ``message`` is for the user."""
+    """The engine refused its input, or died; ``message`` is for the user.
+
+    ``busy`` says that another process writes the same output, which may be there soon.
+    """
 
     message: str
+    busy: bool = False
 
 
 @dataclass(frozen=True)

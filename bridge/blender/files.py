@@ -40,6 +40,12 @@ def open_file(path: Path | str) -> None:
         raise SceneError(f"{path}: Blender cannot read it ({reason(error)}); save it again") from error
 
 
+def files_read() -> list[Path]:
+    """Names the files beside the open one that it reads, such as pictures and libraries, where they are there."""
+    paths = map(Path, bpy.utils.blend_paths(absolute=True, packed=False))
+    return sorted({path for path in paths if path.is_file()})
+
+
 def save_file(path: Path | str) -> None:
     """Saves the open file as a compressed .blend. The open file keeps its own name.
 

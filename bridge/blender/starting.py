@@ -36,3 +36,9 @@ def blender() -> Iterator[None]:
 
     with leftover(Path(bpy.app.tempdir)):
         yield
+
+
+def program() -> str:
+    """Returns the program of the Blender that runs this; "" where there is none, or it is a package of this Python."""
+    bpy = sys.modules.get("bpy")
+    return "" if bpy is None else str(bpy.app.binary_path)

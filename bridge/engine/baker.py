@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from blockcore.model.settings import OptimizeSettings
-from bridge.engine.environment import module_folders
+from bridge.engine.itself import bridge_command
 from bridge.engine.lit import LitRun
-from bridge.engine.optimize import start
-from bridge.engine.process import EngineRun, launch
+from bridge.engine.optimize import Engine, start
+from bridge.engine.process import EngineRun
 
 
 def start_bake(blender: str, blend: Path, scene: Path, out: Path, bounce: Path) -> EngineRun:
@@ -28,9 +27,7 @@ def start_bake(blender: str, blend: Path, scene: Path, out: Path, bounce: Path) 
         BackendError: it cannot be started.
     """
     arguments = ["bake", str(blend), "--scene", str(scene), "--out", str(out), "--bounce", str(bounce)]
-    inside = ["--background", "--factory-startup", "--python-expr", _inside(), "--"]
-    command = [blender, *inside] if blender else [sys.executable, "-m", "bridge"]
-    return launch([*command, *arguments], temporary=scene.parent)
+    return EngineRun.launch([*bridge_command(blender), *arguments], temporary=scene.parent)
 
 
 def start_lit(
@@ -39,7 +36,7 @@ def start_lit(
     folder: Path,
     out: Path,
     settings: OptimizeSettings,
-    python: str | None = None,
+    engine: Engine = None,
     preview: Path | None = None,
     started: Callable[[int], None] = lambda pid: None,
 ) -> LitRun:
@@ -51,7 +48,7 @@ def start_lit(
         folder: holds the BlockScene in "scene"; gets "lit scene" beside it.
         out: folder for the result.
         settings: how to choose.
-        python: the engine's interpreter; None for the one that is found.
+        engine: what finds materials in that light.
         preview: a file that shall hold the assignment so far.
         started: told the number of each process.
 
@@ -66,12 +63,7 @@ def start_lit(
     lit, bounce = folder / "lit scene", folder / "bounce.npy"
     return LitRun(
         lambda: told(start_bake(blender, blend, folder / "scene", lit, bounce)),
-        lambda: told(start(lit, out, settings, python, preview)),
+        lambda: told(start(lit, out, settings, engine, preview)),
         Path(out) / "materials.npy",
         bounce,
     )
-
-
-def _inside() -> str:
-    """Returns what Blender shall run: it starts without add-ons, so that it has to be told where packages lie."""
-    return f"import sys; sys.path[:0] = {module_folders()!r}; import bridge.cli; sys.exit(bridge.cli.main())"

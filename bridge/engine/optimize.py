@@ -19,16 +19,42 @@ from bridge.engine.environment import absolute
 from bridge.engine.interpreter import ask, find_engine
 from bridge.engine.lit import LitRun
 from bridge.engine.materials import read_materials
-from bridge.engine.process import EngineRun, launch
+from bridge.engine.process import EngineRun, StandingRun
 
 Running = EngineRun | LitRun
+
+
+class StandingEngine:
+    """An engine that stays for one scene after another: started when first needed, and again after it died."""
+
+    def __init__(self, python: str | None = None) -> None:
+        """Takes the interpreter; None for the one that ``find_engine`` finds."""
+        self._python = python
+        self._run: StandingRun | None = None
+
+    def run(self, words: list[str], settings: OptimizeSettings) -> StandingRun:
+        """Starts one ``optimize``, whose words say these settings."""
+        if self._run is None or not self._run.is_alive:
+            self._python = self._python or find_engine(settings)
+            self._run = StandingRun.launch([absolute(self._python), "-m", "blockcore", "serve"])
+        self._run.hand(words)
+        return self._run
+
+    def end(self) -> None:
+        """Ends it."""
+        if self._run is not None:
+            self._run.end()
+
+
+Engine = str | StandingEngine | None
+"""What finds materials: an interpreter, started anew for each scene; one that stands; None for one that is found."""
 
 
 def start(
     scene: Path | str,
     out: Path | str,
     settings: OptimizeSettings,
-    python: str | None = None,
+    engine: Engine = None,
     preview: Path | str | None = None,
 ) -> EngineRun:
     """Starts the engine on a scene.
@@ -37,23 +63,25 @@ def start(
         scene: a folder that ``BlockScene.write`` wrote.
         out: folder for the result.
         settings: how to look for the materials.
-        python: the interpreter; None for the one that ``find_engine`` finds.
+        engine: what finds them.
         preview: a file that shall hold the assignment so far, for Preview events.
 
     Raises:
         BackendError: there is no such interpreter.
     """
-    python = python or find_engine(settings)
-    command = [absolute(python), "-m", "blockcore", "optimize", "--scene", str(Path(scene).resolve())]
-    command += ["--out", str(Path(out).resolve()), "--progress", "jsonl", "--watch-stdin"]
-    command += ["--preview", str(Path(preview).resolve())] if preview is not None else []
-    return launch(command + settings_arguments(settings))
+    words = ["--scene", str(Path(scene).resolve()), "--out", str(Path(out).resolve()), "--progress", "jsonl"]
+    words += ["--preview", str(Path(preview).resolve())] if preview is not None else []
+    words += settings_arguments(settings)
+    if isinstance(engine, StandingEngine):
+        return engine.run(words, settings)
+    python = absolute(engine or find_engine(settings))
+    return EngineRun.launch([python, "-m", "blockcore", "optimize", *words, "--watch-stdin"])
 
 
 def find_materials(
     scene: BlockScene,
     settings: OptimizeSettings,
-    python: str | None = None,
+    engine: Engine = None,
     out: Path | str | None = None,
     watch: Callable[[Event], None] = lambda event: None,
     begin: Callable[[Path, Path], Running] | None = None,
@@ -63,7 +91,7 @@ def find_materials(
     Args:
         scene: the scene.
         settings: how to look for the materials.
-        python: the interpreter; None for the one that ``find_engine`` finds.
+        engine: what finds them.
         out: folder for the result; None for one that does not stay.
         watch: is called with every event.
         begin: starts what finds the materials of the scene in a folder's "scene", such as ``baker.start_lit``; the
@@ -79,7 +107,7 @@ def find_materials(
     with scratch_folder() as folder:
         scene.write(folder / "scene")
         out = folder / "result" if out is None else Path(out)
-        running = begin(folder, out) if begin else start(folder / "scene", out, settings, python)
+        running = begin(folder, out) if begin else start(folder / "scene", out, settings, engine)
         with running as run:
             for event in run.events():
                 watch(event)

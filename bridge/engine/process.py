@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import queue
 import signal
@@ -12,18 +14,21 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Self
 
 from blockcore.errors import BackendError
 from blockcore.report.events import Baked, Done, Event, Failed, Made, Stopped, parse
 from bridge.engine.environment import process_options
 
 GRACE = 0.4  # seconds a cancelled engine has to stop by itself
+_CLEARING_UP = 2.0  # seconds
 _LOG_LINES = 8
 
 
 class EngineRun:
     """One running engine. A context manager: on leaving it nothing of the engine is left."""
+
+    what = "the engine"  # in messages
 
     def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
         self._process = process
@@ -34,7 +39,27 @@ class EngineRun:
         self._reader = threading.Thread(target=self._read, name="engine output", daemon=True)
         self._reader.start()
 
-    def __enter__(self) -> EngineRun:
+    @classmethod
+    def launch(cls, command: list[str], temporary: Path | None = None) -> Self:
+        """Starts a program that speaks as the engine does; for the engine itself see ``optimize.start``.
+
+        Args:
+            command: the program and its arguments.
+            temporary: where it puts its temporary files; None for where this process does.
+
+        Raises:
+            BackendError: it cannot be started.
+        """
+        log = tempfile.TemporaryFile()  # noqa: SIM115  the run closes it
+        try:
+            options = process_options(command[0], temporary)
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, **options)
+        except OSError as error:
+            log.close()
+            raise _no_program(command[0], error) from error
+        return cls(process, log)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,7 +132,7 @@ class EngineRun:
         self._log.seek(0)
         last = self._log.read().decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
         said = "; the last it said:\n" + "\n".join(last) if last else ""
-        return Failed(f"the engine stopped unexpectedly ({how}); run it again, or check the engine{said}")
+        return Failed(f"{self.what} stopped unexpectedly ({how}); run it again, or check {self.what}{said}")
 
     def _close_stdin(self) -> None:
         try:
@@ -117,25 +142,37 @@ class EngineRun:
             pass  # the engine is gone
 
 
-def launch(command: list[str], temporary: Path | None = None) -> EngineRun:
-    """Starts a program that speaks as the engine does; for the engine itself see ``optimize.start``.
+class StandingRun(EngineRun):
+    """A process that stays for one piece of work after another; each ends with Done or Failed."""
 
-    Args:
-        command: the program and its arguments.
-        temporary: where it puts its temporary files; None for where this process does.
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be given more."""
+        return self._process.poll() is None
 
-    Raises:
-        BackendError: it cannot be started.
-    """
-    log = tempfile.TemporaryFile()  # noqa: SIM115  the run closes it
-    try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, **process_options(command[0], temporary)
-        )
-    except OSError as error:
-        log.close()
-        raise _no_program(command[0], error) from error
-    return EngineRun(process, log)
+    def hand(self, work: Any) -> None:
+        """Gives it its next work, which goes there as a line of JSON; ``events`` tells of that work alone."""
+        assert self._process.stdin is not None
+        self.finished = False
+        with contextlib.suppress(OSError):  # it is gone, as ``poll`` will say
+            self._process.stdin.write(json.dumps(work).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def close(self) -> None:
+        """Leaves it standing where its work is done; else ends it."""
+        if not (self.finished and self.is_alive):
+            self.end()
+
+    def dismiss(self) -> None:
+        """Asks it to end whatever it is at. Returns at once."""
+        self._close_stdin()
+
+    def end(self) -> None:
+        """Ends it, with a little time to clear up after itself, and frees what it held."""
+        self.dismiss()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_CLEARING_UP)
+        super().close()
 
 
 def run_to_end(command: list[str]) -> str:

@@ -53,7 +53,7 @@ def runs() -> Iterator[list[EngineRun]]:
 
 def speak(runs: list[EngineRun], *lines: str, then: str = "") -> EngineRun:
     """Starts a stand-in that prints lines and then does something."""
-    run = process.launch([sys.executable, "-c", "\n".join([f"print({line!r})" for line in lines] + [then])])
+    run = process.EngineRun.launch([sys.executable, "-c", "\n".join([f"print({line!r})" for line in lines] + [then])])
     runs.append(run)
     return run
 
@@ -152,7 +152,8 @@ def test_closing_ends_a_running_engine(runs: list[EngineRun]) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="looks processes up as POSIX does")
 def test_the_engine_ends_with_its_parent(tmp_path: Path) -> None:
     code = "import sys, time\nfrom bridge.engine import process\n"
-    code += f"run = process.launch([sys.executable, '-c', {WATCH!r}]); print(run.pid, flush=True); time.sleep(60)"
+    code += f"run = process.EngineRun.launch([sys.executable, '-c', {WATCH!r}])\n"
+    code += "print(run.pid, flush=True); time.sleep(60)"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())

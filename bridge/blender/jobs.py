@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job asks for, found in the open file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from blockcore.errors import SceneError
+from blockcore.formats.palette_file import read_palette
+from blockcore.model.palette import WEBGPU_PALETTE, Palette
+from blockcore.model.scene import BlockScene
+from bridge.blender.extract import extract
+from bridge.job import Job
+
+
+def read_scene(job: Job) -> BlockScene:
+    """Reads what a job asks for out of the open scene; its own light, if that is what counts, is still to be measured.
+
+    Raises:
+        BlockcoreError: the scene lacks it, or cannot be used.
+    """
+    source = (bpy.data.collections if job.blocks_kind == "collection" else bpy.data.objects).get(job.blocks)
+    if source is None:
+        raise SceneError(f"there is no {job.blocks_kind} {job.blocks!r} in this file; choose one that holds the blocks")
+    return extract(source, _cameras(job), palette_of(job), bake=False)
+
+
+def _cameras(job: Job) -> list[Any] | None:
+    cameras = [bpy.context.scene.objects.get(name) for name in job.cameras]
+    if None in cameras:
+        missing = job.cameras[cameras.index(None)]
+        raise SceneError(f"there is no camera {missing!r} in this scene; choose the cameras again")
+    return cameras or None
+
+
+def palette_of(job: Job) -> Palette | None:
+    """Returns the palette that a job names; None for that of the blocks themselves.
+
+    Raises:
+        BlockcoreError: its file is missing or damaged.
+    """
+    match job.palette:
+        case "webgpu":
+            return WEBGPU_PALETTE
+        case "file":
+            return read_palette(bpy.path.abspath(job.palette_file))
+        case _:
+            return None

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Blender that serves one file of a batch after another, with an engine that stands by it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from blockcore.errors import BlockcoreError, Busy
+from blockcore.io.files import Json, read_json
+from blockcore.io.folders import new_folder, reserved
+from blockcore.io.leftovers import remove_leftovers
+from blockcore.machine.asked import Asked
+from blockcore.report.events import Done, Event, Failed, line_of
+from blockcore.report.summary import Summary
+from bridge.engine.optimize import StandingEngine
+from bridge.farm.records import MARKER, Task, find_done, hash_of, write_done
+from bridge.farm.sources import Source
+
+Ways = Mapping[str, Callable[[argparse.Namespace], None]]
+REPORT = "report"
+PATHS = ("palette", "job")
+"""The options that name files, which travel as text."""
+_STOPPED = 130
+
+
+def work_of(task: Task) -> Json:
+    """Returns a task as JSON, for ``serve``."""
+    return {
+        "source": [str(task.source.path), task.source.name],
+        "out": str(task.out),
+        "way": task.way,
+        "options": task.options,
+        "key": task.key,
+    }
+
+
+def serve(ways: Ways, args: argparse.Namespace) -> None:
+    """Does what comes in as lines of JSON and says so as the engine does, until standard input closes.
+
+    Args:
+        ways: the commands that there are.
+        args: of the command line; unused.
+    """
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as voice:
+        os.dup2(2, 1)  # whatever else is printed goes to the log
+        engine: StandingEngine | None = None
+        try:
+            for work in Asked(_end):
+                task = _task(work)
+                engine = engine or StandingEngine(task.options.get("engine"))
+                print(line_of(_answer(task, ways, engine)), file=voice, flush=True)
+        finally:
+            if engine is not None:
+                engine.end()
+
+
+def _end() -> NoReturn:
+    """Ends this process whatever it is at: who asked is gone."""
+    remove_leftovers()
+    os._exit(_STOPPED)
+
+
+def _task(work: Json) -> Task:
+    path, name = work["source"]
+    return Task(Source(Path(path), name), Path(work["out"]), work["way"], work["options"], work["key"])
+
+
+def _answer(task: Task, ways: Ways, engine: StandingEngine) -> Event:
+    try:
+        with reserved(task.out):
+            if find_done(task) is None:  # another process may have done it meanwhile
+                _make(task, ways[task.way], engine)
+            made = read_json(task.out / REPORT / "result.json", BlockcoreError, "run it again")
+            return Done(str(task.out), 0.0, Summary.from_dict(made))
+    except Busy as error:
+        return Failed(str(error), busy=True)
+    except BlockcoreError as error:
+        return Failed(str(error))
+    except Exception as error:  # a fault of ours in one file must not stop the others
+        traceback.print_exc()
+        return Failed(f"{task.source.path}: {type(error).__name__}: {error}; this is a fault of blockcore's")
+
+
+def _make(task: Task, command: Callable[[argparse.Namespace], None], engine: StandingEngine) -> None:
+    from bridge.blender.files import files_read
+
+    began = time.perf_counter()
+    with new_folder(task.out, MARKER) as fresh:
+        blend = f"{task.source.path.stem}.blend"
+        command(_arguments(task, fresh / blend, fresh / REPORT, engine))
+        told = Summary.from_dict(read_json(fresh / REPORT / "result.json", BlockcoreError, "run it again"))
+        reads = {str(path): hash_of(path) for path in files_read() if not path.is_relative_to(fresh)}
+        write_done(fresh, task, blend, reads, time.perf_counter() - began, told)
+
+
+def _arguments(task: Task, out: Path, report: Path, engine: StandingEngine) -> argparse.Namespace:
+    """Returns what the command's own parser would."""
+    options = {name: Path(v) if name in PATHS and v else v for name, v in task.options.items()}
+    here = {"blend": task.source.path, "model": task.source.path, "out": out, "report": report, "export": []}
+    finds = {"engine": engine} if task.way == "optimize" else {}  # blocks are made in this process where it can
+    return argparse.Namespace(**options | here | finds | {"dry_run": None, "json": None, "progress": "none"})
