@@ -11,7 +11,8 @@ from blockcore.errors import BlockcoreError
 from bridge.blender.files import save_file
 from bridge.job import Job
 
-from . import properties, result
+from . import properties
+from .outcome import save_report
 from .session import session
 
 _handles = []
@@ -33,7 +34,7 @@ def run(arguments: list[str]) -> int:
         if "FINISHED" not in bpy.ops.blocks.optimize_materials():
             raise BlockcoreError(session.message)
         if given.report is not None:
-            result.save_report(session.outcome, given.report)
+            save_report(session.outcome, given.report)
         save_file(given.out.resolve())
     except (BlockcoreError, RuntimeError) as error:
         print(f"optimize_materials: {error}", file=sys.stderr)

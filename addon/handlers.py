@@ -2,13 +2,16 @@
 """What has to happen when a run meets something bigger: a save, another file, an undo, the end of Blender."""
 
 import atexit
+from pathlib import Path
 
 import bpy
 from bpy.app.handlers import persistent
 
+from blockcore.errors import BlockcoreError
 from bridge.blender.preview import remove_previews
 
 from . import status
+from .outcome import keep_report
 from .session import session
 
 
@@ -22,7 +25,8 @@ def end_run(*_) -> None:
 @persistent
 def _before_load(*_):
     end_run()
-    session.outcome, session.message = None, ""
+    session.forget_outcomes()
+    session.message = ""
 
 
 @persistent
@@ -35,13 +39,19 @@ def _after_load(*_):
 def _after_undo(*_):
     if session.run is None:
         remove_previews()
+    session.look_again()
     status.forget()
 
 
 @persistent
-def _before_save(*_):
+def _before_save(file, *_):
     if session.run is not None:
         session.run.hide_preview()
+    if file and session.outcome is not None:
+        try:
+            keep_report(session.outcome, Path(file))
+        except BlockcoreError as error:  # the file itself is to be saved all the same
+            session.say(f"{error}; the report stays where it is until Blender ends")
 
 
 @persistent

@@ -13,7 +13,8 @@ from blockcore.errors import BlockcoreError, Cancelled
 from bridge.blender.targets import background_image
 from bridge.job import Job
 
-from . import engine, preferences, properties, result, status
+from . import engine, preferences, properties, status
+from .outcome import put
 from .reporting import Conditional, reporting
 from .run import Run
 from .session import session
@@ -105,12 +106,13 @@ class BLOCKS_OT_optimize_materials(Conditional, Operator):
         outcome = self._run.outcome()
         self._close()
         try:
-            result.put(outcome)
+            with self._run.where():
+                put(outcome)
+                session.outcome = outcome
         except BlockcoreError as error:
             return self._fail(error)
-        session.outcome = outcome
         status.forget()
-        self.report({"INFO"}, f"{outcome.changed:,} of {len(outcome.materials):,} blocks changed")
+        self.report({"INFO"}, f"{outcome.changed:,} of {outcome.summary.blocks:,} blocks changed")
         return {"FINISHED"}
 
     def _fail(self, error):

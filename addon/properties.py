@@ -160,6 +160,9 @@ class BlocksScene(PropertyGroup):
         ],
     )
     settings: PointerProperty(type=BlocksSettings)
+    outcome_object: PointerProperty(
+        type=bpy.types.Object, name="Result", description="The object that shows the last result", options={"HIDDEN"}
+    )
 
     @property
     def source(self):

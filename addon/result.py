@@ -1,76 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The result of a run: putting it into the scene, taking it back, and what the panel tells about it."""
 
-import shutil
 from pathlib import Path
 
 import bpy
-import numpy as np
+from bpy.props import BoolProperty, StringProperty
 from bpy.types import Operator
 
-from blockcore.io.folders import new_folder
-from blockcore.model.scene import BlockScene
-from bridge.blender import apply, marks, world
-from bridge.blender.identity import find_object, find_objects
+from bridge.blender import apply
 
+from . import outcome as outcomes
+from .outcome import Outcome
 from .reporting import Conditional, reporting
-from .session import Outcome, session
-
-
-def put(outcome: Outcome) -> None:
-    """Shows an outcome's materials in the scene.
-
-    Raises:
-        BlockcoreError: the blocks are no longer there, or cannot have materials of their own.
-    """
-    shown = _own_world(outcome.scene, outcome.in_place)
-    if shown is not None:
-        world.update_materials(shown, outcome.materials)
-    elif outcome.in_place:
-        apply.apply_in_place(outcome.scene, outcome.materials)
-    else:
-        outcome.world = apply.apply(outcome.scene, outcome.materials).name
-    outcome.is_put = True
-
-
-def take_back(outcome: Outcome) -> None:
-    """Shows the materials from before the run again.
-
-    Raises:
-        BlockcoreError: the blocks are no longer there.
-    """
-    shown = _own_world(outcome.scene, outcome.in_place)
-    if shown is not None:
-        world.update_materials(shown, outcome.scene.materials)
-    elif outcome.in_place:
-        apply.revert_in_place(filter(None, find_objects(outcome.scene.source.block_objects)))
-    else:
-        apply.revert(bpy.data.objects[outcome.world])
-    outcome.is_put = False
-
-
-def is_put(outcome: Outcome) -> bool:
-    """Returns whether the scene shows the outcome, as far as that can be told: an undo may have taken it back."""
-    shown = _own_world(outcome.scene, outcome.in_place)
-    if shown is not None:
-        return bool(np.array_equal(world.world_materials(shown), outcome.materials))
-    return outcome.is_put if outcome.in_place else outcome.world in bpy.data.objects
-
-
-def check_place(scene: BlockScene, in_place: bool) -> None:
-    """Refuses a scene whose result could not be put back, before anything is searched.
-
-    Raises:
-        BlockcoreError: the scene is linked, or its blocks cannot have materials of their own.
-    """
-    apply.check(scene, in_place and _own_world(scene, in_place) is None)
-
-
-def _own_world(scene: BlockScene, in_place: bool):
-    """Returns the block map that the blocks came from, where the result goes in place of its materials."""
-    names = set(scene.source.block_objects) if in_place else ()
-    source = find_object(next(iter(names))) if len(names) == 1 else None
-    return source if source is not None and marks.read_world(source) else None
+from .session import session
 
 
 class _OnOutcome(Conditional):
@@ -86,8 +28,10 @@ class _OnOutcome(Conditional):
             return "Wait for the run to end, or cancel it"
         if session.outcome is None:
             return "There is no result yet; optimize the materials first"
-        if is_put(session.outcome) != cls.needs_put:
-            return "The result is not applied" if cls.needs_put else "The result is applied already"
+        if cls.needs_put and not outcomes.can_take_back(session.outcome):
+            return "The result is not applied"
+        if not cls.needs_put and outcomes.is_put(session.outcome):
+            return "The result is applied already"
         return ""
 
 
@@ -102,7 +46,7 @@ class BLOCKS_OT_apply_result(_OnOutcome, Operator):
     @reporting
     def execute(self, context):
         """Applies it."""
-        put(session.outcome)
+        outcomes.put(session.outcome)
         return {"FINISHED"}
 
 
@@ -116,7 +60,7 @@ class BLOCKS_OT_revert_result(_OnOutcome, Operator):
     @reporting
     def execute(self, context):
         """Reverts it."""
-        take_back(session.outcome)
+        outcomes.take_back(session.outcome)
         return {"FINISHED"}
 
 
@@ -131,13 +75,15 @@ class BLOCKS_OT_show_original(_OnOutcome, Operator):
     def obstacle(cls, context):
         """Why there is no result that is an object of its own."""
         obstacle = super().obstacle(context)
+        if not obstacle and not outcomes.is_put(session.outcome):
+            return "The result is not applied"
         if not obstacle and session.outcome.in_place:
             return "The result was applied in place; use Revert and Apply to compare"
         return obstacle
 
     def execute(self, context):
         """Switches."""
-        shown = bpy.data.objects[session.outcome.world]
+        shown = outcomes.shown_world()
         apply.show_original(shown, not shown.hide_viewport)
         return {"FINISHED"}
 
@@ -152,32 +98,48 @@ class BLOCKS_OT_open_report(Conditional, Operator):
     @classmethod
     def obstacle(cls, context):
         """That there is no report."""
-        is_there = session.outcome is not None and _report(session.outcome).is_file()
+        is_there = session.outcome is not None and session.outcome.report.is_file()
         return "" if is_there else "There is no report yet; optimize the materials first"
 
     def execute(self, context):
         """Opens it."""
-        bpy.ops.wm.url_open(url=_report(session.outcome).as_uri())
+        bpy.ops.wm.url_open(url=session.outcome.report.as_uri())
         return {"FINISHED"}
 
 
-def save_report(outcome: Outcome, folder: Path) -> None:
-    """Copies the result's folder, with the report, to where it stays; replaces one that is ours and nothing else.
+class BLOCKS_OT_save_report(Conditional, Operator):
+    """Saves the report."""
 
-    Raises:
-        BlockcoreError: something else is there, or it cannot be written.
-    """
-    with new_folder(folder, "result.json") as fresh:
-        shutil.copytree(outcome.folder, fresh, dirs_exist_ok=True)
+    bl_idname = "blocks.save_report"
+    bl_label = "Save Report…"
+    bl_description = "Save the report, with its pictures and the viewer, in a folder; a saved .blend has it beside it"
 
+    directory: StringProperty(name="Folder", description="The folder that the report is put into", subtype="DIR_PATH")
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
-def _report(outcome: Outcome) -> Path:
-    return Path(outcome.folder) / "report.html"
+    @classmethod
+    def obstacle(cls, context):
+        """That there is no report."""
+        return BLOCKS_OT_open_report.obstacle(context)
+
+    def invoke(self, context, event):
+        """Asks for the folder."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    @reporting
+    def execute(self, context):
+        """Saves it."""
+        name = bpy.path.display_name_from_filepath(bpy.data.filepath) or "blocks"
+        folder = Path(bpy.path.abspath(self.directory)) / f"{name} report"
+        outcomes.save_report(session.outcome, folder)
+        self.report({"INFO"}, f"Saved {folder}")
+        return {"FINISHED"}
 
 
 def draw(context, layout, outcome: Outcome) -> None:
     """Draws the result."""
-    layout.label(text=f"{outcome.changed:,} of {len(outcome.materials):,} blocks changed", icon="CHECKMARK")
+    layout.label(text=f"{outcome.changed:,} of {outcome.summary.blocks:,} blocks changed", icon="CHECKMARK")
     unseen = outcome.summary.unseen_blocks
     if unseen:
         layout.label(text=f"{unseen:,} are seen by no camera", icon="HIDE_ON")
@@ -185,10 +147,12 @@ def draw(context, layout, outcome: Outcome) -> None:
     row = column.row(align=True)
     row.operator(BLOCKS_OT_apply_result.bl_idname, icon="CHECKMARK")
     row.operator(BLOCKS_OT_revert_result.bl_idname, icon="LOOP_BACK")
-    shown = bpy.data.objects.get(outcome.world)
-    is_original = shown is not None and shown.hide_viewport
+    shown = outcomes.shown_world()
+    is_original = not outcome.in_place and shown is not None and shown.hide_viewport
     column.operator(BLOCKS_OT_show_original.bl_idname, icon="HIDE_OFF", depress=is_original)
-    column.operator(BLOCKS_OT_open_report.bl_idname, icon="URL")
+    row = column.row(align=True)
+    row.operator(BLOCKS_OT_open_report.bl_idname, icon="URL")
+    row.operator(BLOCKS_OT_save_report.bl_idname, text="", icon="FILE_TICK")
     _table(
         layout,
         ("Match (PSNR)", "Before", "After"),
@@ -220,4 +184,10 @@ def _decibel(value) -> str:
     return "Exact" if value is None else f"{value:.1f} dB"
 
 
-CLASSES = (BLOCKS_OT_apply_result, BLOCKS_OT_revert_result, BLOCKS_OT_show_original, BLOCKS_OT_open_report)
+CLASSES = (
+    BLOCKS_OT_apply_result,
+    BLOCKS_OT_revert_result,
+    BLOCKS_OT_show_original,
+    BLOCKS_OT_open_report,
+    BLOCKS_OT_save_report,
+)

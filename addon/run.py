@@ -10,25 +10,27 @@ import shutil
 import tempfile
 import threading
 import time
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 from blockcore.errors import BackendError, Cancelled
 from blockcore.model.baked_light import BakedLight
 from blockcore.report import events
 from bridge.blender.files import save_file
+from bridge.blender.identity import find_objects
 from bridge.blender.jobs import read_scene
 from bridge.blender.preview import Preview
+from bridge.blender.references import Remembered
 from bridge.engine.baker import start_lit
 from bridge.engine.environment import stand_back
 from bridge.engine.materials import read_materials
 from bridge.engine.optimize import Running, start
 from bridge.job import Job
 
-from .result import check_place
-from .session import Outcome
+from .outcome import Outcome, check_place, place_of, scene_of_run
 
 
 class Run:
@@ -57,6 +59,9 @@ class Run:
         self._job, self._python = job, python
         self._scene = read_scene(job)
         check_place(self._scene, in_place=job.result == "in_place")
+        names = list(dict.fromkeys(self._scene.source.block_objects))
+        self._remembered = Remembered(names, find_objects(names))
+        self._scene_uid, self._layer = bpy.context.scene.session_uid, bpy.context.view_layer.name
         self._folder = Path(tempfile.mkdtemp(prefix="blockcore-", dir=bpy.app.tempdir or None))
         self._blender, self._copy = bpy.app.binary_path, self._folder / "copy.blend"
         self._bakes = isinstance(self._scene.lighting, BakedLight) and job.settings.lighting == "scene"
@@ -151,17 +156,14 @@ class Run:
         assert self._done is not None
         out = Path(self._done.out)
         materials = read_materials(out / "materials.npy")
-        names = self._scene.palette.names
-        before, after = (np.bincount(each, minlength=len(names)) for each in (self._scene.materials, materials))
-        return Outcome(
-            summary=self._done.result,
-            counts={name: (int(b), int(a)) for name, b, a in zip(names, before, after, strict=True) if b or a},
-            changed=int((materials != self._scene.materials).sum()),
-            materials=materials,
-            scene=self._scene,
-            in_place=self._job.result == "in_place",
-            folder=str(out),
-        )
+        source = replace(self._scene.source, block_objects=self._remembered.names_now(self._scene.source.block_objects))
+        scene = replace(self._scene, source=source)
+        place = place_of(scene, in_place=self._job.result == "in_place")
+        return Outcome(self._done.result, place, str(out), scene, materials)
+
+    def where(self) -> AbstractContextManager[None]:
+        """Makes the scene that the run is for the open one, wherever the user went meanwhile."""
+        return scene_of_run(self._scene_uid, self._layer)
 
     def show_preview(self) -> None:
         """Shows the preview in place of the blocks."""

@@ -1,48 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes on in this Blender: the run under way, how the last one ended, the last thing that went wrong.
-
-Kept in memory alone: nothing of it belongs into a .blend.
-"""
+"""What goes on in this Blender: the run under way, how the last one of each scene ended, what went wrong last."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+import bpy
+
+from .outcome import Outcome, read
 
 if TYPE_CHECKING:
-    from blockcore.report.summary import Summary
-
     from .run import Run
-
-
-@dataclass
-class Outcome:
-    """How a run ended, and what is needed to show it or take it back.
-
-    Attributes:
-        summary: the engine's figures.
-        counts: blocks by material, before and after, by name.
-        changed: how many blocks have another material than before.
-        materials: (N,) the materials found.
-        scene: what was optimised, a ``BlockScene``.
-        in_place: whether they were given to the scene's own blocks.
-        world: name of the object that shows the result; "" if there is none.
-        is_put: whether the materials were put into the scene; an undo is not noted here.
-        folder: where the engine left its result.
-    """
-
-    summary: Summary
-    counts: dict[str, tuple[int, int]]
-    changed: int
-    materials: npt.NDArray[np.int32]
-    scene: Any
-    in_place: bool
-    folder: str
-    world: str = ""
-    is_put: bool = False
 
 
 @dataclass
@@ -51,15 +20,34 @@ class Session:
 
     Attributes:
         run: the run under way, or None.
-        outcome: how the last run ended, if it found something.
         message: why the last run did not, or "".
         is_problem: whether that is a problem, rather than the user's wish.
     """
 
     run: Run | None = None
-    outcome: Outcome | None = None
     message: str = ""
     is_problem: bool = False
+    _outcomes: dict[int, Outcome | None] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the last run in the open scene ended, be it in an earlier session, if it found something."""
+        scene = bpy.context.scene.session_uid
+        if scene not in self._outcomes:
+            self._outcomes[scene] = read()
+        return self._outcomes[scene]
+
+    @outcome.setter
+    def outcome(self, outcome: Outcome | None) -> None:
+        self._outcomes[bpy.context.scene.session_uid] = outcome
+
+    def forget_outcomes(self) -> None:
+        """Drops what is known of results; what files note is read again."""
+        self._outcomes.clear()
+
+    def look_again(self) -> None:
+        """Reads again what the file notes, where nothing was known."""
+        self._outcomes = {scene: known for scene, known in self._outcomes.items() if known is not None}
 
     def say(self, message: str, is_problem: bool = True) -> None:
         """Sets the message, as a sentence; one that begins with a file's name keeps it as it is."""

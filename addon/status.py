@@ -19,6 +19,8 @@ from bridge.blender.extract import extract
 from bridge.blender.targets import background_image
 
 from . import layouts
+from .outcome import find_appended
+from .session import session
 
 _WAIT = 0.05  # seconds from the first drawing to the look
 
@@ -91,6 +93,8 @@ def stop() -> None:
 
 def _look() -> None:
     scene = bpy.context.scene
+    find_appended(scene)
+    session.look_again()
     if scene.name in _found:
         _list_cameras(scene)
     else:

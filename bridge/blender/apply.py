@@ -50,6 +50,8 @@ def apply(scene: BlockScene, materials: npt.ArrayLike | None = None, name: str =
     fresh = [obj for obj in _with_templates(originals) if obj not in earlier]
     if earlier:
         world = fill_world(earlier[0], result)
+        if not world.users_scene:  # a user deleted it
+            curtain.visible_collection(originals).objects.link(world)
     else:
         world = add_world(result, name, curtain.visible_collection(originals))
     for other in earlier[1:]:

@@ -12,10 +12,11 @@ from typing import Any
 
 import bpy
 
+from bridge.blender.references import collection_of, forget, refer, referred
+
 _MUTED = "blockcore_muted"
 _FROM = "blockcore_from"
 _BEHIND = "blockcore_behind"
-_CURTAIN = "blockcore_curtain"
 _ATTIC = "blockcore_attic"
 _WAS_HIDDEN = "blockcore_was_hidden"
 _SWITCHES = ("hide_viewport", "hide_render")
@@ -35,29 +36,16 @@ def hide(holder: Any, objects: Sequence[Any]) -> None:
     They are noted on it as a collection that no scene shows. So they are found again under other names, elsewhere in
     the scene, after an undo, in the file as saved, and in a file that the holder is appended to.
     """
-    behind = _behind(holder)
-    if behind is None:
-        behind = bpy.data.collections.new(_NAME)
-        behind[_CURTAIN] = True
-        holder[_BEHIND] = behind
-    known = {obj.name_full for obj in behind.objects}
-    linked = []
-    for obj in objects:
-        if obj.name_full in known:
-            continue
-        behind.objects.link(obj)
-        if obj.library is not None:
-            linked.append(obj)
-        elif obj.hide_viewport or obj.hide_render:
+    known = set(referred(holder, _BEHIND))
+    fresh = [obj for obj in objects if obj not in known]
+    behind = refer(holder, _BEHIND, fresh, _NAME)
+    for obj in fresh:
+        if obj.library is None and (obj.hide_viewport or obj.hide_render):
             obj[_WAS_HIDDEN] = [int(obj.hide_viewport), int(obj.hide_render)]
+    linked = [obj for obj in fresh if obj.library is not None]
     if linked:
         behind[_ATTIC] = _into_attic(linked)
     show(holder, False)
-
-
-def is_curtain(collection: Any) -> bool:
-    """Whether a collection is one that hidden objects are noted in."""
-    return _CURTAIN in collection
 
 
 def share(holder: Any, others: Iterable[Any]) -> None:
@@ -68,8 +56,7 @@ def share(holder: Any, others: Iterable[Any]) -> None:
 
 def behind(holder: Any) -> list[Any]:
     """Returns the objects that ``holder`` takes the place of."""
-    collection = _behind(holder)
-    return [] if collection is None else list(collection.objects)
+    return referred(holder, _BEHIND)
 
 
 def in_front(objects: Sequence[Any]) -> list[Any]:
@@ -81,7 +68,7 @@ def in_front(objects: Sequence[Any]) -> list[Any]:
 
 def show(holder: Any, shown: bool) -> None:
     """Shows what ``holder`` hides as it was, or hides it again."""
-    collection = _behind(holder)
+    collection = collection_of(holder, _BEHIND)
     if collection is None:
         return
     here = set(bpy.context.scene.objects)
@@ -103,7 +90,7 @@ def show(holder: Any, shown: bool) -> None:
 def reveal(holder: Any) -> None:
     """Shows what ``holder`` hides as it was, and takes away all that hid it."""
     show(holder, True)
-    collection = _behind(holder)
+    collection = collection_of(holder, _BEHIND)
     if collection is None:
         return
     for obj in collection.objects:
@@ -111,26 +98,19 @@ def reveal(holder: Any) -> None:
             del obj[_WAS_HIDDEN]
     if collection.get(_ATTIC) is not None:
         _empty_attic(collection[_ATTIC])
-    del holder[_BEHIND]
-    if not collection.users:
-        bpy.data.collections.remove(collection)
+    forget(holder, _BEHIND)
 
 
 def hand_over(holder: Any, other: Any) -> None:
     """Lets another object or collection hide what ``holder`` hides."""
-    collection = _behind(holder)
+    collection = collection_of(holder, _BEHIND)
     if collection is None:
         return
-    if _behind(other) is None:
+    if collection_of(other, _BEHIND) is None:
         other[_BEHIND] = collection
-    elif _behind(other) != collection:
+    else:
         hide(other, list(collection.objects))
-    del holder[_BEHIND]
-
-
-def _behind(holder: Any) -> Any | None:
-    collection = holder.get(_BEHIND)
-    return collection if isinstance(collection, bpy.types.Collection) else None
+    forget(holder, _BEHIND)
 
 
 def _empty_attic(attic: Any) -> None:

@@ -16,9 +16,11 @@ from blockcore.model.palette import SLOT_NAMES
 from blockcore.model.scene import BlockScene
 from bridge.blender.identity import find_objects
 from bridge.blender.materials import block_materials
+from bridge.blender.references import forget, refer, referred
 
 NAME = "Optimizing…"
 _HIDDEN = "blockcore_preview_hides"
+_LAYER = "blockcore_preview_layer"
 
 
 class Preview:
@@ -42,7 +44,8 @@ class Preview:
         self._mesh = mesh.name
         preview = bpy.data.objects.new(NAME, mesh)
         preview.hide_select = True
-        preview[_HIDDEN] = _hide(dict.fromkeys(scene.source.block_objects) if scene.source else {})
+        preview[_LAYER] = bpy.context.view_layer.name
+        _hide(preview, dict.fromkeys(scene.source.block_objects) if scene.source else {})
         bpy.context.scene.collection.objects.link(preview)
         self.update(scene.materials)
 
@@ -65,12 +68,14 @@ class Preview:
 
 def remove_previews() -> None:
     """Removes previews from all scenes, also those that came back with an undo or an old file."""
-    for preview in [obj for obj in bpy.data.objects if _HIDDEN in obj]:
-        layer = set(bpy.context.view_layer.objects)
-        for hidden in find_objects(list(preview[_HIDDEN])):
-            if hidden is not None and hidden in layer:
-                hidden.hide_set(False)
+    for preview in [obj for obj in bpy.data.objects if _LAYER in obj]:
+        for layer in [layer for scene in preview.users_scene for layer in scene.view_layers]:
+            if layer.name == preview[_LAYER]:
+                inside = set(layer.objects)
+                for hidden in inside.intersection(referred(preview, _HIDDEN)):
+                    hidden.hide_set(False, view_layer=layer)
         mesh = preview.data
+        forget(preview, _HIDDEN)
         bpy.data.objects.remove(preview)
         bpy.data.meshes.remove(mesh)
 
@@ -91,9 +96,9 @@ def _face_mesh(scene: BlockScene) -> bpy.types.Mesh:
     return mesh
 
 
-def _hide(names: dict[str, None]) -> list[str]:
+def _hide(preview: bpy.types.Object, names: dict[str, None]) -> None:
     layer = set(bpy.context.view_layer.objects)
     shown = [obj for obj in find_objects(list(names)) if obj is not None and obj in layer and not obj.hide_get()]
+    refer(preview, _HIDDEN, shown, f"Blocks behind {NAME}")
     for obj in shown:
         obj.hide_set(True)
-    return [obj.name_full for obj in shown]

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.blender.cubes import Cubes
-from bridge.blender.curtain import is_curtain
 from bridge.blender.identity import find_objects
+from bridge.blender.references import is_reference
 
 Regions = Mapping[str, npt.NDArray[np.int32]]
 _INSIDE = 0.5  # weight
@@ -28,7 +28,7 @@ def read_regions(cubes: Cubes) -> Regions:
     names = set(cubes.emitters)
     regions: dict[str, npt.NDArray[np.int32]] = {}
     for collection in bpy.data.collections:
-        if is_curtain(collection):
+        if is_reference(collection):
             continue
         within = {obj.name_full for one in (collection, *collection.children_recursive) for obj in one.objects} & names
         if within and within != names:

@@ -42,14 +42,6 @@ def state():
 """
 
 
-@pytest.fixture(scope="module")
-def blender(tmp_path_factory: pytest.TempPathFactory) -> Blender:
-    folder = tmp_path_factory.mktemp("größer als Ü")
-    blender = Blender(folder / "blender")
-    blender.install(*build(folder))
-    return blender
-
-
 def test_blender_takes_it_and_gives_it_back_without_a_word(tmp_path: Path):
     blender = Blender(tmp_path / "blender")
     archive = build(tmp_path)[0]

@@ -216,7 +216,7 @@ def test_what_a_result_hides_is_found_after_all_that_users_do(change: str, tmp_p
     revert(result_world())
     assert len(shown_cubes()) == BLOCKS - 1
     assert sum(obj.hide_viewport for obj in bpy.context.scene.objects if obj.type == "MESH") == 1
-    assert not [one for one in bpy.data.collections if "blockcore_curtain" in one]
+    assert not [one for one in bpy.data.collections if "blockcore_reference" in one]
     for obj in bpy.context.scene.objects:
         obj.hide_viewport = False
     after = blocks_of(bpy.context.scene.collection)
