@@ -6,9 +6,22 @@ The panel, its operators and properties. What they do is done by ``bridge`` and,
 
 import bpy
 
-from . import command, engine, handlers, helpers, menus, operators, panel, preferences, properties, result, status
+from . import (
+    command,
+    engine,
+    handlers,
+    helpers,
+    menus,
+    operators,
+    palettes,
+    panel,
+    preferences,
+    properties,
+    result,
+    status,
+)
 
-_MODULES = (preferences, properties, operators, result, helpers, menus, panel)
+_MODULES = (preferences, properties, operators, result, helpers, menus, palettes, panel)
 
 
 def register():

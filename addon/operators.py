@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import StringProperty
 from bpy.types import Operator
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
@@ -169,23 +169,6 @@ class BLOCKS_OT_refresh(Operator):
         return {"FINISHED"}
 
 
-class BLOCKS_OT_tick_materials(Operator):
-    """Ticks all materials, or none."""
-
-    bl_idname = "blocks.tick_materials"
-    bl_label = "Tick Materials"
-    bl_description = "Allow all materials, or none"
-    bl_options = {"UNDO"}
-
-    use: BoolProperty(name="Allowed", description="Whether the materials are allowed")
-
-    def execute(self, context):
-        """Ticks."""
-        for material in context.scene.optimize_materials.materials:
-            material.use = self.use
-        return {"FINISHED"}
-
-
 class BLOCKS_OT_use_background_images(Operator):
     """Ticks the cameras that have a target."""
 
@@ -244,7 +227,6 @@ CLASSES = (
     BLOCKS_OT_optimize_materials,
     BLOCKS_OT_cancel,
     BLOCKS_OT_refresh,
-    BLOCKS_OT_tick_materials,
     BLOCKS_OT_use_background_images,
     BLOCKS_OT_save_job,
     BLOCKS_OT_load_job,

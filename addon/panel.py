@@ -5,12 +5,11 @@ import bpy
 from bpy.types import Panel, UIList
 
 from blockcore.errors import BlockcoreError
+from blockcore.formats.block_facts import group_of
 from blockcore.plan import reason_for_torch
 
-from . import engine, helpers, layouts, operators, preferences, properties, result, status, wording
+from . import engine, helpers, layouts, operators, palettes, preferences, properties, result, status, wording
 from .session import session
-
-_SLOTS = ("top", "side", "bottom")
 
 
 class BLOCKS_UL_views(UIList):
@@ -35,21 +34,6 @@ class BLOCKS_UL_views(UIList):
             side.alignment = "RIGHT"
             side.active = image is not None
             side.label(text="" if image else "No target", icon="ERROR" if image else "NONE")
-
-
-class BLOCKS_UL_materials(UIList):
-    """Materials of the palette: tick, name, swatches."""
-
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
-        """Draws one material."""
-        row = layout.row(align=True)
-        row.use_property_split = False
-        row.prop(item, "use", text="")
-        row.label(text=item.name)
-        colors = row.row(align=True)
-        colors.ui_units_x = 4.5
-        for slot in _SLOTS:
-            colors.prop(item, slot, text="")
 
 
 class BLOCKS_PT_optimize_materials(Panel):
@@ -127,10 +111,13 @@ def _draw_palette(context, layout, group, found):
     layout.prop(group, "palette", text="From")
     if group.palette == "file":
         layout.prop(group, "palette_file")
+    layout.operator(palettes.BLOCKS_OT_resource_packs.bl_idname, icon="PACKAGE")
+    if len({group_of(material.name) for material in group.materials}) > 1:
+        layout.prop(group, "listed")
     layout.template_list("BLOCKS_UL_materials", "", group, "materials", group, "active_material", rows=3, maxrows=8)
     row = layout.row(align=True)
     for text, use in (("All", True), ("None", False)):
-        row.operator(operators.BLOCKS_OT_tick_materials.bl_idname, text=text).use = use
+        row.operator(palettes.BLOCKS_OT_tick_materials.bl_idname, text=text).use = use
 
 
 def _views_title(group):
@@ -226,4 +213,4 @@ def _preview(image):
     return image.preview_ensure().icon_id
 
 
-CLASSES = (BLOCKS_UL_views, BLOCKS_UL_materials, BLOCKS_PT_optimize_materials)
+CLASSES = (BLOCKS_UL_views, BLOCKS_PT_optimize_materials)

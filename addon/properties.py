@@ -16,6 +16,7 @@ from bpy.props import (
 from bpy.types import PropertyGroup
 
 from blockcore.errors import SceneError, SettingsError
+from blockcore.formats.block_facts import GROUPS
 from blockcore.model.palette import BOTTOM, SIDE, TOP
 from blockcore.model.rules_text import EVERYWHERE
 from blockcore.model.settings import SETTINGS, OptimizeSettings
@@ -33,6 +34,15 @@ QUALITY = {
 def _changed(self, context):
     """The blocks, palette or pictures are others now: what was found out about them is old."""
     status.forget()
+
+
+ALL = "all"
+"""The choice of every group of blocks."""
+
+
+def group_items():
+    """Returns the groups of blocks as the choices of a property."""
+    return [(group, group.capitalize(), f"Blocks of {group}") for group in GROUPS]
 
 
 _is_setting_quality = False
@@ -146,6 +156,11 @@ class BlocksScene(PropertyGroup):
     )
     palette_file: StringProperty(
         name="File", description="The palette's file (.json)", subtype="FILE_PATH", update=_changed
+    )
+    listed: EnumProperty(
+        name="Group",
+        description="Which of the palette's blocks are listed, and meant by All and None",
+        items=[(ALL, "All", "Every material"), *group_items()],
     )
     materials: CollectionProperty(type=BlocksMaterial)
     active_material: IntProperty(name="Material", description="The material chosen in the list")

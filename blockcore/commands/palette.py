@@ -7,10 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from blockcore.errors import PaletteError, listed, quoted
-from blockcore.io.files import read_bytes
-
-_LONGEST_LIST = 1 << 20  # bytes
+from blockcore.errors import listed, quoted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,13 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from blockcore.formats.palette_file import hex_color, write_palette
-    from blockcore.formats.resource_pack import PackChoice, read_packs
+    from blockcore.formats.resource_pack import PackChoice, read_names, read_packs
     from blockcore.io.files import write_file
 
     found = read_packs(
         args.input,
         PackChoice(
-            only=_names(args.only) if args.only else (),
+            only=read_names(args.only) if args.only else (),
             groups=args.group,
             grass=hex_color(args.grass) if args.grass else None,
             leaves=hex_color(args.leaves) if args.leaves else None,
@@ -53,24 +50,6 @@ def run(args: argparse.Namespace) -> int:
         print(sentence)
     print(f"Saved: {args.out}: {len(found.palette) - 1} blocks")
     return 0
-
-
-def _names(path: Path) -> list[str]:
-    """Returns the names in a text file, one a line; ``#`` begins a remark.
-
-    Raises:
-        PaletteError: it cannot be read, or has none.
-    """
-    remedy = "write the names of blocks, one a line"
-    try:
-        lines = read_bytes(path, _LONGEST_LIST).decode("utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PaletteError(f"{path}: cannot be read ({reason}); {remedy}") from error
-    names = [name for line in lines if (name := line.partition("#")[0].strip())]
-    if not names:
-        raise PaletteError(f"{path}: has no names; {remedy}")
-    return names
 
 
 def _reasons(left_out: Mapping[str, str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 _GROUPS = {
     "wool": ("*_wool",),
@@ -57,6 +58,7 @@ _CAME = {
 """Blocks that are full cubes, by the version of Minecraft that they came with; all others are older than 1.14."""
 
 
+@lru_cache(1 << 14)
 def group_of(name: str) -> str:
     """Returns the group of a block, such as ``minecraft:oak_log[axis=x]``."""
     plain = _plain(name)

@@ -21,7 +21,7 @@ from blockcore.formats.block_models import Cube, LeftOut, Models, Pixels, Turn, 
 from blockcore.formats.block_states import is_state
 from blockcore.io import png
 from blockcore.io.damage import DAMAGE
-from blockcore.io.files import parse_json
+from blockcore.io.files import parse_json, read_bytes
 from blockcore.io.packs import PackStack
 from blockcore.io.pictures import decode_picture
 from blockcore.model.grid import FACE_NAMES, FACE_SLOTS
@@ -31,6 +31,7 @@ _LARGEST_JSON, _LARGEST_TEXTURE = 1 << 22, 1 << 24  # bytes
 _MOST_TEXELS = 1 << 24
 _MOST_BLOCKS, _MOST_STATES = 1 << 14, 1 << 16
 _LARGEST_TILE = 64
+_LONGEST_LIST = 1 << 20  # bytes
 _OLD = "is not named as since Minecraft 1.13"
 
 
@@ -128,6 +129,24 @@ def read_packs(paths: Sequence[Path], choice: PackChoice | None = None) -> PackB
     every = {(m, d): tile for m, look in enumerate(looks.values(), 1) for d, tile in look.items()}
     colors = np.stack([np.zeros((3, 3)), *(_slot_colors(look) for look in looks.values())])
     return PackBlocks(Palette(names, colors, every), left_out)
+
+
+def read_names(path: Path) -> list[str]:
+    """Returns the names in a text file, one a line; ``#`` begins a remark.
+
+    Raises:
+        PaletteError: it cannot be read, or has none.
+    """
+    remedy = "write the names of blocks, one a line"
+    try:
+        lines = read_bytes(path, _LONGEST_LIST).decode("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PaletteError(f"{path}: cannot be read ({reason}); {remedy}") from error
+    names = [name for line in lines if (name := line.partition("#")[0].strip())]
+    if not names:
+        raise PaletteError(f"{path}: has no names; {remedy}")
+    return names
 
 
 def _slot_colors(look: Mapping[int, Pixels]) -> npt.NDArray[np.float64]:

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blockcore import formats
+from blockcore.formats.block_states import BlockStates
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize_materials
 from tests.captures import dataset_path, map_path
 from tests.extension import ADDON, Blender, assert_no_engine
+from tests.packs import cube, files_of, picture, same, write_zip
 from tests.parts import need
 from tools.build_extension import build
 
@@ -253,6 +256,75 @@ def test_maps_go_in_and_out_through_the_menus(blender: Blender, tmp_path: Path):
     by_place = {tuple(b["position"]): b["blockType"] for b in theirs["blocks"]}
     assert {tuple(b["position"]): b["blockType"] for b in ours["blocks"]} == by_place
     assert json.loads((tmp_path / "dataset" / "metadata.json").read_text())["viewCount"] == 8
+
+
+def test_files_of_blocks_go_in_and_out_and_what_is_lost_is_told(blender: Blender, tmp_path: Path):
+    cells = np.random.default_rng(2).integers(0, 3, (5, 6, 7)).astype(np.int32)
+    blocks = BlockStates(cells, ("minecraft:air", "minecraft:red_concrete", "minecraft:oak_log[axis=x]"), (1, 2, 3))
+    formats.write(tmp_path / "in.litematic", blocks)
+    (told, names, drop, menus), said = blender.run(
+        f"""
+bpy.ops.wm.read_homefile(use_empty=True)
+from blockcore.formats import formats
+told = [sorted(bpy.ops.blocks.import_blocks(filepath={str(tmp_path / "in.litematic")!r}))]
+bpy.context.scene.optimize_materials.palette = 'scene'
+part('status').refresh(bpy.context.scene)
+names = [m.name for m in bpy.context.scene.optimize_materials.materials]
+for end in ('schem', 'litematic', 'nbt', 'vox', 'csv', 'glb'):
+    told.append(sorted(bpy.ops.blocks.export_blocks(filepath={str(tmp_path / "out.")!r} + end)))
+menus = part('menus')
+read = {{suffix for form in formats().values() if form.is_read for suffix in form.suffixes}} - {{'', '.json'}}
+drop = sorted(read) == menus.BLOCKS_FH_blocks.bl_file_extensions.split(';')
+answer = [told, names, drop, [menus._entries('is_read'), menus._entries('is_written')]]
+"""
+    )
+    assert told == [["FINISHED"]] * 7 and drop
+    assert "Not carried over: 1 of the materials, such as minecraft:oak_log[axis=x], are grey" in said
+    assert {"minecraft:red_concrete", "minecraft:oak_log[axis=x]"} <= set(names)
+    for end in ("schem", "litematic", "nbt"):
+        again, _ = formats.read(tmp_path / f"out.{end}")
+        low = np.argwhere(cells).min(axis=0)
+        places = np.argwhere(np.array([state != "minecraft:air" for state in again.states])[again.cells])
+        np.testing.assert_array_equal(places - places.min(axis=0), np.argwhere(cells) - low)
+        shown = [again.states[index] for index in again.cells[tuple(places.T)]]
+        assert shown == [blocks.states[index] for index in cells[cells > 0]]
+    assert {suffix for _, suffix in menus[0]} == {".litematic", ".schematic", ".vox", ".schem", ".nbt"}
+    assert {suffix for _, suffix in menus[1]} == {".litematic", ".vox", ".schem", ".nbt", ".csv", ".glb"}
+
+
+def test_packs_become_the_palette_listed_by_groups(blender: Blender, tmp_path: Path):
+    kinds = ("white_wool", "stone", "sand", "oak_log")
+    states = {kind: {"variants": {"": {"model": f"block/{kind}"}}} for kind in kinds}
+    models = {kind: cube(same(f"block/{kind}")) for kind in kinds}
+    game = files_of(states, models, {kind: picture(k) for k, kind in enumerate(kinds)})
+    write_zip(tmp_path / "client.jar", game)
+    write_zip(tmp_path / "mine.zip", files_of({}, {}, {"stone": picture(9)}))
+    (names, path, listed, ticked, texel), _ = blender.run(
+        f"""
+bpy.ops.blocks.demo_scene()
+group = bpy.context.scene.optimize_materials
+chosen = [{{'name': 'client.jar'}}, {{'name': 'mine.zip'}}]
+assert bpy.ops.blocks.resource_packs(directory={str(tmp_path)!r}, files=chosen) == {{'FINISHED'}}
+names = [m.name for m in group.materials]
+palettes = part('palettes')
+def shown(kind):
+    return [m.name for m in group.materials if palettes.is_listed(m, kind)]
+listed = {{kind: shown(kind) for kind in ('all', 'wool', 'wood', 'other')}}
+group.listed = 'stone'
+bpy.ops.blocks.tick_materials(use=False)
+ticked = [m.name for m in group.materials if m.use]
+from bridge.blender.jobs import palette_of
+palette = palette_of(part('properties').job_of(bpy.context.scene))
+texel = palette.tiles[palette.index('minecraft:stone'), 4][0, 0].tolist()
+answer = [names, group.palette_file, listed, ticked, texel]
+"""
+    )
+    assert names == ["minecraft:oak_log", "minecraft:stone", "minecraft:white_wool"]
+    assert Path(path).name == "mine.json" and blender.folder in Path(path).parents
+    wanted = {"all": names, "wool": ["minecraft:white_wool"], "wood": ["minecraft:oak_log"], "other": []}
+    assert listed == wanted
+    assert ticked == ["minecraft:oak_log", "minecraft:white_wool"]
+    assert texel == picture(9)[0, 0].tolist()
 
 
 def test_operators_that_cannot_be_used_say_why(blender: Blender):
