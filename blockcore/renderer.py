@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import OrderedDict, deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from blockcore.errors import CameraError, MapError
 from blockcore.model.baked_light import BakedLight, Light
@@ -19,20 +21,22 @@ from blockcore.model.display import SRGB, Display
 from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
-from blockcore.shading.mesh import cell_array
+from blockcore.ops.batched import array_of, below_transforms
+from blockcore.shading import opaque
+from blockcore.shading.choice import Choice
 from blockcore.shading.painting import paint
-from blockcore.shading.radiance import Sight, lit_radiance, radiance_of, shaded_picture
+from blockcore.shading.radiance import Sight, lit_radiance, radiance_of
 from blockcore.visibility import rasterize
 from blockcore.visibility.buffer import Visibility
 from blockcore.visibility.faces import VisibleFaces, every_face, unshared_faces, visible_faces
 from blockcore.visibility.geometry import GeometryBuffers, geometry_buffers
 
 _MOST_PIXELS = 1 << 26  # remembered, four bytes each
-_Key = tuple[int, int, int, bytes]
+_Key = tuple[int, int, int, int, bytes]
 Positions = Sequence[tuple[int, int, int]] | npt.ArrayLike | torch.Tensor
 
 
-class DifferentiableBlockRenderer:
+class DifferentiableBlockRenderer(nn.Module):
     """Renders blocks as the WebGPU editor does, differentiably in their materials.
 
     Visibility does not depend on materials: it is found once for each set of blocks and cameras and remembered, so a
@@ -41,13 +45,14 @@ class DifferentiableBlockRenderer:
     Attributes:
         grid_size: cells along x, y, z.
         world_scale: edge of a block in world units.
-        device: where pictures are made; the logits must live there.
+        device: where pictures are made; the logits must live there. ``to`` moves it.
         palette: the M materials.
         lighting: the light.
         rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"``, ``"nvdiffrast"`` or ``"reference"``.
 
-    Up to ``remembered_views`` sets of cameras are remembered, the last ones, and no more than 67 million pixels, for
-    the last four sets of blocks; ``geometry`` remembers as many of its own.
+    Up to ``remembered_views`` sets of cameras are remembered, the last ones, and no more than ``remembered_pixels`` of
+    four bytes each, 67 million by default, for the last four sets of blocks; ``geometry`` remembers as many of its own.
+    Where no camera comes twice, 0 saves that memory. Threads may share a renderer.
     """
 
     def __init__(
@@ -59,18 +64,53 @@ class DifferentiableBlockRenderer:
         lighting: Light = WEBGPU_LIGHTING,
         rasterizer: str = "auto",
         remembered_views: int = 64,
+        remembered_pixels: int | None = None,
     ) -> None:
+        super().__init__()
         self.grid_size = grid_size
         self.world_scale = world_scale
-        self.device = torch.device(device)
+        self.register_buffer("_here", torch.empty(0, device=torch.device(device)), persistent=False)
+        self._here: torch.Tensor
         self.palette = palette
         self.lighting = lighting
         self.rasterizer = rasterizer
-        self._remembered_views = remembered_views
+        self.remembered_views = remembered_views
+        self.remembered_pixels = remembered_pixels
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begins with nothing remembered."""
         self._grids: deque[BlockGrid] = deque(maxlen=4)
         self._seen: OrderedDict[_Key, _Seen] = OrderedDict()
-        self._buffers: OrderedDict[_Key, _Found] = OrderedDict()
+        self._found: OrderedDict[_Key, _Found] = OrderedDict()
         self._lit: _LitSeen | None = None
+        self._lock = threading.RLock()
+        self._number = opaque.registered(self)
+
+    @property
+    def device(self) -> torch.device:
+        """Where pictures are made."""
+        return self._here.device
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> DifferentiableBlockRenderer:
+        """Forgets, wherever it is moved, what was seen from where it was."""
+        before = self.device
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.device != before:
+            self._begin()
+        return self
+
+    def __getstate__(self) -> dict[str, object]:
+        gone = ("_grids", "_seen", "_found", "_lit", "_lock", "_number")
+        return {name: value for name, value in self.__dict__.items() if name not in gone}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._begin()
+
+    def forward(self, *arguments: Any, **named: Any) -> Any:
+        """Renders; see ``render``."""
+        return self.render(*arguments, **named)
 
     def render(
         self,
@@ -85,46 +125,88 @@ class DifferentiableBlockRenderer:
         light: torch.Tensor | None = None,
         display: Display = SRGB,
         display_table: torch.Tensor | None = None,
+        *,
+        relaxation: str = "softmax",
+        hard: bool = False,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Renders pictures.
 
         Args:
             positions: N cells (x, y, z).
-            material_logits: (N, M) float32 or float64, on ``device``.
+            material_logits: (N, M) floating point, on ``device``. Those of 16 bits are worked with in float32, as all
+                are under autocast.
             camera_view: (4, 4) or (B, 4, 4), row-major, world to view space.
-            camera_proj: (4, 4) or (B, 4, 4), row-major, view to clip space.
+            camera_proj: (4, 4) or (B, 4, 4), row-major, view to clip space. One of one kind goes with B of the other.
             img_h: rows.
             img_w: pixels per row.
-            temperature: of the soft-max over materials.
-            hard_materials: one material per block, with the gradient of the soft-max (straight-through).
+            temperature: of the soft-max over materials, above 0.
+            hard_materials: the same as ``hard``, by its older name.
             light: (F, k, k, 3) scene-linear RGB that the exposed faces receive, on ``device``, instead of the
                 renderer's light; see ``BakedLight.received``. Takes 24 bytes a material and a part of a face seen.
             display: how that light is shown.
             display_table: values instead of those in ``display.table``.
+            relaxation: ``"softmax"``: blocks show a blend of materials; ``"gumbel"``: one with Gumbel noise, drawn anew
+                at every call (Gumbel-Softmax).
+            hard: one material per block, with the gradient of the blend (straight-through): the likeliest, or with
+                ``"gumbel"`` one drawn by how likely each is. Of materials that are equally likely one is drawn.
+            generator: what is drawn comes from it, on any device; from torch's own if None.
 
         Returns:
-            (B, 4, H, W), row 0 on top: RGB display values in 0…1 over the sky, and coverage (1 where a block is).
-            B is 1 for a single camera. Gradients flow to ``material_logits`` of every visible block, also where a
-            material is brighter than 8 bits can show, to ``light`` and to ``display_table``; none to positions and
-            cameras.
+            (B, 4, H, W) of the logits' type, row 0 on top: RGB display values in 0…1 over the sky, and coverage (1
+            where a block is). B is 1 for a single camera. Gradients, and those of gradients, flow to
+            ``material_logits`` of every visible block, also where a material is brighter than 8 bits can show, to
+            ``light`` and to ``display_table``; none to positions and cameras.
 
         Raises:
             MapError: a position is outside the grid, repeated, or not whole; or the logits do not fit.
-            CameraError: a matrix is singular, not finite or of another shape.
+            CameraError: a matrix is singular, not finite or of another shape, or asks for a gradient.
+            SettingsError: the temperature or the relaxation cannot be meant.
         """
-        grid = self._grid(positions)
-        expected = (len(grid), len(self.palette))
-        if tuple(material_logits.shape) != expected:
-            raise MapError(f"material logits have shape {tuple(material_logits.shape)}, expected {expected}: (N, M)")
-        cameras = _cameras(camera_view, camera_proj, img_h, img_w)
-        if light is not None:
+        choice = Choice(temperature, relaxation, hard or hard_materials, generator)
+        if torch.compiler.is_compiling() and light is None:
+            return self._opaque(positions, material_logits, camera_view, camera_proj, img_h, img_w, choice)
+        grid, posed = self._grid(positions), _Posed.of(camera_view, camera_proj, img_h, img_w)
+        self._check_logits(material_logits, len(grid))
+        if light is None:
+            sight = self._see(grid, posed).sight
+        else:
             table = torch.from_numpy(display.table.copy()) if display_table is None else display_table
-            sight = self._lit_sight(grid, cameras, light, torch.from_numpy(display.levels.copy()), table)
-            return shaded_picture(material_logits[sight.visible.blocks], sight, temperature, hard_materials)
-        seen = self._see(grid, cameras)
-        blocks = seen.sight.visible.blocks
-        logits = material_logits if len(blocks) == len(grid) else material_logits[blocks]
-        return paint(logits, seen.sight, temperature, hard_materials)
+            sight = self._lit_sight(grid, posed.cameras(), light, torch.from_numpy(display.levels.copy()), table)
+        logits = choice.perturbed(material_logits)
+        blocks = sight.visible.blocks
+        visible = logits if len(blocks) == len(grid) else logits[blocks]
+        return paint(visible, sight, choice.temperature, choice.hard, generator)
+
+    def _opaque(
+        self,
+        positions: Positions,
+        logits: torch.Tensor,
+        view: torch.Tensor,
+        proj: torch.Tensor,
+        height: int,
+        width: int,
+        choice: Choice,
+    ) -> torch.Tensor:
+        cells = torch.as_tensor(positions)
+        self._check_logits(logits, len(cells))
+        how = self._number, height, width, choice.temperature, choice.hard
+        picture: torch.Tensor = opaque.render(choice.perturbed(logits), cells, view, proj, *how)
+        return picture
+
+    def sight(
+        self, positions: Positions, view: torch.Tensor, proj: torch.Tensor, height: int, width: int
+    ) -> tuple[Sight, torch.Tensor]:
+        """Returns what cameras see in the renderer's light, and the (V,) blocks there; arguments as for ``render``."""
+        seen = self._see(self._grid(positions), _Posed.of(view, proj, height, width)).sight
+        return seen, seen.visible.blocks
+
+    def _check_logits(self, logits: torch.Tensor, count: int) -> None:
+        expected = (count, len(self.palette))
+        if tuple(logits.shape) != expected:
+            raise MapError(f"material logits have shape {tuple(logits.shape)}, expected {expected}: (N, M)")
+        if not logits.is_floating_point():
+            raise MapError(f"material logits are {logits.dtype}; give them as floating point")
 
     def _lit_sight(
         self,
@@ -141,58 +223,69 @@ class DifferentiableBlockRenderer:
         key = (side, *((camera.width, camera.height, camera.view_proj.tobytes()) for camera in cameras))
         last = self._lit
         if last is None or last.grid is not grid or last.palette is not self.palette or last.key != key:
-            found = rasterize(faces, cameras, self.rasterizer, device_type=self.device.type)
-            seen = unshared_faces(faces, cameras, found, self.palette, side, self.device)
-            last = self._lit = _LitSeen(grid, self.palette, key, *seen)
+            last = self._lit = below_transforms(self._look_closely, grid, cameras, side, key)
         received = light.reshape(-1, 3)[last.texel]
         visible = last.visible
         radiance = lit_radiance(self.palette, visible.looks, received, levels.to(self.device), table.to(self.device))
         background = torch.tensor(self.lighting.background, device=self.device, dtype=torch.float64)
         return Sight(visible, torch.stack(visible.views), radiance, background)
 
+    def _look_closely(self, grid: BlockGrid, cameras: Sequence[Camera], side: int, key: tuple[Any, ...]) -> _LitSeen:
+        faces = grid.exposed_faces
+        found = rasterize(faces, cameras, self.rasterizer, device_type=self.device.type)
+        return _LitSeen(
+            grid, self.palette, key, *unshared_faces(faces, cameras, found, self.palette, side, self.device)
+        )
+
     def geometry(
         self, positions: Positions, camera_view: torch.Tensor, camera_proj: torch.Tensor, img_h: int, img_w: int
     ) -> list[GeometryBuffers]:
         """Returns depth, normals and blocks of each camera's view; arguments as for ``render``."""
         grid = self._grid(positions)
-        cameras = _cameras(camera_view, camera_proj, img_h, img_w)
-        key = _key(grid, cameras)
-        found = self._buffers.get(key)
+        posed = _Posed.of(camera_view, camera_proj, img_h, img_w)
+        cameras, key = posed.cameras(), posed.key(grid)
+        found = self._found.get(key)
         if found is None:
             views = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
-            found = self._buffers[key] = _Found(grid, views)
-            self._forget(self._buffers)
+            found = _Found(grid, views)
+            self._remember(self._found, key, found)
         return [geometry_buffers(grid.exposed_faces, c, v) for c, v in zip(cameras, found.views, strict=True)]
 
     def _grid(self, positions: Positions) -> BlockGrid:
-        cells = cell_array(positions)
-        for at, grid in enumerate(self._grids):  # much faster than checking positions and finding exposed faces again
-            if np.array_equal(grid.positions, cells):
-                del self._grids[at]
-                self._grids.appendleft(grid)
-                return grid
-        self._grids.appendleft(BlockGrid(self.grid_size, self.world_scale, cells))
-        return self._grids[0]
+        cells = array_of(positions) if isinstance(positions, torch.Tensor) else np.asarray(positions)
+        with self._lock:
+            for at, grid in enumerate(self._grids):  # much faster than checking positions and finding faces again
+                if np.array_equal(grid.positions, cells):
+                    del self._grids[at]
+                    self._grids.appendleft(grid)
+                    return grid
+            self._grids.appendleft(BlockGrid(self.grid_size, self.world_scale, cells))
+            return self._grids[0]
 
-    def _see(self, grid: BlockGrid, cameras: Sequence[Camera]) -> _Seen:
+    def _see(self, grid: BlockGrid, posed: _Posed) -> _Seen:
         """Returns what the cameras see."""
-        key = _key(grid, cameras)
-        seen = self._seen.get(key)
-        if seen is None or not self._is_lit(seen):
+        key = posed.key(grid)
+        with self._lock:
+            seen = self._seen.get(key)
+            if seen is not None and self._is_lit(seen):
+                return seen
             lit = [before for before in reversed(self._seen.values()) if self._is_lit(before)]
-            last = next((before for before in lit if before.grid is grid), lit[0] if lit else None)
-            seen = self._seen[key] = self._look(grid, cameras, last)
-            self._forget(self._seen)
+        last = next((before for before in lit if before.grid is grid), lit[0] if lit else None)
+        seen = below_transforms(self._look, grid, posed.cameras(), last)
+        self._remember(self._seen, key, seen)
         return seen
 
-    def _forget(self, memory: OrderedDict[_Key, _Remembered]) -> None:
-        """Forgets sets of blocks that are no longer known, and what was seen first until few enough remains."""
-        for key in [key for key, seen in memory.items() if all(seen.grid is not grid for grid in self._grids)]:
-            del memory[key]
-        pixels = sum(seen.pixels for seen in memory.values())
-        while len(memory) > 1 and (len(memory) > self._remembered_views or pixels > _MOST_PIXELS):
-            _, oldest = memory.popitem(last=False)
-            pixels -= oldest.pixels
+    def _remember(self, memory: OrderedDict[_Key, _Remembered], key: _Key, seen: _Remembered) -> None:
+        """Keeps what was seen; forgets sets of blocks that are no longer known, then what was seen first."""
+        most = _MOST_PIXELS if self.remembered_pixels is None else self.remembered_pixels
+        with self._lock:
+            memory[key] = seen
+            for other in [k for k, v in memory.items() if all(v.grid is not grid for grid in self._grids)]:
+                del memory[other]
+            pixels = sum(held.pixels for held in memory.values())
+            while memory and (len(memory) > self.remembered_views or pixels > most):
+                _, oldest = memory.popitem(last=False)
+                pixels -= oldest.pixels
 
     def _is_lit(self, seen: _Seen) -> bool:
         return seen.palette is self.palette and seen.lighting is self.lighting
@@ -202,7 +295,7 @@ class DifferentiableBlockRenderer:
         found = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
         if self.device.type != "cuda" or self.palette.tiles or isinstance(self.lighting, BakedLight):
             visible = visible_faces(grid.exposed_faces, cameras, found, self.palette, self.device, None, self.lighting)
-            face = torch.stack(visible.views)
+            face, visible = torch.stack(visible.views), replace(visible, views=())  # held once
         else:
             known = last is not None and last.grid is grid
             visible = last.sight.visible if last and known else every_face(grid.exposed_faces, len(grid), self.device)
@@ -257,17 +350,33 @@ class _LitSeen:
     texel: torch.Tensor
 
 
-def _key(grid: BlockGrid, cameras: Sequence[Camera]) -> _Key:
-    """Returns what tells sights apart; a grid's number is its own for as long as something remembered holds it."""
-    return (id(grid), cameras[0].width, cameras[0].height, b"".join(c.view_proj.tobytes() for c in cameras))
+@dataclass(frozen=True, eq=False)
+class _Posed:
+    """Cameras before they are looked at: (B, 4, 4) view and projection matrices, and the pictures' rows and columns."""
 
+    views: npt.NDArray[Any]
+    projs: npt.NDArray[Any]
+    height: int
+    width: int
 
-def _cameras(view: torch.Tensor, proj: torch.Tensor, height: int, width: int) -> list[Camera]:
-    views, projs = (m.detach().cpu().double().reshape(-1, *m.shape[-2:]).numpy() for m in (view, proj))
-    if views.shape[1:] != (4, 4) or projs.shape[1:] != (4, 4) or len(projs) not in (1, len(views)):
-        raise CameraError(
-            f"camera_view {tuple(view.shape)} and camera_proj {tuple(proj.shape)} must both be (4, 4) or (B, 4, 4)"
-        )
-    if len(views) != len(projs):
-        projs = projs.repeat(len(views), axis=0)
-    return [Camera(v, p, width, height, f"camera {i}") for i, (v, p) in enumerate(zip(views, projs, strict=True))]
+    @staticmethod
+    def of(view: torch.Tensor, proj: torch.Tensor, height: int, width: int) -> _Posed:
+        for name, matrix in (("camera_view", view), ("camera_proj", proj)):
+            if matrix.requires_grad:
+                raise CameraError(f"{name} asks for a gradient, but none flows to cameras; give {name}.detach()")
+        views, projs = (array_of(matrix).reshape(-1, *matrix.shape[-2:]) for matrix in (view, proj))
+        fits = all(matrix.ndim in (2, 3) and matrix.shape[-2:] == (4, 4) for matrix in (view, proj))
+        if not fits or not (len(views) == len(projs) or 1 in (len(views), len(projs))):
+            raise CameraError(
+                f"camera_view {tuple(view.shape)} and camera_proj {tuple(proj.shape)} must both be (4, 4) or (B, 4, 4)"
+            )
+        return _Posed(views, projs, height, width)
+
+    def key(self, grid: BlockGrid) -> _Key:
+        """Returns what tells sights apart; a grid's number is its own for as long as something remembered holds it."""
+        return (id(grid), self.width, self.height, len(self.views), self.views.tobytes() + self.projs.tobytes())
+
+    def cameras(self) -> list[Camera]:
+        count = max(len(self.views), len(self.projs))
+        pairs = zip(*(np.broadcast_to(matrices, (count, 4, 4)) for matrices in (self.views, self.projs)), strict=True)
+        return [Camera(view, proj, self.width, self.height, f"camera {i}") for i, (view, proj) in enumerate(pairs)]

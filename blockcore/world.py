@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,18 +23,21 @@ from blockcore.visibility.geometry import GeometryBuffers
 Cell = tuple[int, int, int]
 
 
-class DifferentiableBlockWorld:
+class DifferentiableBlockWorld(nn.Module):
     """A block world whose materials are parameters.
 
-    Blocks placed one by one have a parameter (M,) each; a world made by ``from_arrays`` has one parameter (N, M) for
-    all its blocks. Both kinds live side by side.
+    Blocks placed one by one have a parameter (M,) each, in ``placed``; a world made by ``from_arrays`` has one
+    parameter ``logits`` (N, M) for all its blocks. Both kinds live side by side. ``state_dict`` holds where the blocks
+    are as well, so that ``load_state_dict`` makes any world of the same grid and palette the one that was saved.
 
     Attributes:
         grid_size: cells along x, y, z.
         world_scale: edge of a block in world units.
-        device: where parameters live and pictures are made.
+        device: where parameters live and pictures are made; ``to`` moves it.
         palette: the M materials.
         renderer: the renderer it uses.
+        logits: the parameter that blocks share, or None.
+        placed: the parameters of single blocks, by their cells as ``"x_y_z"``.
     """
 
     def __init__(
@@ -45,16 +48,26 @@ class DifferentiableBlockWorld:
         palette: Palette = WEBGPU_PALETTE,
         lighting: Light = WEBGPU_LIGHTING,
         rasterizer: str = "auto",
+        remembered_views: int = 64,
+        remembered_pixels: int | None = None,
     ) -> None:
+        super().__init__()
         self.grid_size = grid_size
         self.world_scale = world_scale
-        self.device = torch.device(device)
         self.palette = palette
-        self.renderer = DifferentiableBlockRenderer(grid_size, world_scale, self.device, palette, lighting, rasterizer)
-        self._placed: dict[Cell, nn.Parameter] = {}
-        self._bulk: nn.Parameter | None = None
-        self._bulk_cells = np.zeros((0, 3), dtype=np.int32)
-        self._bulk_kept = np.zeros(0, dtype=np.bool_)
+        self.logits: nn.Parameter | None
+        self.register_parameter("logits", None)
+        self.placed = nn.ParameterDict()
+        look = grid_size, world_scale, device, palette, lighting, rasterizer, remembered_views, remembered_pixels
+        self.renderer = DifferentiableBlockRenderer(*look)
+        self._placed_cells: dict[Cell, str] = {}
+        self._cells: npt.NDArray[np.int32] | None = None
+        self._keep(np.zeros((0, 3), dtype=np.int32), np.zeros(0, dtype=np.bool_))
+
+    @property
+    def device(self) -> torch.device:
+        """Where parameters live and pictures are made."""
+        return self.renderer.device
 
     @classmethod
     def from_arrays(
@@ -69,6 +82,8 @@ class DifferentiableBlockWorld:
         lighting: Light = WEBGPU_LIGHTING,
         rasterizer: str = "auto",
         bias_strength: float = 10.0,
+        remembered_views: int = 64,
+        remembered_pixels: int | None = None,
     ) -> DifferentiableBlockWorld:
         """Makes a world of N blocks with a single parameter.
 
@@ -83,14 +98,16 @@ class DifferentiableBlockWorld:
             lighting: the light.
             rasterizer: as for the renderer.
             bias_strength: logit of the material in ``materials``; the others' is 0.
+            remembered_views: as for the renderer.
+            remembered_pixels: likewise.
 
         Raises:
             MapError: a position is outside the grid, repeated, or not whole; or materials or logits do not fit.
         """
-        world = cls(grid_size, world_scale, device, palette, lighting, rasterizer)
-        world._set_bulk(
-            BlockGrid(grid_size, world_scale, cell_array(positions)).positions, materials, logits, bias_strength
-        )
+        look = lighting, rasterizer, remembered_views, remembered_pixels
+        world = cls(grid_size, world_scale, device, palette, *look)
+        cells = BlockGrid(grid_size, world_scale, cell_array(positions)).positions
+        world._share(cells, world._start_of_all(len(cells), materials, logits, bias_strength))
         return world
 
     def place_block(
@@ -99,7 +116,7 @@ class DifferentiableBlockWorld:
         material: str | int | None = None,
         logits: torch.Tensor | None = None,
         bias_strength: float = 10.0,
-    ) -> nn.Parameter:
+    ) -> torch.Tensor:
         """Places a block, or gives the block that is there new logits.
 
         Args:
@@ -109,18 +126,25 @@ class DifferentiableBlockWorld:
             bias_strength: logit of ``material``; the others' is 0.
 
         Returns:
-            The block's logits, (M,).
+            The block's logits, (M,): a parameter of its own, or of a block that shares one, its row there. Where a
+            block is already, its parameter stays, and an optimiser that holds it goes on.
 
         Raises:
             MapError: the position is outside the grid or not whole, or the logits do not fit.
             PaletteError: the material is unknown.
         """
         cell = self._cell(position)
-        if self._bulk is not None:
-            self._bulk_kept &= ~(self._bulk_cells == cell).all(axis=1)
-        parameter = nn.Parameter(self._start(material, logits, bias_strength))
-        self._placed[cell] = parameter
-        return parameter
+        start = self._start(material, logits, bias_strength)
+        shared = self._shared_row(cell)
+        if shared is None and cell not in self._placed_cells:
+            self._placed_cells[cell] = key = "_".join(map(str, cell))
+            self.placed[key] = nn.Parameter(start)
+            self._cells = None
+            return torch.as_tensor(self.placed[key])
+        old = self.placed[self._placed_cells[cell]] if shared is None else self._bulk()[shared]
+        with torch.no_grad():
+            old.copy_(start)
+        return old
 
     def remove_block(self, position: Cell) -> None:
         """Removes a block.
@@ -129,12 +153,20 @@ class DifferentiableBlockWorld:
             MapError: there is no block at ``position``.
         """
         cell = self._cell(position)
-        if self._placed.pop(cell, None) is not None:
-            return
-        here = (self._bulk_cells == cell).all(axis=1) & self._bulk_kept
-        if not here.any():
+        shared = self._shared_row(cell)
+        if shared is not None:
+            kept = self._bulk_kept.copy()
+            kept[shared] = False
+            self._keep(self._bulk_cells, kept)
+        elif cell in self._placed_cells:
+            del self.placed[self._placed_cells.pop(cell)]
+        else:
             raise MapError(f"there is no block at {cell} to remove")
-        self._bulk_kept &= ~here
+        self._cells = None
+
+    def forward(self, *arguments: Any, **named: Any) -> Any:
+        """Renders; see ``render``."""
+        return self.render(*arguments, **named)
 
     def render(
         self,
@@ -147,34 +179,31 @@ class DifferentiableBlockWorld:
         light: torch.Tensor | None = None,
         display: Display = SRGB,
         display_table: torch.Tensor | None = None,
+        *,
+        relaxation: str = "softmax",
+        hard: bool = False,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Renders the world; arguments and result as for ``DifferentiableBlockRenderer.render``."""
         cells, logits = self._gathered()
-        choice = temperature, hard_materials
         return self.renderer.render(
-            cells, logits, view, proj, img_h, img_w, *choice, light=light, display=display, display_table=display_table
+            *(cells, logits, view, proj, img_h, img_w, temperature, hard_materials, light, display, display_table),
+            relaxation=relaxation,
+            hard=hard,
+            generator=generator,
         )
 
     def geometry(self, view: torch.Tensor, proj: torch.Tensor, img_h: int, img_w: int) -> list[GeometryBuffers]:
         """Returns depth, normals and blocks of each camera's view."""
         return self.renderer.geometry(self._gathered()[0], view, proj, img_h, img_w)
 
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """Yields every parameter: the shared one, if there is one, then those of single blocks."""
-        if self._bulk is not None:
-            yield self._bulk
-        yield from self._placed.values()
-
     @property
-    def blocks(self) -> list[tuple[Cell, torch.Tensor]]:
+    def blocks(self) -> Sequence[tuple[Cell, torch.Tensor]]:
         """Position and logits (M,) of every block: its own parameter, or its row of the shared one."""
-        rows: list[tuple[Cell, torch.Tensor]] = []
-        if self._bulk is not None:
-            rows = [(tuple(self._bulk_cells[i].tolist()), self._bulk[i]) for i in np.flatnonzero(self._bulk_kept)]
-        return rows + list(self._placed.items())
+        return _Blocks(self._shared_cells, self.logits, self._bulk_kept, self.placed, self._placed_cells)
 
     def __len__(self) -> int:
-        return int(self._bulk_kept.sum()) + len(self._placed)
+        return int(self._bulk_kept.sum()) + len(self._placed_cells)
 
     def state_dict_blocks(self) -> dict[str, Any]:
         """Returns the blocks as plain tensors, fit for ``torch.save``.
@@ -194,40 +223,114 @@ class DifferentiableBlockWorld:
     def load_state_dict_blocks(self, state: Mapping[str, Any]) -> None:
         """Replaces all blocks by those of ``state_dict_blocks``.
 
-        They share one parameter if this world's blocks do (``from_arrays``), else each has its own.
+        They share one parameter if this world's blocks do (``from_arrays``), else each has its own. Parameters that are
+        there already take the new values, so that an optimiser goes on with them; where the number of blocks that share
+        one is another, what an optimiser remembers of it no longer fits, and a new optimiser is due.
 
         Raises:
             MapError: the state is of another grid, scale or palette, or damaged.
         """
         try:
-            same = tuple(state["grid_size"]) == tuple(self.grid_size) and state["world_scale"] == self.world_scale
-            if not same or list(state["materials"]) != list(self.palette.names):
-                raise MapError("saved blocks: they are of another grid size, world scale or palette than this world")
+            self._check_state(state)
             cells, logits = cell_array(state["positions"]), state["logits"]
         except KeyError as error:
             raise MapError(f"saved blocks: {error} is missing; save them again") from error
         grid = BlockGrid(self.grid_size, self.world_scale, cells)
         if tuple(logits.shape) != (len(grid), len(self.palette)):
             raise MapError(f"saved blocks: logits have shape {tuple(logits.shape)}; save them again")
-        if self._bulk is not None:
-            self._placed = {}
-            self._set_bulk(grid.positions, None, logits, 0.0)
+        if self.logits is not None:
+            self._place({})
+            self._share(grid.positions, logits.detach().to(self.device))
             return
-        self._placed = {
-            (x, y, z): nn.Parameter(row.detach().clone().to(self.device))
-            for (x, y, z), row in zip(grid.positions.tolist(), logits, strict=True)
+        cells_and_rows = zip(map(tuple, grid.positions.tolist()), logits.detach().to(self.device), strict=True)
+        self._place(dict(cells_and_rows))
+
+    def get_extra_state(self) -> dict[str, object]:
+        """Returns where the blocks are, for ``state_dict``."""
+        return {
+            "grid_size": tuple(self.grid_size),
+            "world_scale": self.world_scale,
+            "materials": list(self.palette.names),
+            "cells": torch.from_numpy(self._bulk_cells.copy()),
+            "kept": torch.from_numpy(self._bulk_kept.copy()),
+            "placed": [list(cell) for cell in self._placed_cells],
         }
 
-    def _set_bulk(
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Does nothing: ``_load_from_state_dict`` has made the blocks already, before their values came."""
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *others: Any) -> None:
+        extra = state_dict.get(f"{prefix}_extra_state")
+        if extra is not None:
+            self._check_state(extra)
+            shared = state_dict.get(f"{prefix}logits")
+            if shared is None:
+                self.logits = None
+                self._keep(np.zeros((0, 3), np.int32), np.zeros(0, np.bool_))
+            else:
+                self._share(extra["cells"].numpy().copy(), shared.detach().to(self.device))
+                self._keep(self._bulk_cells, extra["kept"].numpy().copy())
+            cells: list[Cell] = [(x, y, z) for x, y, z in extra["placed"]]
+            empty = torch.zeros(len(self.palette), device=self.device)
+            self._place(dict.fromkeys(cells, empty))
+        super()._load_from_state_dict(state_dict, prefix, *others)
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> DifferentiableBlockWorld:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._keep(self._bulk_cells, self._bulk_kept)
+        return self
+
+    def _check_state(self, state: Mapping[str, Any]) -> None:
+        same = tuple(state["grid_size"]) == tuple(self.grid_size) and state["world_scale"] == self.world_scale
+        if not same or list(state["materials"]) != list(self.palette.names):
+            raise MapError("saved blocks: they are of another grid size, world scale or palette than this world")
+
+    def _share(self, cells: npt.NDArray[np.int32], start: torch.Tensor) -> None:
+        """Lets the shared parameter be that of blocks at ``cells`` (N, 3), with the values (N, M)."""
+        self._keep(cells, np.ones(len(cells), dtype=np.bool_))
+        if self.logits is None:
+            self.logits = nn.Parameter(start.clone())
+            return
+        with torch.no_grad():
+            if self.logits.shape == start.shape:
+                self.logits.copy_(start)
+            else:
+                self.logits.data = start.to(self.logits.dtype, copy=True)
+                self.logits.grad = None
+
+    def _keep(self, cells: npt.NDArray[np.int32], kept: npt.NDArray[np.bool_]) -> None:
+        """Lets the rows of the shared parameter be those of ``cells`` (N, 3), and those ``kept`` (N,) be blocks."""
+        self._bulk_cells, self._bulk_kept = cells, kept
+        everything = bool(kept.all())
+        self._shared_cells = cells if everything else cells[kept]
+        self._shared_rows = None if everything else torch.from_numpy(np.flatnonzero(kept)).to(self.device)
+        self._cells = None
+
+    def _place(self, rows: Mapping[Cell, torch.Tensor]) -> None:
+        """Lets single blocks be those of ``rows``, cell to values (M,)."""
+        before = {cell: self.placed[key] for cell, key in self._placed_cells.items()}
+        self._placed_cells = {cell: "_".join(map(str, cell)) for cell in rows}
+        self.placed.clear()
+        for cell, key in self._placed_cells.items():
+            parameter = before.get(cell)
+            if parameter is None:
+                parameter = nn.Parameter(rows[cell].clone())
+            else:
+                with torch.no_grad():
+                    parameter.copy_(rows[cell])
+            self.placed[key] = parameter
+        self._cells = None
+
+    def _start_of_all(
         self,
-        cells: npt.NDArray[np.int32],
+        count: int,
         materials: npt.ArrayLike | torch.Tensor | None,
         logits: torch.Tensor | None,
         bias_strength: float,
-    ) -> None:
-        shape = (len(cells), len(self.palette))
+    ) -> torch.Tensor:
+        shape = (count, len(self.palette))
         if logits is not None:
-            start = logits.detach().clone().to(self.device)
+            start = logits.detach().to(self.device)
         elif materials is not None:
             index = torch.from_numpy(cell_array(materials).astype(np.int64)).to(self.device)
             if tuple(index.shape) != shape[:1] or bool(((index <= AIR) | (index >= shape[1])).any()):
@@ -238,8 +341,7 @@ class DifferentiableBlockWorld:
             start = torch.randn(shape, device=self.device)
         if tuple(start.shape) != shape:
             raise MapError(f"logits have shape {tuple(start.shape)}, expected {shape}: (N, M)")
-        self._bulk = nn.Parameter(start)
-        self._bulk_cells, self._bulk_kept = cells, np.ones(len(cells), dtype=np.bool_)
+        return start
 
     def _start(self, material: str | int | None, logits: torch.Tensor | None, bias_strength: float) -> torch.Tensor:
         count = len(self.palette)
@@ -260,17 +362,63 @@ class DifferentiableBlockWorld:
         x, y, z = BlockGrid(self.grid_size, self.world_scale, np.asarray([position])).positions[0].tolist()
         return (x, y, z)
 
+    def _shared_row(self, cell: Cell) -> int | None:
+        """Returns the row of a block in the shared parameter, None if it has none there."""
+        rows = np.flatnonzero((self._bulk_cells == cell).all(axis=1) & self._bulk_kept)
+        return int(rows[0]) if len(rows) else None
+
+    def _bulk(self) -> nn.Parameter:
+        assert self.logits is not None
+        return self.logits
+
     def _gathered(self) -> tuple[npt.NDArray[np.int32], torch.Tensor]:
-        cells, rows = [], []
-        if self._bulk is not None:
-            everything = bool(self._bulk_kept.all())
-            cells.append(self._bulk_cells if everything else self._bulk_cells[self._bulk_kept])
-            rows.append(self._bulk if everything else self._bulk[torch.from_numpy(self._bulk_kept).to(self.device)])
-        if self._placed:
-            cells.append(np.array(list(self._placed), dtype=np.int32))
-            rows.append(torch.stack(list(self._placed.values())))
+        """Returns where all blocks are, (N, 3), and their logits (N, M)."""
+        cells = self._cells
+        if cells is None:
+            single = np.array(list(self._placed_cells), dtype=np.int32).reshape(-1, 3)
+            cells = self._cells = np.concatenate([self._shared_cells, single])
+        rows: list[torch.Tensor] = []
+        if self.logits is not None:
+            rows.append(self.logits if self._shared_rows is None else self.logits[self._shared_rows])
+        if self._placed_cells:
+            rows.append(torch.stack([one for one in self.placed._parameters.values() if one is not None]))
         if not rows:
-            return np.zeros((0, 3), dtype=np.int32), torch.zeros(0, len(self.palette), device=self.device)
-        if len(rows) == 1:
-            return cells[0], rows[0]
-        return np.concatenate(cells), torch.cat(rows)
+            return cells, torch.zeros(0, len(self.palette), device=self.device)
+        return cells, rows[0] if len(rows) == 1 else torch.cat(rows)
+
+
+class _Blocks(Sequence[tuple[Cell, torch.Tensor]]):
+    """The blocks of a world, each made when it is asked for."""
+
+    def __init__(
+        self,
+        cells: npt.NDArray[np.int32],
+        logits: nn.Parameter | None,
+        kept: npt.NDArray[np.bool_],
+        placed: nn.ParameterDict,
+        placed_cells: Mapping[Cell, str],
+    ) -> None:
+        self._cells, self._logits, self._rows = cells, logits, np.flatnonzero(kept)
+        self._placed = [(cell, placed[key]) for cell, key in placed_cells.items()]
+
+    def __len__(self) -> int:
+        return len(self._rows) + len(self._placed)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Cell, torch.Tensor]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[tuple[Cell, torch.Tensor]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[Cell, torch.Tensor] | Sequence[tuple[Cell, torch.Tensor]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        at = range(len(self))[index]
+        if self._logits is None or at >= len(self._rows):
+            return self._placed[at - len(self._rows)]
+        x, y, z = self._cells[at].tolist()
+        return (x, y, z), self._logits[int(self._rows[at])]
+
+    def __iter__(self) -> Iterator[tuple[Cell, torch.Tensor]]:
+        if self._logits is not None:
+            for cell, row in zip(self._cells.tolist(), self._rows.tolist(), strict=True):
+                yield tuple(cell), self._logits[row]
+        yield from self._placed

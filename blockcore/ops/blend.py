@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from blockcore.ops.batched import OneByOne
+
 _FEW_LOOKS = 6  # as many as faces that no tile cuts have
 _AT_A_TIME = 1 << 22  # numbers gathered at once on a GPU: bounds memory
 
@@ -51,12 +53,48 @@ def sum_over_blocks(
     return _ToShares.apply(table, values, block, look, count)  # type: ignore[no-any-return, no-untyped-call]
 
 
-class _Blend(torch.autograd.Function):
+def blended_to_shares(
+    table: torch.Tensor, values: torch.Tensor, block: torch.Tensor, look: torch.Tensor, count: int
+) -> torch.Tensor:
+    """Returns what ``sum_over_blocks`` does, (V, M), of plain tensors and without any gradient."""
+    if table.shape[1] <= _FEW_LOOKS:
+        every = values.new_zeros(count * table.shape[1], values.shape[1])
+        every.index_add_(0, block * table.shape[1] + look, values)
+        return every.reshape(count, -1) @ table.reshape(len(table), -1).T
+    if table.is_cuda:
+        sums = values.new_zeros(count, len(table))
+        for s in _slices(len(block), table):
+            sums.index_add_(0, block[s], torch.einsum("mfc,fc->fm", table[:, look[s]], values[s]))
+        return sums
+    from blockcore.ops import blend_numba
+
+    return torch.from_numpy(blend_numba.blend_to_shares(count, *_arrays(table, values, block, look)))
+
+
+class _Bilinear(OneByOne):
+    """What is linear in each of its first two arguments: the next two say which faces, what follows is a number."""
+
     @staticmethod
-    def forward(
-        ctx: Any, shares: torch.Tensor, table: torch.Tensor, block: torch.Tensor, look: torch.Tensor
-    ) -> torch.Tensor:
-        ctx.save_for_backward(shares, table, block, look)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs[:4])
+        ctx.save_for_forward(*inputs[:4])
+        ctx.count = inputs[4:]
+
+    @classmethod
+    def jvp(cls, ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
+        first, second, block, look = ctx.saved_tensors
+        pairs = ((tangents[0], second), (first, tangents[1]))
+        changes: list[torch.Tensor] = [
+            cls.apply(a, b, block, look, *ctx.count)  # type: ignore[no-untyped-call]
+            for a, b in pairs
+            if a is not None and b is not None
+        ]
+        return changes[0] if len(changes) == 1 else changes[0] + changes[1]
+
+
+class _Blend(_Bilinear):
+    @staticmethod
+    def forward(shares: torch.Tensor, table: torch.Tensor, block: torch.Tensor, look: torch.Tensor) -> torch.Tensor:
         if shares.is_cuda:
             parts = [
                 torch.einsum("fm,mfc->fc", shares[block[s]], table[:, look[s]]) for s in _slices(len(block), table)
@@ -77,22 +115,14 @@ class _Blend(torch.autograd.Function):
         return to_shares, to_table, None, None
 
 
-class _ToShares(torch.autograd.Function):
+class _ToShares(_Bilinear):
     """(V, M): sums ``table[m, look] · grad`` over the faces of each block."""
 
     @staticmethod
     def forward(
-        ctx: Any, table: torch.Tensor, grad: torch.Tensor, block: torch.Tensor, look: torch.Tensor, count: int
+        table: torch.Tensor, grad: torch.Tensor, block: torch.Tensor, look: torch.Tensor, count: int
     ) -> torch.Tensor:
-        ctx.save_for_backward(table, grad, block, look)
-        if table.is_cuda:
-            sums = grad.new_zeros(count, len(table))
-            for s in _slices(len(block), table):
-                sums.index_add_(0, block[s], torch.einsum("mfc,fc->fm", table[:, look[s]], grad[s]))
-            return sums
-        from blockcore.ops import blend_numba
-
-        return torch.from_numpy(blend_numba.blend_to_shares(count, *_arrays(table, grad, block, look)))
+        return blended_to_shares(table, grad, block, look, count)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -105,14 +135,13 @@ class _ToShares(torch.autograd.Function):
         return to_table, to_grad, None, None, None
 
 
-class _ToTable(torch.autograd.Function):
+class _ToTable(_Bilinear):
     """(M, L, C): sums ``shares[block, m] · grad`` over the faces of each look."""
 
     @staticmethod
     def forward(
-        ctx: Any, shares: torch.Tensor, grad: torch.Tensor, block: torch.Tensor, look: torch.Tensor, count: int
+        shares: torch.Tensor, grad: torch.Tensor, block: torch.Tensor, look: torch.Tensor, count: int
     ) -> torch.Tensor:
-        ctx.save_for_backward(shares, grad, block, look)
         if shares.is_cuda:
             sums = grad.new_zeros(count, shares.shape[1], grad.shape[1])
             for s in _slices(len(block), shares.T):

@@ -13,6 +13,7 @@ import torch
 
 from blockcore.machine.triton_here import triton_is_here
 from blockcore.machine.workers import ALONE, Workers
+from blockcore.ops.batched import OneByOne
 
 
 def takes_triton(values: torch.Tensor) -> bool:
@@ -66,47 +67,75 @@ def squared_error(
     return _SquaredError.apply(colors, face, target, workers)  # type: ignore[no-any-return, no-untyped-call]
 
 
-class _Gather(torch.autograd.Function):
+def gathered(values: torch.Tensor, face: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
+    """Returns what ``gather_faces`` does, (C, P), of plain tensors and without any gradient."""
+    if takes_triton(values):
+        from blockcore.ops import pixels_triton
+
+        return pixels_triton.gather(values.detach(), face, outside)
+    if values.is_cuda:
+        return torch.cat([values, outside[None]]).T[:, face.long()]
+    from blockcore.ops import pixels_numba
+
+    arrays = (values.detach().contiguous().numpy(), face.numpy(), outside.numpy())
+    return torch.from_numpy(pixels_numba.gather(*arrays))
+
+
+def summed(pixels: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tensor:
+    """Returns what ``sum_over_faces`` does, (F, C), of plain tensors and without any gradient."""
+    if takes_triton(pixels):
+        from blockcore.ops import pixels_triton
+
+        return pixels_triton.sum_over(pixels.detach(), face, count).to(pixels.dtype)
+    if pixels.is_cuda:
+        sums = pixels.new_zeros(count + 1, pixels.shape[0])
+        return sums.index_add_(0, face.long() % (count + 1), pixels.T)[:count]
+    from blockcore.ops import pixels_numba
+
+    return torch.from_numpy(pixels_numba.sum_over(pixels.detach().contiguous().numpy(), face.numpy(), count))
+
+
+class _Gather(OneByOne):
     @staticmethod
-    def forward(ctx: Any, values: torch.Tensor, face: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(face)
-        ctx.count = len(values)
-        if takes_triton(values):
-            from blockcore.ops import pixels_triton
+    def forward(values: torch.Tensor, face: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
+        return gathered(values, face, outside)
 
-            return pixels_triton.gather(values.detach(), face, outside)
-        if values.is_cuda:
-            return torch.cat([values, outside[None]]).T[:, face.long()]
-        from blockcore.ops import pixels_numba
-
-        arrays = (values.detach().contiguous().numpy(), face.numpy(), outside.numpy())
-        return torch.from_numpy(pixels_numba.gather(*arrays))
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
+        ctx.count = len(inputs[0])
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (face,) = ctx.saved_tensors
         return sum_over_faces(grads[0], face, ctx.count), None, None
 
-
-class _SumOver(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, pixels: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tensor:
-        ctx.save_for_backward(face)
-        if takes_triton(pixels):
-            from blockcore.ops import pixels_triton
+    def jvp(ctx: Any, *tangents: torch.Tensor) -> torch.Tensor:
+        return gather_faces(tangents[0], *ctx.saved_tensors)
 
-            return pixels_triton.sum_over(pixels.detach(), face, count).to(pixels.dtype)
-        if pixels.is_cuda:
-            sums = pixels.new_zeros(count + 1, pixels.shape[0])
-            return sums.index_add_(0, face.long() % (count + 1), pixels.T)[:count]
-        from blockcore.ops import pixels_numba
 
-        return torch.from_numpy(pixels_numba.sum_over(pixels.detach().contiguous().numpy(), face.numpy(), count))
+class _SumOver(OneByOne):
+    @staticmethod
+    def forward(pixels: torch.Tensor, face: torch.Tensor, count: int) -> torch.Tensor:
+        return summed(pixels, face, count)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
+        ctx.count = inputs[2]
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (face,) = ctx.saved_tensors
         return gather_faces(grads[0], face), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: torch.Tensor) -> torch.Tensor:
+        (face,) = ctx.saved_tensors
+        return sum_over_faces(tangents[0], face, ctx.count)
 
 
 class _SquaredError(torch.autograd.Function):

@@ -52,9 +52,15 @@ def material_probabilities(
     return shares
 
 
-def gumbel_noise(shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype) -> torch.Tensor:
-    """Draws standard Gumbel noise on the generator's device."""
-    uniform = torch.rand(tuple(shape), generator=generator, device=generator.device, dtype=dtype)
+def gumbel_noise(
+    shape: Sequence[int],
+    generator: torch.Generator | None,
+    dtype: torch.dtype,
+    device: torch.device | None = None,
+) -> torch.Tensor:
+    """Draws standard Gumbel noise: by the generator on its device, or by torch's own on ``device``."""
+    where = device if generator is None else generator.device
+    uniform = torch.rand(tuple(shape), generator=generator, device=where, dtype=dtype)
     tiny = torch.finfo(dtype).tiny
     exponential = -torch.log(uniform.clamp_min(tiny))
     return -torch.log(exponential.clamp_min(tiny))

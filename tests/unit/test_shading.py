@@ -119,7 +119,7 @@ def test_forgotten_block_sets_leave_nothing_behind():
         cells = CELLS[: len(CELLS) - n]
         one.render(cells, torch.zeros(len(cells), 8), VIEW, PROJ, 9, 11)
         one.geometry(cells, VIEW, PROJ, 9, 11)
-    assert len(one._seen) == len(one._buffers) == 4
+    assert len(one._seen) == len(one._found) == 4
 
 
 def test_geometry_remembers_what_it_rasterised(rasterized):
