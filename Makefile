@@ -8,7 +8,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal -m 'not alone'
 OUT ?= out/demo
 
-.PHONY: demo test fresh fuzz test-numpy2 gui extension bench clean
+.PHONY: demo test fresh fuzz test-numpy2 gui farm extension bench clean
 
 demo: $(VENV)/.libraries
 	$(PY) -m bridge demo --out $(OUT)
@@ -38,6 +38,11 @@ fuzz: $(VENV)/.test-libraries
 gui: $(VENV)/.test-libraries
 	tests/gui/setup.sh
 	BLOCKCORE_REQUIRE=bpy,blender $(PY) -m pytest tests/gui
+
+# Not part of `make test`: needs root, for Slurm's daemons and network namespaces, and installs what they are.
+farm: $(VENV)/.test-libraries
+	tests/farm/setup.sh
+	BLOCKCORE_REQUIRE=bpy,slurm,node,namespaces OMP_NUM_THREADS=1 $(PY) -m pytest tests/farm
 
 extension: $(VENV)/.libraries
 	$(PY) tools/build_extension.py

@@ -1,7 +1,7 @@
 """Parts that a machine may lack: what a test needs, it asks for here.
 
 A missing part skips the test with a reason, or fails it where the environment variable BLOCKCORE_REQUIRE names the part
-(a comma list of bpy, wgpu, chromium, blender, cuda, triton).
+(a comma list of bpy, wgpu, chromium, blender, cuda, triton, slurm, node, namespaces).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import cache
 
@@ -72,11 +73,28 @@ def _cuda() -> bool:
     return torch.cuda.is_available() and not nvdiffrast.problem()
 
 
+def _slurm() -> str:
+    if os.getuid():
+        return "only root can start it"
+    lacking = [name for name in ("munged", "slurmctld", "slurmd", "sbatch") if shutil.which(name) is None]
+    return f"{', '.join(lacking)} not found; run tests/farm/setup.sh" if lacking else ""
+
+
+def _namespaces() -> str:
+    if shutil.which("ip") is None:
+        return "the program ip is not installed"
+    made = subprocess.run(["unshare", "--net", "true"], capture_output=True, text=True, check=False)
+    return made.stderr.strip()
+
+
 _CHECKS: dict[str, Callable[[], bool | str]] = {
     "bpy": lambda: _module("bpy"),
     "blender": _blender,
     "chromium": lambda: chromium() is not None,
     "cuda": _cuda,
+    "namespaces": _namespaces,
+    "node": lambda: shutil.which("node") is not None,
+    "slurm": _slurm,
     "triton": lambda: _module("triton"),
     "wgpu": _wgpu,  # of type Vulkan: another backend rounds otherwise, and its pictures differ
 }

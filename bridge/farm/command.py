@@ -16,9 +16,12 @@ from typing import Any
 from blockcore.errors import BlockcoreError, SettingsError
 from blockcore.io.files import Json, read_bytes, write_file
 from blockcore.io.folders import check_apart
+from bridge.blender.starting import program
 from bridge.blocks import MODELS
+from bridge.engine.itself import bridge_command
 from bridge.farm.crew import Crew
 from bridge.farm.records import Outcome, Task, failed, find_done, find_failed, key_of
+from bridge.farm.slurm import add_slurm, submit
 from bridge.farm.sources import Shard, Source, find_sources
 from bridge.farm.worker import PATHS
 from bridge.job import told_settings
@@ -26,7 +29,10 @@ from bridge.job import told_settings
 KINDS = {"optimize": (".blend",), "blocks": (".blend", *MODELS)}
 """The files that each way is for."""
 LIST = "batch.jsonl"
-_OWN = ("command", "run", "input", "out", "way", "shard", "jobs", "memory", "retry", "gather")
+_OWN = (
+    *("command", "run", "words", "input", "out", "way", "shard", "jobs", "memory", "retry", "gather"),
+    *("tasks", "slurm"),
+)
 _NOT_KEY = ("engine",)  # where it is computed is not what is computed
 _LARGEST = 1 << 28  # bytes of a palette or job
 _SOME_FAILED = 1
@@ -52,7 +58,8 @@ def add_batch_command(
     command.add_argument("--retry", action="store_true", help="try what failed before again")
     command.add_argument("--gather", action="store_true", help="do nothing, but tell what is done, failed and missing")
     options[_way_in(words)](command)
-    command.set_defaults(run=run_batch)
+    add_slurm(command)
+    command.set_defaults(run=run_batch, words=list(words))
 
 
 def _add_way(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +92,9 @@ def run_batch(args: argparse.Namespace) -> int:
         raise SettingsError(f"--memory {args.memory:g}: must be a positive number of gigabytes")
     sources = find_sources(args.input, KINDS[args.way])
     check_apart(args.out, [source.path for source in sources])
+    if args.slurm is not None:
+        print("\n".join(submit(_again(args), args.out.absolute(), len(sources), args.tasks, args.slurm)))
+        return 0
     shard = Shard.of(args.shard)
     tasks = _tasks(args, shard.mine(sources))
     outcomes = _gathered(tasks) if args.gather else _done(args, tasks)
@@ -94,6 +104,17 @@ def run_batch(args: argparse.Namespace) -> int:
         write_file(args.out / LIST, "\n".join([*lines, summary]) + "\n")
     print(summary, flush=True)
     return 0 if all(outcome.state in ("done", "skipped") for outcome in outcomes) else _SOME_FAILED
+
+
+def _again(args: argparse.Namespace) -> list[str]:
+    """Returns the words that start this command anywhere, without ``--slurm`` and what follows it."""
+    words = args.words[: args.words.index("--slurm")]
+    paths = {str(path): str(path.absolute()) for path in (args.input, args.out, *_files_named(args))}
+    return [*bridge_command(program()), *(paths.get(word, word) for word in words)]
+
+
+def _files_named(args: argparse.Namespace) -> list[Path]:
+    return [getattr(args, name) for name in PATHS if getattr(args, name, None)]
 
 
 def _tasks(args: argparse.Namespace, sources: Sequence[Source]) -> list[Task]:
@@ -109,9 +130,6 @@ def _done(args: argparse.Namespace, tasks: Sequence[Task]) -> list[Outcome]:
     Raises:
         BlockcoreError: the disk takes nothing, which would end every other the same way.
     """
-    from bridge.blender.starting import program
-    from bridge.engine.itself import bridge_command
-
     prepare = _Preparation(args.retry)
     outcomes: list[Outcome] = []
     with Crew([*bridge_command(program()), "batch-worker"], args.jobs, args.memory * 1e9) as crew:

@@ -240,3 +240,16 @@ def test_a_full_disk_stops_all() -> None:
     full = Outcome("a", "failed", Path(), error="/out/a: cannot be written (No space left on device); choose another")
     assert full.stops_all
     assert not Outcome("a", "failed", Path(), error="/in/a.blend: Blender cannot read it; save it again").stops_all
+
+
+def test_the_script_of_a_slurm_array_is_printed(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files(tmp_path, "in put/a.blend", "in put/b.blend"))
+    words = ["batch", "in put", "--out", "out", "--loss", "l1", "--slurm", "-p", "short", "--dry-run"]
+    assert main(words) == 0
+    share, _, gather = capsys.readouterr().out.partition("\n\n")
+    assert "#SBATCH --array=1-2\n" in share and f"--output={tmp_path}/out/slurm/%A_%a.log" in share
+    assert "#SBATCH --requeue" in share
+    command = f" batch '{tmp_path}/in put' --out {tmp_path}/out --loss l1"
+    assert share.endswith(f'{command} --shard "$SLURM_ARRAY_TASK_ID/2"')
+    assert gather.strip().endswith(f"{command} --gather")
+    assert not (tmp_path / "out").exists()
