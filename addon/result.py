@@ -7,8 +7,11 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 from bpy.types import Operator
 
+from blockcore.model.baked_light import light_from
 from bridge.blender import apply
+from bridge.blender.sunlight import add_light
 
+from . import layouts
 from . import outcome as outcomes
 from .outcome import Outcome
 from .reporting import Conditional, reporting
@@ -107,6 +110,30 @@ class BLOCKS_OT_open_report(Conditional, Operator):
         return {"FINISHED"}
 
 
+class BLOCKS_OT_add_light(Conditional, Operator):
+    """Adds the light that was found."""
+
+    bl_idname = "blocks.add_light"
+    bl_label = "Add Fitted Light"
+    bl_description = "Light the scene by the sun and the sky that were found; its own lights no longer render"
+    bl_options = {"UNDO"}
+
+    @classmethod
+    def obstacle(cls, context):
+        """That no light was found."""
+        outcome = session.outcome
+        if outcome is None or outcome.summary.settings["lighting"] != "fitted":
+            return "No light was found; optimize with the lighting Fitted first"
+        return "" if outcome.scene is not None else "The file was opened since; optimize again"
+
+    @reporting
+    def execute(self, context):
+        """Adds it."""
+        outcome = session.outcome
+        add_light(light_from(outcome.summary.lighting, {}), outcome.scene.source.grid_to_source)
+        return {"FINISHED"}
+
+
 class BLOCKS_OT_save_report(Conditional, Operator):
     """Saves the report."""
 
@@ -143,6 +170,7 @@ def draw(context, layout, outcome: Outcome) -> None:
     unseen = outcome.summary.unseen_blocks
     if unseen:
         layout.label(text=f"{unseen:,} are seen by no camera", icon="HIDE_ON")
+    layouts.text(context, layout, f"Light: {outcome.summary.light}", "LIGHT_SUN")
     column = layout.column(align=True)
     row = column.row(align=True)
     row.operator(BLOCKS_OT_apply_result.bl_idname, icon="CHECKMARK")
@@ -153,6 +181,8 @@ def draw(context, layout, outcome: Outcome) -> None:
     row = column.row(align=True)
     row.operator(BLOCKS_OT_open_report.bl_idname, icon="URL")
     row.operator(BLOCKS_OT_save_report.bl_idname, text="", icon="FILE_TICK")
+    if outcome.summary.settings["lighting"] == "fitted":
+        column.operator(BLOCKS_OT_add_light.bl_idname, icon="LIGHT_SUN")
     _table(
         layout,
         ("Match (PSNR)", "Before", "After"),
@@ -190,4 +220,5 @@ CLASSES = (
     BLOCKS_OT_show_original,
     BLOCKS_OT_open_report,
     BLOCKS_OT_save_report,
+    BLOCKS_OT_add_light,
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from blockcore.assignment.losses import chosen_loss
 from blockcore.errors import SceneError
 from blockcore.io.files import Json
+from blockcore.model.baked_light import BakedLight, Light
+from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import OptimizeSettings
 from blockcore.visibility import ON_GPU, choose_rasterizer
@@ -32,7 +34,8 @@ class Decided:
         rasterizer: what fills the visibility.
         memory: bytes of GPU memory that are likely used; 0 on the CPU.
         least_memory: bytes needed where tensors live, with what views show kept elsewhere where it may be.
-        why: the reason of ``views``, ``method``, ``objective``, ``device``, ``rasterizer`` and ``memory``.
+        light: what light materials are chosen in.
+        why: the reason of ``views``, ``method``, ``objective``, ``device``, ``rasterizer``, ``light`` and ``memory``.
     """
 
     blocks: int
@@ -44,6 +47,7 @@ class Decided:
     rasterizer: str
     memory: int
     least_memory: int
+    light: str
     why: Mapping[str, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
@@ -54,6 +58,7 @@ class Decided:
             "objective": self.objective,
             "device": self.device,
             "rasterizer": self.rasterizer,
+            "light": self.light,
             "memory": f"{self.memory / 1e9:.1f} GB of the GPU" if self.memory else "none of a GPU",
         }
         return [f"{name:<11} {what}: {self.why[name]}" for name, what in said.items()]
@@ -103,6 +108,7 @@ class Plan:
         if place.type == "cuda":
             memory = most
             why_memory = "as estimated from faces, blocks, materials and pixels" + ", every pixel compared" * compares
+        light, why_light = chosen_light(scene.lighting, settings.light.lighting)
         without = len(scene.views) - len(views)
         why = {
             "views": f"{without} more have no target" if without else "all have a target",
@@ -110,11 +116,12 @@ class Plan:
             "objective": why_objective,
             "device": why_device,
             "rasterizer": why_rasterizer,
+            "light": why_light,
             "memory": why_memory,
         }
         steps = settings.search.steps if method == "gradient" else 1
         decided = Decided(
-            *(len(scene.grid), len(views), method, objective, steps, place.type, rasterizer, memory, least), why
+            *(len(scene.grid), len(views), method, objective, steps, place.type, rasterizer, memory, least, light), why
         )
         return Plan(scene, settings, views, decided, loss)
 
@@ -127,6 +134,27 @@ def reason_for_torch(settings: OptimizeSettings) -> str:
     if machine.device == "cuda":
         return "the device cuda"
     return f"the rasterizer {machine.rasterizer}" if machine.rasterizer in ON_GPU else ""
+
+
+def chosen_light(of_scene: Light, wish: str) -> tuple[str, str]:
+    """Returns in what light materials are chosen, and why.
+
+    Args:
+        of_scene: the scene's light.
+        wish: the setting ``lighting``.
+    """
+    if wish == "scene":
+        if isinstance(of_scene, BakedLight):
+            return "the scene's own, as Cycles measures it on every face", "the scene has lights or a world"
+        if replace(of_scene, background=WEBGPU_LIGHTING.background) == WEBGPU_LIGHTING:
+            return "the block editor's sun and sky", "no other light came with the blocks"
+        return "a sun and a sky", "they came with the blocks"
+    asked = {
+        "webgpu": "the block editor's sun and sky",
+        "unlit": "none: materials show their own colours",
+        "fitted": "a sun and a sky found with the materials",
+    }
+    return asked[wish], "asked for"
 
 
 def _with_target(scene: BlockScene) -> tuple[View, ...]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from blockcore.io.files import Json
     from blockcore.model.palette import Palette
     from blockcore.model.scene import BlockScene
     from blockcore.model.settings import OptimizeSettings
@@ -93,6 +94,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_out(command, "Y.blend", required=False)
     command.add_argument("--report", type=Path, metavar="DIR", help="keep the engine's result folder")
     _add_optimize_options(command)
+    command.add_argument("--add-light", action="store_true", help="with --lighting fitted: put it in as sun and world")
     add_export(command)
     add_dry_run(command)
     command.set_defaults(run=_optimize)
@@ -197,6 +199,8 @@ def _optimize(args: argparse.Namespace) -> None:
     settings = told_settings(args)
     if args.out is None and not args.dry_run:
         raise SettingsError("--out Y.blend is missing; name the file to write")
+    if args.add_light and settings.lighting != "fitted":
+        raise SettingsError("--add-light puts in a light that was found; add --lighting fitted")
     scene = _extract(args, bake=False)
     if args.dry_run:
         print(told_plan(scene, settings, args.dry_run, args.engine))
@@ -208,17 +212,29 @@ def _optimize(args: argparse.Namespace) -> None:
             copy = folder / "copy.blend"
             save_file(copy)
             begin = partial(_start_lit, bpy.app.binary_path, copy, settings, args.engine)
-            print("light: the scene's own, measured by Cycles")
         materials, done = find_materials(scene, settings, args.engine, args.report, _show_progress, begin)
     found = scene.with_materials(materials)
+    if args.add_light:
+        _add_light(found, done.result.lighting)
     _put_back(args, found)
     for path in args.export:
         tell(export(path, found))
     result = done.result
+    print(f"light: {result.light}")
     print(f"{result.visible_blocks} of {result.blocks} blocks are visible; {done.seconds:.1f} s")
     print(f"PSNR {decibel(result.psnr_before)} before, {decibel(result.psnr_after)} after")
     if args.report:
         print(f"report: {args.report / 'report.html'}")
+
+
+def _add_light(scene: BlockScene, lighting: Json) -> None:
+    from blockcore.model.baked_light import light_from
+    from blockcore.model.lighting import Lighting
+    from bridge.blender.sunlight import add_light
+
+    light = light_from(lighting, {})
+    if isinstance(light, Lighting) and scene.source is not None:
+        add_light(light, scene.source.grid_to_source)
 
 
 def _start_lit(

@@ -91,7 +91,7 @@ def write_report(
         bill=_bill(scene, result),
         unseen=_unseen(scene, result, summary),
         settings=_settings_rows(settings),
-        light=_rows(_light(result)),
+        light=_rows([("which", summary.light), *_light(result)]),
         timings=_rows((name, f"{seconds:.2f} s") for name, seconds in summary.timings.items()),
         versions=_rows(_versions(summary)),
     )
@@ -240,7 +240,6 @@ def _light(result: OptimizeResult) -> list[tuple[str, str]]:
         side, faces = light.side, len(light.received)
         mean = light.received.mean(axis=(0, 1, 2))
         return [
-            ("light", "the scene's own, measured on its faces"),
             ("measured on", f"{faces} faces, {side} × {side} places each"),
             ("white face, mean (linear)", " ".join(f"{value:.2f}" for value in mean.tolist())),
             ("display transform", "mixes channels" if light.display.mixes else "a curve a channel"),

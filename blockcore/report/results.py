@@ -17,6 +17,7 @@ from blockcore.model.baked_light import light_header
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import OptimizeResult
+from blockcore.plan import chosen_light
 from blockcore.report.metrics import psnr, squared_error
 from blockcore.report.overlays import UNSURE, confidence, difference, exposed_blocks
 from blockcore.report.report import PICTURES, ReportView, write_report
@@ -149,6 +150,7 @@ def _summary(scene: BlockScene, settings: OptimizeSettings, result: OptimizeResu
         device=result.device,
         rasterizer=result.rasterizer,
         settings=settings.to_dict(),
+        light=": ".join(chosen_light(scene.lighting, settings.light.lighting)),
     )
 
 

@@ -54,6 +54,7 @@ class Summary:
         device: where tensors lived.
         rasterizer: what filled the visibility.
         settings: as they are in a job's file.
+        light: what light materials were chosen in, and why, in words.
     """
 
     blocks: int
@@ -77,6 +78,7 @@ class Summary:
     device: str
     rasterizer: str
     settings: Mapping[str, bool | int | float | str]
+    light: str = ""
 
     def to_dict(self) -> Json:
         """Returns it as JSON values."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,8 @@ from blockcore.commands.cli import main
 from blockcore.errors import SceneError
 from blockcore.machine import device as device_room
 from blockcore.machine import memory
+from blockcore.model.baked_light import BakedLight
+from blockcore.model.lighting import Lighting
 from blockcore.model.settings import OptimizeSettings
 from blockcore.optimize import optimize, optimize_materials
 from blockcore.plan import Plan, reason_for_torch
@@ -43,6 +46,21 @@ def test_method_and_objective(settings, method, objective):
     assert (plan.method, plan.objective) == (method, objective)
     assert plan.steps == (300 if method == "gradient" else 1)
     assert all(plan.why[name] for name in ("views", "method", "objective", "device", "rasterizer", "memory"))
+
+
+def test_the_light_is_said_with_its_reason():
+    scene = captured(4)
+    own = replace(scene, lighting=BakedLight(np.ones((len(scene.grid.exposed_faces), 1, 1, 3), np.float32)))
+    sunny = replace(scene, lighting=Lighting(sun_color=(2.0, 1.0, 1.0)))
+    for found, light, why in (
+        (decided(scene), "the block editor's sun and sky", "no other light came with the blocks"),
+        (decided(sunny), "a sun and a sky", "they came with the blocks"),
+        (decided(own), "the scene's own, as Cycles measures it on every face", "the scene has lights or a world"),
+        (decided(own, lighting="fitted"), "a sun and a sky found with the materials", "asked for"),
+        (decided(own, lighting="unlit"), "none: materials show their own colours", "asked for"),
+    ):
+        assert (found.light, found.why["light"]) == (light, why)
+        assert f"light       {light}: {why}" in found.lines()
 
 
 def test_views_that_weigh_differently_are_summed():
