@@ -41,6 +41,7 @@ _HOMES = {
     "read_dataset": "formats.webgpu",
     "read_map": "formats.webgpu",
     "read_scene": "formats.webgpu",
+    "render_worlds": "world",
     "voxelize": "voxelize.blocks",
     "write_dataset": "formats.webgpu",
     "write_map": "formats.webgpu",
@@ -110,3 +111,4 @@ if TYPE_CHECKING:
     from blockcore.shading.radiance import composite_over_sky as composite_over_sky
     from blockcore.voxelize.blocks import voxelize as voxelize
     from blockcore.world import DifferentiableBlockWorld as DifferentiableBlockWorld
+    from blockcore.world import render_worlds as render_worlds

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from blockcore.errors import CameraError, MapError
+from blockcore.errors import CameraError, MapError, SettingsError
 from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
 from blockcore.model.display import SRGB, Display
@@ -24,6 +24,7 @@ from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.ops.batched import array_of, below_transforms
 from blockcore.shading import opaque
 from blockcore.shading.choice import Choice
+from blockcore.shading.outputs import checked_outputs, over_background, shown_besides
 from blockcore.shading.painting import paint
 from blockcore.shading.radiance import Sight, lit_radiance, radiance_of
 from blockcore.visibility import rasterize
@@ -129,7 +130,10 @@ class DifferentiableBlockRenderer(nn.Module):
         relaxation: str = "softmax",
         hard: bool = False,
         generator: torch.Generator | None = None,
-    ) -> torch.Tensor:
+        outputs: Sequence[str] | None = None,
+        background: torch.Tensor | Sequence[float] | None = None,
+        samples: int = 1,
+    ) -> Any:
         """Renders pictures.
 
         Args:
@@ -151,32 +155,47 @@ class DifferentiableBlockRenderer(nn.Module):
             hard: one material per block, with the gradient of the blend (straight-through): the likeliest, or with
                 ``"gumbel"`` one drawn by how likely each is. Of materials that are equally likely one is drawn.
             generator: what is drawn comes from it, on any device; from torch's own if None.
+            outputs: what to return by name, of ``outputs.OUTPUTS``; the picture alone if None.
+            background: what lies behind, instead of the light's: a colour (3,), a picture (3, H, W), or one of either
+                per item, with B before.
+            samples: each pixel is the mean of samples × samples; other outputs are those of the pixel's centre.
 
         Returns:
+            The picture, or if ``outputs`` are named, a dict of them; see ``outputs.shown_besides``. The picture is
             (B, 4, H, W) of the logits' type, row 0 on top: RGB display values in 0…1 over the sky, and coverage (1
             where a block is). B is 1 for a single camera. Gradients, and those of gradients, flow to
             ``material_logits`` of every visible block, also where a material is brighter than 8 bits can show, to
-            ``light`` and to ``display_table``; none to positions and cameras.
+            ``light``, to ``display_table`` and to ``background``; none to positions and cameras.
 
         Raises:
             MapError: a position is outside the grid, repeated, or not whole; or the logits do not fit.
             CameraError: a matrix is singular, not finite or of another shape, or asks for a gradient.
-            SettingsError: the temperature or the relaxation cannot be meant.
+            SettingsError: the temperature, the relaxation, an output, the background or ``samples`` cannot be meant.
         """
         choice = Choice(temperature, relaxation, hard or hard_materials, generator)
-        if torch.compiler.is_compiling() and light is None:
+        plainly = light is None and outputs is None and background is None and samples == 1
+        if torch.compiler.is_compiling() and plainly:
             return self._opaque(positions, material_logits, camera_view, camera_proj, img_h, img_w, choice)
+        wanted = ("rgba",) if outputs is None else checked_outputs(outputs)
+        if type(samples) is not int or samples < 1:
+            raise SettingsError(f"samples {samples!r} must be a whole number above 0")
         grid, posed = self._grid(positions), _Posed.of(camera_view, camera_proj, img_h, img_w)
         self._check_logits(material_logits, len(grid))
-        if light is None:
+        logits, found = choice.perturbed(material_logits), {}
+        if "rgba" in wanted:
+            show = display, display_table
+            fine = posed if samples == 1 else replace(posed, height=img_h * samples, width=img_w * samples)
+            sight = self._see(grid, fine).sight if light is None else self._lit_sight(grid, fine, light, *show)
+            if background is not None:
+                sight = replace(sight, background=torch.zeros_like(sight.background))
+            rgba = paint(_of_visible(logits, sight), sight, choice.temperature, choice.hard, generator)
+            rgba = rgba if samples == 1 else torch.nn.functional.avg_pool2d(rgba, samples)
+            found["rgba"] = rgba if background is None else over_background(rgba, background)
+        besides = [name for name in wanted if name != "rgba"]
+        if besides:
             sight = self._see(grid, posed).sight
-        else:
-            table = torch.from_numpy(display.table.copy()) if display_table is None else display_table
-            sight = self._lit_sight(grid, posed.cameras(), light, torch.from_numpy(display.levels.copy()), table)
-        logits = choice.perturbed(material_logits)
-        blocks = sight.visible.blocks
-        visible = logits if len(blocks) == len(grid) else logits[blocks]
-        return paint(visible, sight, choice.temperature, choice.hard, generator)
+            found |= shown_besides(sight, grid, posed.cameras(), _of_visible(logits, sight), besides)
+        return found["rgba"] if outputs is None else {name: found[name] for name in wanted}
 
     def _opaque(
         self,
@@ -211,19 +230,21 @@ class DifferentiableBlockRenderer(nn.Module):
     def _lit_sight(
         self,
         grid: BlockGrid,
-        cameras: Sequence[Camera],
+        posed: _Posed,
         light: torch.Tensor,
-        levels: torch.Tensor,
-        table: torch.Tensor,
+        display: Display,
+        display_table: torch.Tensor | None,
     ) -> Sight:
         """Returns what cameras see in a light that is a tensor; what is seen is remembered for the last ones."""
+        levels = torch.from_numpy(display.levels.copy())
+        table = torch.from_numpy(display.table.copy()) if display_table is None else display_table
         faces, side = grid.exposed_faces, light.shape[1] if light.ndim == 4 else 0
         if side < 1 or tuple(light.shape) != (len(faces), side, side, 3):
             raise MapError(f"light has shape {tuple(light.shape)}, expected ({len(faces)}, k, k, 3): faces and texels")
-        key = (side, *((camera.width, camera.height, camera.view_proj.tobytes()) for camera in cameras))
+        key = (side, *posed.key(grid))
         last = self._lit
         if last is None or last.grid is not grid or last.palette is not self.palette or last.key != key:
-            last = self._lit = below_transforms(self._look_closely, grid, cameras, side, key)
+            last = self._lit = below_transforms(self._look_closely, grid, posed.cameras(), side, key)
         received = light.reshape(-1, 3)[last.texel]
         visible = last.visible
         radiance = lit_radiance(self.palette, visible.looks, received, levels.to(self.device), table.to(self.device))
@@ -308,6 +329,12 @@ class DifferentiableBlockRenderer(nn.Module):
             )
             background = torch.tensor(self.lighting.background, device=self.device, dtype=torch.float64)
         return _Seen(grid, self.palette, self.lighting, Sight(visible, face, radiance, background))
+
+
+def _of_visible(logits: torch.Tensor, sight: Sight) -> torch.Tensor:
+    """Returns the logits (V, M) of the blocks that are seen."""
+    blocks = sight.visible.blocks
+    return logits if len(blocks) == len(logits) else logits[blocks]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -10,14 +11,17 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from blockcore.errors import MapError
+from blockcore.errors import CameraError, MapError
+from blockcore.formats.exchange import export
 from blockcore.model.baked_light import Light
 from blockcore.model.display import SRGB, Display
 from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
+from blockcore.model.scene import BlockScene, View
 from blockcore.renderer import DifferentiableBlockRenderer, Positions
-from blockcore.shading.mesh import cell_array
+from blockcore.shading.mesh import build_block_mesh, cell_array
+from blockcore.shading.radiance import best_materials
 from blockcore.visibility.geometry import GeometryBuffers
 
 Cell = tuple[int, int, int]
@@ -179,23 +183,42 @@ class DifferentiableBlockWorld(nn.Module):
         light: torch.Tensor | None = None,
         display: Display = SRGB,
         display_table: torch.Tensor | None = None,
-        *,
-        relaxation: str = "softmax",
-        hard: bool = False,
-        generator: torch.Generator | None = None,
-    ) -> torch.Tensor:
+        **how: Any,
+    ) -> Any:
         """Renders the world; arguments and result as for ``DifferentiableBlockRenderer.render``."""
         cells, logits = self._gathered()
-        return self.renderer.render(
-            *(cells, logits, view, proj, img_h, img_w, temperature, hard_materials, light, display, display_table),
-            relaxation=relaxation,
-            hard=hard,
-            generator=generator,
-        )
+        looks = light, display, display_table
+        return self.renderer.render(cells, logits, view, proj, img_h, img_w, temperature, hard_materials, *looks, **how)
 
     def geometry(self, view: torch.Tensor, proj: torch.Tensor, img_h: int, img_w: int) -> list[GeometryBuffers]:
         """Returns depth, normals and blocks of each camera's view."""
         return self.renderer.geometry(self._gathered()[0], view, proj, img_h, img_w)
+
+    def to_scene(self, views: Sequence[View] = ()) -> BlockScene:
+        """Returns the world as a scene of the likeliest materials, seen by ``views``."""
+        cells, logits = self._gathered()
+        grid = BlockGrid(self.grid_size, self.world_scale, cells)
+        materials = best_materials(logits).cpu().numpy()
+        return BlockScene(grid, materials, self.palette, tuple(views), self.renderer.lighting)
+
+    def save(self, path: Path | str) -> tuple[str, ...]:
+        """Writes the likeliest materials in the format that the name asks for, such as .schem, .litematic or .glb.
+
+        Returns:
+            What the format cannot carry, a sentence each.
+
+        Raises:
+            BlockcoreError: no format is written with that ending, or it cannot be written there.
+        """
+        return export(Path(path), self.to_scene())
+
+    def to_mesh(
+        self, temperature: float = 1.0, hard: bool = True
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+        """Returns vertices, faces and attributes; see ``build_block_mesh``."""
+        return build_block_mesh(
+            *self._gathered(), self.grid_size, self.world_scale, temperature, hard, palette=self.palette
+        )
 
     @property
     def blocks(self) -> Sequence[tuple[Cell, torch.Tensor]]:
@@ -422,3 +445,35 @@ class _Blocks(Sequence[tuple[Cell, torch.Tensor]]):
             for cell, row in zip(self._cells.tolist(), self._rows.tolist(), strict=True):
                 yield tuple(cell), self._logits[row]
         yield from self._placed
+
+
+def render_worlds(
+    worlds: Sequence[DifferentiableBlockWorld],
+    view: torch.Tensor,
+    proj: torch.Tensor,
+    img_h: int,
+    img_w: int,
+    **how: Any,
+) -> torch.Tensor:
+    """Renders several worlds in one batch: item i is world i, as camera i sees it.
+
+    Args:
+        worlds: B worlds on one device.
+        view: (4, 4) for all, or (B, 4, 4).
+        proj: likewise.
+        img_h: rows.
+        img_w: pixels per row.
+        how: further arguments of ``render``, the same for all.
+
+    Returns:
+        (B, 4, H, W).
+
+    Raises:
+        CameraError: there are not as many cameras as worlds.
+    """
+    for name, matrix in (("view", view), ("proj", proj)):
+        if matrix.ndim == 3 and len(matrix) != len(worlds):
+            raise CameraError(f"{len(worlds)} worlds, but {name} has {len(matrix)}; give one for all, or one per world")
+    views, projs = (m if m.ndim == 3 else m.expand(len(worlds), 4, 4) for m in (view, proj))
+    every = [one.render(v, p, img_h, img_w, **how) for one, v, p in zip(worlds, views, projs, strict=True)]
+    return torch.cat(every)

@@ -241,7 +241,7 @@ def training(scene: BlockScene) -> dict[str, float]:
         picture = world.render(views, projs, cameras[0].height, cameras[0].width)
         loss = (picture[:, :3] - wanted).square().mean()
         adam.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         adam.step()
 
     def elsewhere() -> None:
