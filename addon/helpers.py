@@ -95,12 +95,17 @@ class BLOCKS_OT_orbit_cameras(Operator):
         poses = orbit(low, high, self.count, elevations, fov_x, fov_y)
         away = float(np.linalg.norm(poses[:, :3, 3] - (low + high) / 2.0, axis=1).max())
         data.clip_end = max(data.clip_end, 2.0 * away)
+        added = _orbit_collection(scene)
+        fresh = set()
         for pose in poses:
             camera = bpy.data.objects.new("Orbit", data.copy())
             camera.matrix_world = Matrix(pose.tolist())
-            context.collection.objects.link(camera)
+            added.objects.link(camera)
+            fresh.add(camera)
         bpy.data.cameras.remove(data)
         status.refresh(scene)
+        for view in scene.optimize_materials.views:
+            view.use = view.use or view.camera in fresh  # they are there to be used
         return {"FINISHED"}
 
 
@@ -176,6 +181,16 @@ class BLOCKS_OT_load_targets(Operator):
         status.refresh(context.scene)
         self.report({"INFO"}, f"Loaded {len(names)} of {len(cameras)} targets")
         return {"FINISHED"}
+
+
+def _orbit_collection(scene):
+    """Returns the scene's collection of orbit cameras, which can be hidden or removed as one."""
+    name = "Orbit Cameras"
+    found = next((one for one in scene.collection.children if one.name.split(".")[0] == name), None)
+    if found is None:
+        found = bpy.data.collections.new(name)
+        scene.collection.children.link(found)
+    return found
 
 
 def _look_at(context, world):

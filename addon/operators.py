@@ -94,6 +94,7 @@ class BLOCKS_OT_optimize_materials(Conditional, Operator):
         session.say("", is_problem=False)
         try:
             job = properties.job_of(context.scene)
+            self._blind = properties.blind_cameras(context.scene)
             engine.make_room()
             self._run = session.run = Run(job, preferences.engine_python(context), is_shown)
         except BlockcoreError as error:
@@ -112,7 +113,10 @@ class BLOCKS_OT_optimize_materials(Conditional, Operator):
         except BlockcoreError as error:
             return self._fail(error)
         status.forget()
-        self.report({"INFO"}, f"{outcome.changed:,} of {outcome.summary.blocks:,} blocks changed")
+        said = f"{outcome.changed:,} of {outcome.summary.blocks:,} blocks changed"
+        if self._blind:
+            said += f"; without a target, and left out: {', '.join(self._blind)}"
+        self.report({"INFO"}, said)
         return {"FINISHED"}
 
     def _fail(self, error):

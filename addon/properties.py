@@ -20,6 +20,7 @@ from blockcore.formats.block_facts import GROUPS
 from blockcore.model.palette import BOTTOM, SIDE, TOP
 from blockcore.model.rules_text import EVERYWHERE
 from blockcore.model.settings import SETTINGS, OptimizeSettings
+from bridge.blender.targets import background_image
 from bridge.job import Job
 
 from . import status, wording
@@ -196,9 +197,12 @@ def job_of(scene) -> Job:
     """
     group = scene.optimize_materials
     source = source_of(scene)
-    cameras = tuple(view.camera.name for view in group.views if view.use and view.camera)
-    if group.views and not cameras:
+    ticked = [view.camera for view in group.views if view.use and view.camera]
+    if group.views and not ticked:
         raise SceneError("no camera is ticked; tick at least one under Views")
+    cameras = tuple(camera.name for camera in ticked if background_image(camera) is not None)
+    if ticked and not cameras:
+        raise SceneError(f"camera {ticked[0].name!r}: has no target; give it a background image, or render targets")
     return Job(
         blocks=source.name,
         blocks_kind=group.blocks_kind,
@@ -281,6 +285,12 @@ def source_of(scene):
     if group.source is None:
         raise SceneError(f"no {group.blocks_kind} holds the blocks; choose one under Blocks")
     return group.source
+
+
+def blind_cameras(scene) -> list[str]:
+    """Returns the names of ticked cameras that have no target, and so take no part."""
+    ticked = [view.camera for view in scene.optimize_materials.views if view.use and view.camera]
+    return [camera.name for camera in ticked if background_image(camera) is None]
 
 
 def cameras_of(scene) -> list:

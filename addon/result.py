@@ -13,6 +13,7 @@ from bridge.blender.sunlight import add_light
 
 from . import layouts
 from . import outcome as outcomes
+from .judgement import warnings_of
 from .outcome import Outcome
 from .reporting import Conditional, reporting
 from .session import session
@@ -171,6 +172,8 @@ def draw(context, layout, outcome: Outcome) -> None:
     if unseen:
         layout.label(text=f"{unseen:,} are seen by no camera", icon="HIDE_ON")
     layouts.text(context, layout, f"Light: {outcome.summary.light}", "LIGHT_SUN")
+    for warning in warnings_of(outcome.summary):
+        layouts.text(context, layout, warning, "ERROR")
     column = layout.column(align=True)
     row = column.row(align=True)
     row.operator(BLOCKS_OT_apply_result.bl_idname, icon="CHECKMARK")

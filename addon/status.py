@@ -15,7 +15,7 @@ import bpy
 from blockcore.errors import BlockcoreError
 from blockcore.formats.palette_file import read_palette
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
-from bridge.blender.extract import extract
+from bridge.blender.extract import extract, fills_frame, frame_size
 from bridge.blender.targets import background_image
 
 from . import layouts
@@ -124,11 +124,12 @@ def _list_cameras(scene: Any) -> None:
     views = scene.optimize_materials.views
     cameras = sorted((obj for obj in scene.objects if obj.type == "CAMERA"), key=lambda obj: obj.name)
     if [view.camera for view in views] != cameras:
-        unused = {view.camera.name for view in views if view.camera is not None and not view.use}
+        ticks = {view.camera.name: view.use for view in views if view.camera is not None}
         views.clear()
         for camera in cameras:
             view = views.add()
-            view.camera, view.use = camera, camera.name not in unused
+            view.camera = camera
+            view.use = ticks.get(camera.name, background_image(camera) is not None)
     _notes.clear()
     _notes.update({camera.name: _note(camera, scene.render) for camera in cameras})
 
@@ -136,15 +137,15 @@ def _list_cameras(scene: Any) -> None:
 def _note(camera: Any, render: Any) -> ViewNote:
     image = background_image(camera)
     if image is None:
-        return ViewNote(problem="No target: give this camera a background image, or load or render one")
-    width, height = (side * render.resolution_percentage // 100 for side in (render.resolution_x, render.resolution_y))
+        return ViewNote(problem="No target: left out until it has a background image; load or render one")
     if not image.has_data and not all(image.size):
         return ViewNote(image.name, f"The picture {image.name} cannot be read; find the file or load another")
-    if tuple(image.size) != (width, height):
+    if not fills_frame(tuple(image.size), render):
+        width, height = frame_size(render)
         return ViewNote(
             image.name,
-            f"The picture has {image.size[0]} × {image.size[1]} pixels, but the scene renders {width} × {height}; "
-            f"change the resolution in the Output properties, or load another picture",
+            f"The picture has {image.size[0]} × {image.size[1]} pixels, of another shape than the scene's frame, "
+            f"{width} × {height}; change the resolution in the Output properties, or load another picture",
         )
     return ViewNote(image.name)
 

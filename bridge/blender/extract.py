@@ -147,8 +147,24 @@ def read_view(camera: Any, grid_to_source: npt.ArrayLike, need_target: bool = Fa
     image = background_image(camera)
     if image is None and need_target:
         raise SceneError(f"camera {camera.name!r}: has no target; give it a background image")
-    posed = read_camera(camera, grid_to_source)
-    return View(posed, None if image is None else camera_target(camera), marks.read_weight(camera))
+    target = None if image is None else camera_target(camera)
+    render = bpy.context.scene.render
+    size = None
+    if target is not None and fills_frame((target.shape[1], target.shape[0]), render):
+        size = target.shape[1], target.shape[0]
+    return View(read_camera(camera, grid_to_source, size), target, marks.read_weight(camera))
+
+
+def frame_size(render: Any) -> tuple[int, int]:
+    """Returns the width and height of a scene's renders, in pixels."""
+    share = render.resolution_percentage
+    return render.resolution_x * share // 100, render.resolution_y * share // 100
+
+
+def fills_frame(size: tuple[int, int], render: Any) -> bool:
+    """Whether a picture of another size shows the same frame as a scene's renders do, to half a pixel."""
+    (width, height), (wide, high) = size, frame_size(render)
+    return 2 * abs(width * high - wide * height) <= max(wide, high)
 
 
 def _display(cameras: Sequence[Any]) -> Display:
@@ -163,8 +179,13 @@ def _fitting_view(camera: Any, grid: BlockGrid, grid_to_source: Matrix) -> View:
     return view if model is None else fitting(view, grid, grid_to_source, surfaces(model))
 
 
-def read_camera(camera: Any, grid_to_source: npt.ArrayLike) -> Camera:
-    """Reads one camera, as animation and constraints leave it, for the size of the scene's render.
+def read_camera(camera: Any, grid_to_source: npt.ArrayLike, size: tuple[int, int] | None = None) -> Camera:
+    """Reads one camera, as animation and constraints leave it.
+
+    Args:
+        camera: the camera object.
+        grid_to_source: (4, 4), blockcore's world to Blender's.
+        size: width and height of its picture, in pixels; None for those of the scene's render.
 
     Raises:
         CameraError: it is a panorama, switched off, or has an impossible clip range or scale.
@@ -186,11 +207,9 @@ def read_camera(camera: Any, grid_to_source: npt.ArrayLike) -> Camera:
         clip_start=data.clip_start,
         clip_end=data.clip_end,
     )
+    width, height = size or frame_size(render)
     frame = Frame(
-        width=render.resolution_x * render.resolution_percentage // 100,
-        height=render.resolution_y * render.resolution_percentage // 100,
-        pixel_aspect_x=render.pixel_aspect_x,
-        pixel_aspect_y=render.pixel_aspect_y,
+        width=width, height=height, pixel_aspect_x=render.pixel_aspect_x, pixel_aspect_y=render.pixel_aspect_y
     )
     return Camera(
         view_matrix(posed.matrix_world, grid_to_source, camera.name),

@@ -114,6 +114,50 @@ def row(blender: Blender, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_cameras_and_pictures_are_taken_as_they_come(blender: Blender, tmp_path: Path) -> None:
+    answer, _ = blender.run(
+        looks(tmp_path)
+        + ROW
+        + """
+flat_row()
+scene = bpy.context.scene
+group = scene.optimize_materials
+def add(name):
+    camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
+    scene.collection.objects.link(camera)
+    part('status').refresh(scene)
+add('By Hand')
+ticks = {view.camera.name: view.use for view in group.views}
+for view in group.views:
+    view.use = True
+eye = next(view.camera for view in group.views if 'Eye' in view.camera.name)
+pixels = np.asarray(__import__('bridge.blender.targets', fromlist=['x']).camera_target(eye))
+set_background_image(eye, 'Twice', pixels.repeat(2, axis=0).repeat(2, axis=1))
+scene.render.resolution_percentage = 100
+other = [view.camera for view in group.views if 'Eye' in view.camera.name][1]
+set_background_image(other, 'Odd', pixels[:, :40])
+part('status').refresh(scene)
+notes = [part('status').note_of(view.camera).problem for view in group.views]
+try:
+    bpy.ops.blocks.optimize_materials()
+except RuntimeError as error:
+    refused = str(error)
+other.data.background_images.clear()
+finished = sorted(bpy.ops.blocks.optimize_materials())
+names = [view.name for view in session.outcome.summary.views]
+orbits = [one.name for one in scene.collection.children]
+answer = [ticks, sorted(set(notes)), refused, finished, len(names), session.outcome.summary.psnr_after, orbits]
+"""
+    )
+    ticks, notes, refused, finished, views, psnr, collections = answer
+    assert {name: use for name, use in ticks.items() if not use} == {"By Hand": False} and len(ticks) == 5
+    assert any("of another shape than the scene's frame, 64 × 48" in note for note in notes)
+    assert any("No target: left out" in note for note in notes) and "" in notes and len(notes) == 3
+    assert "40 × 48 pixels, but the camera's picture is 64 × 48" in refused
+    assert finished == ["FINISHED"] and views == 3 and psnr > 25.0  # doubled pixels have other edges
+    assert collections == ["Mine", "Orbit Cameras"]
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_revert_compare_and_another_run_work_after(change: str, blender: Blender, row: Path) -> None:
     code = looks(row)
