@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +13,7 @@ from blockcore.formats import nbt
 from blockcore.formats.block_states import (
     AIR,
     DATA_VERSION,
+    EMPTY,
     MOST_CELLS,
     BlockStates,
     item,
@@ -18,6 +23,7 @@ from blockcore.formats.block_states import (
     state_text,
 )
 from blockcore.formats.states_file import StatesFile
+from blockcore.io.files import write_file
 
 _NOTHING = "minecraft:structure_void"
 """The state of a place that a structure does not list: what is there in the world stays."""
@@ -68,11 +74,11 @@ def pack(blocks: BlockStates) -> bytes:
     Raises:
         ValueError: a state is none of Minecraft's, or there are more blocks than are read again.
     """
+    if _is_too_large(blocks):
+        raise ValueError(f"has more blocks and cells of {AIR} than the {_MOST_BLOCKS} that fit into a file; cut it")
     states, number = merged(blocks.states)
     cells = number[blocks.cells]
     place = np.argwhere(cells != (states.index(_NOTHING) if _NOTHING in states else -1)).astype(np.int32)
-    if len(place) > _MOST_BLOCKS:
-        raise ValueError(f"has {len(place)} blocks and cells of {AIR}; {_MOST_BLOCKS} fit into a structure, so cut it")
     index = cells[tuple(place.T)]
     root = {
         "DataVersion": np.int32(DATA_VERSION),
@@ -87,9 +93,32 @@ def pack(blocks: BlockStates) -> bytes:
 def lost(blocks: BlockStates) -> tuple[str, ...]:
     """Returns what ``pack`` leaves out, and what structure blocks do not take."""
     origin = f"the corner's place {blocks.origin} is left out" if any(blocks.origin) else ""
-    size = " x ".join(map(str, blocks.cells.shape))
-    large = f"its size {size}: a structure block loads up to {_LONGEST_SIDE} a side, /place and mods more"
-    return tuple(loss for loss in (origin, large if max(blocks.cells.shape) > _LONGEST_SIDE else "") if loss)
+    cut = sum(1 for _ in parts(blocks))
+    side = f"structure blocks load {_LONGEST_SIDE} cells a side: {cut} files beside it, named by place, are its parts"
+    large = "it is too large for one file, and is the first of its parts itself" if _is_too_large(blocks) else ""
+    return tuple(loss for loss in (origin, side if cut else "", large) if loss)
+
+
+def parts(blocks: BlockStates) -> Iterator[tuple[str, BlockStates]]:
+    """Yields the parts of a world that structure blocks do not load whole, each with its place: ``48_0_96``.
+
+    Those of air and structure void alone are left out.
+    """
+    sides = blocks.cells.shape
+    if max(sides) <= _LONGEST_SIDE:
+        return
+    is_empty = np.array([state.partition("[")[0] in EMPTY for state in blocks.states])
+    for corner in itertools.product(*(range(0, side, _LONGEST_SIDE) for side in sides)):
+        cells = blocks.cells[tuple(slice(start, start + _LONGEST_SIDE) for start in corner)]
+        used, index = np.unique(cells, return_inverse=True)
+        if not is_empty[used].all():
+            states = tuple(blocks.states[state] for state in used.tolist())
+            yield "_".join(map(str, corner)), BlockStates(index.reshape(cells.shape).astype(np.int32), states)
+
+
+def _is_too_large(blocks: BlockStates) -> bool:
+    listed = np.array([state != _NOTHING for state in blocks.states])
+    return int(np.count_nonzero(listed[blocks.cells])) > _MOST_BLOCKS
 
 
 def _volume(size: npt.NDArray[np.int32]) -> int:
@@ -97,4 +126,18 @@ def _volume(size: npt.NDArray[np.int32]) -> int:
     return width * height * length
 
 
-FORMAT = StatesFile("Minecraft structure", (".nbt",), unpack, pack, lost)
+class StructureFile(StatesFile):
+    """The format, which writes the parts of a large world beside it."""
+
+    def write(self, path: Path, what: BlockStates) -> tuple[str, ...]:
+        """Writes a file after its parts; where the whole does not fit into it, it is the first of them."""
+        first = None
+        for name, part in parts(what):
+            data = pack(part)
+            first = data if first is None else first
+            write_file(path.with_name(f"{path.stem}_{name}{path.suffix}"), data)
+        write_file(path, first if first is not None and _is_too_large(what) else pack(what))
+        return lost(what)
+
+
+FORMAT = StructureFile("Minecraft structure", (".nbt",), unpack, pack, lost)

@@ -10,6 +10,7 @@ import nbtlib
 import numpy as np
 import pytest
 
+from blockcore import formats
 from blockcore.formats import nbt, structure
 from blockcore.formats.block_states import BlockStates
 from tests.state_worlds import WORLDS, names, world
@@ -58,7 +59,34 @@ def test_places_that_are_not_listed_are_void_and_what_is_left_out_is_said():
     assert names(back).ravel().tolist() == list(states)
     assert [loss.split()[0] for loss in back.losses] == ["1", "1"]
     long = BlockStates(np.zeros((49, 1, 1), np.int32), ("minecraft:stone",))
-    assert ["(4, 0, 0)" in structure.lost(blocks)[0], "49 x 1 x 1" in structure.lost(long)[0]] == [True, True]
+    assert ["(4, 0, 0)" in structure.lost(blocks)[0], "2 files beside it" in structure.lost(long)[0]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "fits"),
+    [((49, 2, 3), 1, True), ((1, 100, 1), 3, True), ((48, 2, 97), 3, True), ((60, 2, 3), 2, False)],
+)
+def test_the_parts_of_a_large_world_make_it_up(size, count, fits, tmp_path, monkeypatch):
+    cells = np.random.default_rng(48).integers(0, 5, size, dtype=np.int32)
+    if size == (49, 2, 3):
+        cells[:48] = 0
+    if not fits:
+        monkeypatch.setattr(structure, "_MOST_BLOCKS", cells[:48].size)
+    states = ("minecraft:air", *(f"minecraft:block_{index}" for index in range(4)))
+    losses = formats.write(tmp_path / "w.nbt", BlockStates(cells, states))
+    assert [f"{count} files beside it" in losses[0], "too large" in losses[-1]] == [True, not fits]
+    joined = np.full(size, "minecraft:air", object)
+    files = sorted(tmp_path.glob("w_*.nbt"))
+    assert len(files) == count
+    for file in files:
+        part, _ = formats.read(file)
+        low = [int(number) for number in file.stem.split("_")[1:]]
+        assert max(part.cells.shape) <= 48
+        box = tuple(slice(start, start + side) for start, side in zip(low, part.cells.shape, strict=True))
+        joined[box] = names(part)
+    assert (joined == np.array(states, object)[cells]).all()
+    whole, _ = formats.read(tmp_path / "w.nbt")
+    assert (names(whole) == np.array(states)[cells if fits else cells[:48]]).all()
 
 
 def test_more_blocks_than_are_read_again_are_refused():
