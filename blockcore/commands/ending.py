@@ -8,7 +8,8 @@ import signal
 import sys
 from collections.abc import Callable
 
-from blockcore.commands.signals import Interrupted, ending_on_signals, unheard
+from blockcore.commands.signals import Interrupted, ending_on_signals
+from blockcore.commands.streams import steady_streams
 from blockcore.errors import BlockcoreError, Cancelled
 from blockcore.io.leftovers import remove_leftovers
 
@@ -29,14 +30,20 @@ def run_safely(name: str, command: Callable[[], int]) -> int:
         The exit code: that of the command, 2 for bad input or a disk that takes nothing, 130 when cancelled, 128 and
         its number for a signal, also that of a pipe that nobody reads.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a console without Unicode shows "?" instead
+    with steady_streams() as unheard:
+        code = _run(name, command)
+        problem = unheard()
+        if problem is None:
+            return code
+        if isinstance(problem, BrokenPipeError):
+            return _UNREAD
+        return _say(name, f"standard output: cannot be written ({problem.strerror}); what was made stays", BAD_INPUT)
+
+
+def _run(name: str, command: Callable[[], int]) -> int:
     try:
         with ending_on_signals():
-            code = command()
-            sys.stdout.flush()
-            return code
+            return command()
     except Interrupted as stopped:
         _say(name, str(stopped), stopped.code)
         remove_leftovers()
@@ -45,19 +52,12 @@ def run_safely(name: str, command: Callable[[], int]) -> int:
         return _say(name, str(error) or "stopped; nothing was changed", _STOPPED)
     except BlockcoreError as error:
         return _say(name, str(error), BAD_INPUT)
-    except BrokenPipeError:
-        unheard()
-        return _UNREAD
     except OSError as error:
-        if error.errno not in _FULL or error.filename is not None:
+        if error.errno not in _FULL:
             raise
-        unheard()
-        return _say(name, f"standard output: cannot be written ({error.strerror}); what was made stays", BAD_INPUT)
+        return _say(name, f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room", BAD_INPUT)
 
 
 def _say(name: str, line: str, code: int) -> int:
-    try:
-        print(f"{name}: {line}", file=sys.stderr, flush=True)
-    except OSError:
-        unheard()
+    print(f"{name}: {line}", file=sys.stderr, flush=True)
     return code

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,14 +89,3 @@ def _watch(ears: socket.socket, ended: threading.Event, numbers: set[int]) -> No
             return
     if not ended.wait(PATIENCE):
         _end(heard[0])
-
-
-def unheard() -> None:
-    """Sends what would still be printed nowhere: who read it is gone, or its disk is full."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-                continue
-            os.dup2(nowhere, stream.fileno())

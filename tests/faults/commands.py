@@ -91,6 +91,19 @@ class Place:
             self.command, cwd=self.folder, env=self.environment, preexec_fn=_hear_all_signals, **pipes
         )
 
+    def run(self, *before: str) -> subprocess.CompletedProcess[str]:
+        """Runs the command to its end, behind the words of another one that runs it."""
+        return subprocess.run(
+            [*before, *self.command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=120,
+            check=False,
+        )
+
     def left(self) -> list[str]:
         """Names what is beside the inputs and outputs, and among temporary files."""
         beside = [p.name for p in self.folder.iterdir() if p.name not in self.names]
@@ -108,6 +121,10 @@ class Place:
             if is_mine and not is_gone:
                 found.append(int(folder.name))
         return found
+
+    def is_new(self, path: Path) -> bool:
+        """Whether an output is another one than before."""
+        return (path / path.name if path.is_dir() else path).read_bytes() != OLD
 
     def check_outputs(self) -> None:
         """Each is the old one, or a new one that is whole."""
