@@ -2,13 +2,15 @@
 """The command line: ``blender -b X.blend --command optimize_materials --job job.json --out Y.blend``."""
 
 import argparse
-import sys
 from pathlib import Path
 
 import bpy
 
+from blockcore.commands.ending import run_safely
+from blockcore.commands.outputs import FILE, outputs
 from blockcore.errors import BlockcoreError
-from bridge.blender.files import save_file
+from bridge.blender.files import reason, save_file
+from bridge.blender.starting import blender
 from bridge.job import Job
 
 from . import properties
@@ -28,17 +30,23 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.blend", help="where to save the result")
     parser.add_argument("--report", type=Path, metavar="DIR", help="folder for the report and the figures")
     given = parser.parse_args(arguments)
-    try:
+    given.blend = Path(bpy.data.filepath) if bpy.data.filepath else None
+    return run_safely("optimize_materials", lambda: _run(given))
+
+
+def _run(given: argparse.Namespace) -> int:
+    with outputs(given, {"out": FILE, "report": "result.json"}), blender():
         if given.job is not None:
             properties.show_job(Job.read(given.job), bpy.context.scene)
-        if "FINISHED" not in bpy.ops.blocks.optimize_materials():
+        try:
+            done = bpy.ops.blocks.optimize_materials()
+        except RuntimeError as error:  # of an operator that reports a problem
+            raise BlockcoreError(reason(error)) from error
+        if "FINISHED" not in done:
             raise BlockcoreError(session.message)
         if given.report is not None:
             save_report(session.outcome, given.report)
-        save_file(given.out.resolve())
-    except (BlockcoreError, RuntimeError) as error:
-        print(f"optimize_materials: {error}", file=sys.stderr)
-        return 2
+        save_file(given.out)
     return 0
 
 

@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ import numpy.typing as npt
 
 from blockcore.errors import SceneError
 from blockcore.io.damage import DAMAGE
-from blockcore.io.files import parse_json
-from blockcore.io.folders import new_folder
+from blockcore.io.files import inside, parse_json
+from blockcore.io.folders import LIST, in_own_scratch, write_folder
 from blockcore.model.scene import BlockScene
 from blockcore.report.summary import Summary
 from bridge.blender import apply, marks, world
@@ -163,9 +164,18 @@ def read() -> Outcome | None:
     try:
         note = parse_json(holder[_NOTE])
         place = note["place"] if note["place"] in (MAP, CUBES) else NEW
-        return Outcome(Summary.from_dict(note["summary"]), place, str(note["folder"]))
+        return Outcome(Summary.from_dict(note["summary"]), place, _own_folder(note["folder"]))
     except (*DAMAGE, AttributeError):
         return None  # there is none, or a property of that name that somebody else wrote
+
+
+def _own_folder(noted: object) -> str:
+    """Returns the noted folder of a report if it lies beside the .blend or is of this session; a .blend may say any."""
+    name = str(noted).removeprefix("//")
+    if str(noted).startswith("//"):
+        beside = inside(Path(bpy.data.filepath).parent, name) if bpy.data.filepath else None
+        return f"//{name}" if beside is not None else ""
+    return name if name and in_own_scratch(Path(name)) else ""
 
 
 def keep_report(outcome: Outcome, file: Path) -> None:
@@ -190,8 +200,9 @@ def save_report(outcome: Outcome, folder: Path) -> None:
     Raises:
         BlockcoreError: something else is there, or it cannot be written.
     """
-    with new_folder(folder, "result.json") as fresh:
-        shutil.copytree(outcome.report.parent, fresh, dirs_exist_ok=True)
+    theirs = shutil.ignore_patterns(LIST)  # the copy gets one of its own
+    fill = partial(shutil.copytree, outcome.report.parent, dirs_exist_ok=True, ignore=theirs)
+    write_folder(folder, "result.json", fill)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ The engine is a process of its own. Nothing here waits for it: ``tick`` looks at
 from __future__ import annotations
 
 import shutil
-import tempfile
 import threading
 import time
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from pathlib import Path
 import bpy
 
 from blockcore.errors import BackendError, Cancelled
+from blockcore.io.folders import lasting_scratch
 from blockcore.model.baked_light import BakedLight
 from blockcore.report import events
 from bridge.blender.files import save_file
@@ -62,7 +62,7 @@ class Run:
         names = list(dict.fromkeys(self._scene.source.block_objects))
         self._remembered = Remembered(names, find_objects(names))
         self._scene_uid, self._layer = bpy.context.scene.session_uid, bpy.context.view_layer.name
-        self._folder = Path(tempfile.mkdtemp(prefix="blockcore-", dir=bpy.app.tempdir or None))
+        self._folder = lasting_scratch()
         self._blender, self._copy = bpy.app.binary_path, self._folder / "copy.blend"
         self._bakes = isinstance(self._scene.lighting, BakedLight) and job.settings.lighting == "scene"
         if self._bakes:

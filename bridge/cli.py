@@ -17,14 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blockcore.commands.arguments import add_dry_run, add_export, add_settings, tell
 from blockcore.commands.ending import run_safely
 from blockcore.commands.outputs import BY_NAME, FILE, LOOSE, outputs
 from blockcore.errors import SettingsError
-from bridge.blocks import add_blocks_command, add_blocks_options, make_blocks
-from bridge.farm.command import add_batch_command
-from bridge.farm.worker import serve
-from bridge.job import Job, told_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +39,8 @@ _OUTPUTS = {
     "optimize": {"out": FILE, "report": "result.json", "export": BY_NAME},
     "blocks": {"out": FILE, "export": BY_NAME, "report": "result.json"},
     "batch": {"out": LOOSE},
-    "demo": {"out": LOOSE},
-    "quality-scenes": {"out": "quality.txt"},
+    "demo": {"out": "optimized.blend"},
+    "quality": {"out": "figures.json"},
 }
 
 
@@ -60,11 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         argv = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
-    args = _parser(argv).parse_args(argv)
-    return run_safely("bridge", lambda: _run(args))
+    words = argv
+    return run_safely("bridge", lambda: _run(words))
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(words: Sequence[str]) -> int:
+    args = _parser(words).parse_args(words)
     with outputs(args, _OUTPUTS.get(args.command, {"out": FILE})):
         from bridge.blender.starting import blender
 
@@ -74,6 +70,11 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    from blockcore.commands.arguments import add_dry_run, add_export
+    from bridge.blocks import add_blocks_command, add_blocks_options, make_blocks
+    from bridge.farm.command import add_batch_command
+    from bridge.farm.worker import serve
+
     parser = argparse.ArgumentParser(prog="python -m bridge", description="Blender scenes to blockcore and back.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -133,6 +134,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _add_optimize_options(command: argparse.ArgumentParser) -> None:
+    from blockcore.commands.arguments import add_settings
+
     _add_choice(command)
     _add_in_place(command)
     command.add_argument("--job", type=Path, metavar="JOB_JSON", help="all of these as the panel saved them")
@@ -188,6 +191,7 @@ def _export(args: argparse.Namespace) -> None:
 def _optimize(args: argparse.Namespace) -> None:
     import bpy
 
+    from blockcore.commands.arguments import tell
     from blockcore.formats.exchange import export
     from blockcore.io.folders import scratch_folder
     from blockcore.model.baked_light import BakedLight
@@ -195,6 +199,7 @@ def _optimize(args: argparse.Namespace) -> None:
     from bridge.blender.apply import check
     from bridge.blender.files import save_file
     from bridge.engine.optimize import find_materials, told_plan
+    from bridge.job import told_settings
 
     settings = told_settings(args)
     if args.out is None and not args.dry_run:
@@ -257,19 +262,24 @@ def _apply(args: argparse.Namespace) -> None:
 
 
 def _demo(args: argparse.Namespace) -> None:
+    from blockcore.io.folders import new_folder
     from bridge.blender.demonstration import VILLAGE, demonstrate, summary
 
     if (args.map is None) != (args.dataset is None):
         raise SettingsError("--map and --dataset go together; give both, or neither for the village")
     map_path, dataset = (args.map, args.dataset) if args.map else (VILLAGE / "map.json", VILLAGE / "dataset")
-    print(summary(demonstrate(args.out, map_path, dataset, args.scramble, args.engine)))
+    with new_folder(args.out, _OUTPUTS["demo"]["out"]) as fresh:
+        found = demonstrate(fresh, args.out, map_path, dataset, args.scramble, args.engine)
+    print(summary(found, args.out))
 
 
 def _quality(args: argparse.Namespace) -> None:
+    from blockcore.io.folders import new_folder
     from bridge.blender.quality import lines, measure_quality
 
-    for group, name, found in measure_quality(args.out):
-        print("\n".join([f"{group}: {name}", *lines(found)]), flush=True)
+    with new_folder(args.out, _OUTPUTS["quality"]["out"]) as fresh:
+        for group, name, found in measure_quality(fresh):
+            print("\n".join([f"{group}: {name}", *lines(found)]), flush=True)
 
 
 def _extract(args: argparse.Namespace, bake: bool = True) -> BlockScene:
@@ -278,6 +288,7 @@ def _extract(args: argparse.Namespace, bake: bool = True) -> BlockScene:
     from bridge.blender.extract import extract, find_camera, find_source
     from bridge.blender.files import open_file
     from bridge.blender.jobs import read_scene
+    from bridge.job import Job
 
     if args.blend is not None:
         open_file(args.blend)

@@ -22,6 +22,7 @@ from blockcore.bench.baselines import nearest_color, random_materials
 from blockcore.bench.quality_page import write_page
 from blockcore.formats.webgpu import read_scene
 from blockcore.io.files import Json
+from blockcore.io.folders import new_folder
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import SETTINGS, OptimizeSettings
 from blockcore.optimize import optimize_materials
@@ -47,7 +48,8 @@ def run(data: Path, out: Path | None = None) -> Json:
     """
     figures: Json = {"planted": planted(data), "smoothing": smoothing(data)}
     if out is not None:
-        write_page(out / "report.html", figures, METHODS)
+        with new_folder(out, "report.html") as fresh:
+            write_page(fresh / "report.html", figures, METHODS)
     return figures
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from blockcore.commands.ending import run_safely
-from blockcore.commands.outputs import BY_NAME, FILE, LOOSE, outputs
+from blockcore.commands.outputs import BY_NAME, FILE, outputs
 
 _COMMANDS = {
     "compare": "render a dataset's views and compare them with its pictures",
@@ -26,13 +26,13 @@ _COMMANDS = {
 }
 _OUTPUTS = {
     "compare": {"out": "summary.json", "json": FILE},
-    "render": {"out": LOOSE},
+    "render": {"out": "view_000.png"},
     "view": {"out": FILE},
     "optimize": {"out": "result.json", "export": BY_NAME},
     "palette": {"out": FILE, "left_out": FILE},
     "voxelize": {"out": FILE},
     "convert": {"out": BY_NAME, "export": BY_NAME},
-    "bench": {"json": FILE},
+    "bench": {"out": "report.html", "json": FILE},
 }
 
 
@@ -47,12 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.
     """
     gc.set_threshold(50_000)  # imports make many objects and no garbage: a tenth of a short command's time
-    words = sys.argv[1:] if argv is None else argv
+    return run_safely("blockcore", lambda: _run(sys.argv[1:] if argv is None else argv))
+
+
+def _run(words: Sequence[str]) -> int:
     args = _parser(words).parse_args(words)
-    return run_safely("blockcore", lambda: _run(args))
-
-
-def _run(args: argparse.Namespace) -> int:
     with outputs(args, _OUTPUTS.get(args.command, {})):
         return int(args.run(args))
 

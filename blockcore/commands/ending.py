@@ -53,6 +53,8 @@ def _run(name: str, command: Callable[[], int]) -> int:
     except BlockcoreError as error:
         return _say(name, str(error), BAD_INPUT)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd
+            return _say(name, "the working folder: is gone; run it from another one", BAD_INPUT)
         if error.errno not in _FULL:
             raise
         return _say(name, f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room", BAD_INPUT)

@@ -16,7 +16,7 @@ FILE = ""
 INPUTS = ("scene", "map", "dataset", "blend", "model", "palette", "job", "result", "input", "only", "cameras")
 _BY_ANOTHER = ("report",)  # the engine writes it, and reserves it itself
 LOOSE = "*"
-"""The kind of a folder into which single files are written."""
+"""The kind of a folder that a command goes on to fill where it stopped; who fills it sees to what is there."""
 BY_NAME = "?"
 """The kind of an output whose format the end of its name tells."""
 
@@ -43,16 +43,16 @@ def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None
         for number, (name, kind, output) in enumerate(wanted):
             check_apart(output, given)
             _check_alone(output, [path for _, _, path in wanted[:number]])
-            kind = _checked(output, kind)
+            _check(output, kind)
             if name in _BY_ANOTHER:
                 stack.callback(_clear, output)
-            elif kind != LOOSE:
+            else:
                 stack.enter_context(reserved(output))
         yield
 
 
-def _checked(output: Path, kind: str) -> str:
-    """Returns what kind of output is written, once nothing of another kind is there."""
+def _check(output: Path, kind: str) -> None:
+    """Refuses to replace what is not ours, or of another kind."""
     from blockcore.formats import writer
     from blockcore.io.files import check_file
     from blockcore.io.folders import check_folder
@@ -64,14 +64,14 @@ def _checked(output: Path, kind: str) -> str:
     elif kind != LOOSE:
         check_folder(output, kind)
         _check_place(output)
-    return kind
 
 
 def _check_alone(output: Path, others: Iterable[Path]) -> None:
-    """Refuses an output that is another one, or lies in one: each is written as a whole."""
+    """Refuses an output that is another one, lies in one or holds one: each is written as a whole."""
     mine = Path(os.path.realpath(output))
     for other in others:
-        if mine.is_relative_to(os.path.realpath(other)):
+        theirs = Path(os.path.realpath(other))
+        if mine.is_relative_to(theirs) or theirs.is_relative_to(mine):
             raise BlockcoreError(f"{output}: is written for {other} already; choose another place")
 
 

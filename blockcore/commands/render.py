@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from blockcore.io.files import write_file
+    from blockcore.io.folders import new_folder
     from blockcore.io.pictures import encode_png
     from blockcore.machine.device import choose_device
     from blockcore.shading.frames import draw, frame_colors
@@ -32,10 +33,12 @@ def run(args: argparse.Namespace) -> int:
     rasterizer, _ = choose_rasterizer(args.rasterizer, choose_device(args.device)[0].type)
     faces = scene.grid.exposed_faces
     colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
-    for number in numbers:
-        camera = scene.views[number].camera
-        (visibility,) = rasterize(faces, [camera], rasterizer)
-        path = args.out / f"view_{number:03d}.png"
-        write_file(path, encode_png(draw(visibility, camera, colors)[..., :3]))
-        print(f"Saved: {path}")
+    names = {number: f"view_{number:03d}.png" for number in numbers}
+    with new_folder(args.out, "view_000.png") as fresh:
+        for number, name in names.items():
+            camera = scene.views[number].camera
+            (visibility,) = rasterize(faces, [camera], rasterizer)
+            write_file(fresh / name, encode_png(draw(visibility, camera, colors)[..., :3]))
+    for name in names.values():
+        print(f"Saved: {args.out / name}")
     return 0

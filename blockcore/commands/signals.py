@@ -64,10 +64,11 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 def _unwinds(frame: FrameType | None) -> bool:
-    """Whether an exception would get out: bpy crashes at one through its import, and takes those of its scripts."""
+    """Whether an exception would get out: bpy crashes at one through its import, and takes those of its operators."""
+    inner = frame
     while frame is not None:
         source = frame.f_code.co_filename.replace("\\", "/")
-        if source.startswith("<frozen importlib") or "/scripts/addons" in source:
+        if source.startswith("<frozen importlib") or (source.endswith("/bpy/ops.py") and frame is not inner):
             return False
         frame = frame.f_back
     return True

@@ -54,11 +54,11 @@ def check_file(path: Path | str) -> Path:
     Raises:
         BlockcoreError: there is something that is no file, such as a device or a folder.
     """
-    real = Path(os.path.realpath(path))
     try:
+        real = Path(os.path.realpath(path))
+        if not real.exists():
+            return real
         there = real.stat()
-    except FileNotFoundError:
-        return real
     except (OSError, ValueError) as error:
         raise BlockcoreError(f"{path}: cannot be written ({_reason(error)}); choose another place") from error
     if not stat.S_ISREG(there.st_mode):

@@ -22,7 +22,7 @@ from pathlib import Path
 from blockcore.errors import BlockcoreError, quoted
 from blockcore.io.files import BESIDE, read_json, umask, write_json
 from blockcore.io.leftovers import leftover
-from blockcore.io.locks import is_held, locked
+from blockcore.io.locks import holds, is_held, locked
 
 LIST = ".blockcore.json"
 _FORMAT = "blockcore.files"
@@ -35,6 +35,13 @@ _EARLIER = {
     "scene.json": ("arrays.npz", "targets/[0-9][0-9][0-9]*.png"),
     "metadata.json": ("images/[0-9][0-9][0-9]*.png",),
     "summary.json": ("view_[0-9][0-9][0-9]*.png",),
+    "view_000.png": ("view_[0-9][0-9][0-9]*.png",),
+    "report.html": (),
+    "optimized.blend": (
+        *("scrambled.blend", "pictures/*.png", "scene/scene.json", "scene/arrays.npz", "scene/targets/*.png"),
+        *("result/*.json", "result/*.npy", "result/*.html", "result/views/*.png", "result/tiles/*.png"),
+        *("scene/.blockcore.json", "result/.blockcore.json"),
+    ),
 }
 """What folders held before there were lists, by the file that every one of a kind has."""
 _REMEDY = "choose another place, or remove it first"
@@ -52,8 +59,8 @@ def check_folder(path: Path | str, marker: str) -> Path:
     Raises:
         BlockcoreError: something is there that we did not write, or that was changed since.
     """
-    real = Path(os.path.realpath(path))
     try:
+        real = Path(os.path.realpath(path))
         if not real.exists() and not real.is_symlink():
             return real
         if not real.is_dir():
@@ -122,9 +129,9 @@ def reserved(path: Path) -> Iterator[None]:
         Busy: another process writes it.
         BlockcoreError: nothing can be written there.
     """
-    path = Path(os.path.realpath(path))
     with ExitStack() as stack:
         try:
+            path = Path(os.path.realpath(path))
             _make_parents(path.parent, stack)
             stack.enter_context(locked(path.with_name(f".{path.name}.{BESIDE}lock"), path))
             _clear(path)
@@ -233,7 +240,9 @@ def rescue(fill: Callable[[Path], None]) -> Path | None:
 
 
 def _list(folder: Path) -> None:
-    files = {name: _hash(folder / name) for name, there in _found(folder) if stat.S_ISREG(there.st_mode)}
+    files = {
+        name: _hash(folder / name) for name, there in _found(folder) if stat.S_ISREG(there.st_mode) and name != LIST
+    }
     write_json(folder / LIST, {"format": _FORMAT, "version": 1, "files": files})
 
 
@@ -278,6 +287,11 @@ def lasting_scratch() -> Path:
     folder = stack.enter_context(scratch_folder())
     atexit.register(stack.close)
     return folder
+
+
+def in_own_scratch(path: Path) -> bool:
+    """Whether a path lies in a scratch folder of this process."""
+    return any(holds(parent / _LOCK) for parent in path.parents)
 
 
 def _remove_abandoned(place: Path) -> None:

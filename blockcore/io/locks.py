@@ -66,6 +66,11 @@ def locked(path: Path, what: Path | str) -> Iterator[None]:
             file.close()
 
 
+def holds(path: Path) -> bool:
+    """Whether this process holds a lock file."""
+    return path in _held
+
+
 def is_held(path: Path) -> bool:
     """Whether some process holds a lock file."""
     if path in _held:

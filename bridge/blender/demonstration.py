@@ -8,15 +8,16 @@ find them again. How many it found is counted against the map.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from blockcore.errors import SettingsError
+from blockcore.errors import SceneError, SettingsError
 from blockcore.formats.webgpu import read_scene
+from blockcore.io.archives import read_array
 from blockcore.io.files import write_file
 from blockcore.io.pictures import encode_png, read_picture
 from blockcore.model.scene import BlockScene
@@ -36,26 +37,27 @@ class Demonstration:
     """What a demonstration did.
 
     Attributes:
-        folder: where everything is.
         psnr_before: dB, of the scrambled scene against the captures.
         psnr_after: dB, of the optimised scene; None if every pixel is equal.
         visible: blocks that a camera sees.
         found: those of them that got their true material.
     """
 
-    folder: Path
     psnr_before: float | None
     psnr_after: float | None
     visible: int
     found: int
 
 
-def demonstrate(folder: Path, map_path: Path, dataset: Path, seed: int, engine: str | None = None) -> Demonstration:
+def demonstrate(
+    folder: Path, place: Path, map_path: Path, dataset: Path, seed: int, engine: str | None = None
+) -> Demonstration:
     """Does the main job on a map and its captures.
 
     Args:
         folder: for ``scrambled.blend``, ``optimized.blend``, ``scene/`` (the shared format), ``result/`` (with
             ``report.html``) and ``pictures/`` (target, before and after side by side).
+        place: where the folder will be in the end.
         map_path: a map.json.
         dataset: its captures.
         seed: of the scrambling.
@@ -87,6 +89,8 @@ def demonstrate(folder: Path, map_path: Path, dataset: Path, seed: int, engine: 
         stage("Exporting it from the .blend")
         open_file(folder / "scrambled.blend")
         scene = extract()
+        assert scene.source is not None
+        scene = replace(scene, source=replace(scene.source, file=str(place.absolute() / "scrambled.blend")))
         scene.write(folder / "scene")
         stage("Finding the materials")
         settings = OptimizeSettings(init="map", method="gradient")
@@ -97,10 +101,10 @@ def demonstrate(folder: Path, map_path: Path, dataset: Path, seed: int, engine: 
         stage("Laying pictures side by side")
         _write_pictures(folder, len(scene.views))
         stage("Done")
-    seen = np.load(folder / "result" / "visible_blocks.npy")
+    seen = read_array(folder / "result" / "visible_blocks.npy", SceneError, "run the engine again")
     true = _in_order_of(truth, scene)
     result = done.result
-    return Demonstration(folder, result.psnr_before, result.psnr_after, len(seen), int((materials == true)[seen].sum()))
+    return Demonstration(result.psnr_before, result.psnr_after, len(seen), int((materials == true)[seen].sum()))
 
 
 def scrambled(scene: BlockScene, seed: int) -> BlockScene:
@@ -114,11 +118,10 @@ def scrambled(scene: BlockScene, seed: int) -> BlockScene:
     return scene.with_materials(np.random.default_rng(seed).integers(1, len(scene.palette), len(scene.grid)))
 
 
-def summary(demonstration: Demonstration) -> str:
-    """Returns what to print of a demonstration."""
+def summary(demonstration: Demonstration, folder: Path) -> str:
+    """Returns what to print of a demonstration, which is in a folder."""
     from blockcore.report.metrics import decibel
 
-    folder = demonstration.folder
     lines = [
         f"PSNR before        {decibel(demonstration.psnr_before)}",
         f"PSNR after         {decibel(demonstration.psnr_after)}",

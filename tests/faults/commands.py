@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +34,9 @@ COMMANDS = {
     "optimize": Command("blockcore optimize --scene scene --out result.json", 4.0, _ENDLESS),
     "view": Command("blockcore view --scene scene --out page.html", 1.5),
     "bridge export": Command("bridge export cubes.blend --out scene.json", 2.5),
-    "bridge optimize": Command("bridge optimize cubes.blend --out y.blend --report result.json", 6.0, _ENDLESS),
+    "bridge optimize": Command(
+        "bridge optimize cubes.blend --lighting unlit --out y.blend --report result.json", 6.0, _ENDLESS
+    ),
     "bridge optimize, lit": Command("bridge optimize cubes.blend --lighting scene --out y.blend", 8.0, _ENDLESS),
     "bridge blocks": Command("bridge blocks cube.obj --across 4 --views 3 --out y.blend --report result.json", 10.0),
 }
@@ -90,6 +93,18 @@ class Place:
         return subprocess.Popen(
             self.command, cwd=self.folder, env=self.environment, preexec_fn=_hear_all_signals, **pipes
         )
+
+    def wait_until_it_hears(self, process: subprocess.Popen[str]) -> None:
+        """Waits until the command answers signals, or is at its end."""
+        heard = 1 << (signal.SIGTERM - 1)
+        while process.poll() is None:
+            try:
+                lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            except OSError:
+                return
+            if any(line.startswith("SigCgt:") and int(line.split()[1], 16) & heard for line in lines):
+                return
+            time.sleep(0.01)
 
     def run(self, *before: str) -> subprocess.CompletedProcess[str]:
         """Runs the command to its end, behind the words of another one that runs it."""

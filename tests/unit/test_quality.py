@@ -19,14 +19,14 @@ from tests.captures import DATA, captured
 def test_the_command_writes_figures_and_a_page(tmp_path, monkeypatch):
     conditions = {name: quality.CONDITIONS[name] for name in ("as captured", "exposure")}
     monkeypatch.setattr(quality, "CONDITIONS", conditions)
-    options = ["--data", str(DATA), "--out", str(tmp_path), "--json", str(tmp_path / "q.json")]
+    options = ["--data", str(DATA), "--out", str(tmp_path / "page"), "--json", str(tmp_path / "q.json")]
     assert main(["bench", "--suite", "quality", *options]) == 0
     figures = json.loads((tmp_path / "q.json").read_text())
     for condition in conditions:
         assert figures["planted"][condition]["all"]["blockcore"] == 1.0
     assert figures["smoothing"]["expansion"]["above_bound"] <= 0.01
     assert figures["smoothing"]["expansion"]["energy"] <= figures["smoothing"]["icm"]["energy"]
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "page" / "report.html").read_text()
     assert "<td>as captured</td>" in page and "http" not in page
 
 

@@ -1,0 +1,93 @@
+"""Disks that are full, read-only or gone: one line, the old output whole, and what was computed in a rescue folder."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.commands import COMMANDS, MANY, Place
+
+STEP, MOST = 64, 4096  # KiB that are free on the disk
+NAMES = [name for name in COMMANDS if MANY > 1 or name == "bridge export"]
+ON_DISK = """
+disk=$1 fault=$2 before=$1.before after=$1.after; shift 2
+cp -a "$disk" "$before"
+mount -t tmpfs -o size=32m tmpfs "$disk" && cp -a "$before/." "$disk" && cd "$here"
+case $fault in
+gone)
+  "$@" & running=$!
+  until ls -A | grep -q blockcore-lock || ! kill -0 $running; do sleep 0.02; done
+  umount --lazy "$disk"
+  wait $running; code=$?; rm -rf "$before"; exit $code ;;
+read-only) mount -o remount,ro "$disk" ;;
+*)
+  rest=$(df -k --output=avail "$disk" | tail -n 1)
+  head -c $(((rest - fault) * 1024)) /dev/zero >"$disk/.ballast" ;;
+esac
+"$@"; code=$?
+rm -f "$disk/.ballast"
+cp -a "$disk" "$after" && cd / && umount "$disk" && rm -rf "$disk" && mv "$after" "$disk"
+rm -rf "$before"
+exit $code
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mounts() -> None:
+    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("a disk of its own needs the right to mount one")
+
+
+def on_disk(place: Place, disk: Path, fault: object) -> subprocess.CompletedProcess[str]:
+    """Runs a command with one of its folders on a disk of its own, with so many KiB free or another fault."""
+    how = ("unshare", "--mount", "--propagation", "private", "env", f"here={place.folder}", "sh", "-c", ON_DISK, "sh")
+    return place.run(*how, str(disk), str(fault))
+
+
+def check_refusal(place: Place, done: subprocess.CompletedProcess[str]) -> None:
+    """One line, exit code 2, the old output, nothing beside it, and results where the line says."""
+    said = [line for line in done.stderr.splitlines() if not line.startswith("sh: ")]  # shells that Blender starts
+    assert done.returncode == 2 and len(said) == 1 and len(said[0]) < 330, done.stderr
+    place.check_outputs()
+    if " is in " in done.stderr:
+        saved = Path(done.stderr.rpartition(" is in ")[2].strip())
+        assert any(saved.iterdir())
+        shutil.rmtree(saved)
+    assert not place.left()
+
+
+@pytest.mark.parametrize("which", ["outputs", "temporary"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_full_disk_takes_nothing_away(name: str, which: str, placed: Callable[..., Place]) -> None:
+    place = placed(name)
+    disk = place.folder if which == "outputs" else place.temporary
+    for free in range(0, MOST, STEP) if MANY > 1 else (STEP, MOST):
+        done = on_disk(place, disk, free)
+        if done.returncode == 0:
+            break
+        check_refusal(place, done)
+    assert done.returncode == 0
+    place.check_outputs()
+    assert all(place.is_new(path) for path in place.out) and not place.left()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_disk_that_cannot_be_written_is_one_line_before_any_work(name: str, placed: Callable[..., Place]) -> None:
+    place = placed(name)
+    done = on_disk(place, place.folder, "read-only")
+    check_refusal(place, done)
+    assert "Read-only file system" in done.stderr and " is in " not in done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_disk_that_vanishes_takes_no_result_with_it(name: str, placed: Callable[..., Place]) -> None:
+    place = placed(name)
+    done = on_disk(place, place.folder, "gone")
+    if done.returncode:
+        check_refusal(place, done)
+    else:
+        place.check_outputs()
