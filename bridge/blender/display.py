@@ -70,6 +70,8 @@ def show(scene: Any, colors: Colors) -> Colors:
         raise BlockcoreError(f"the display transform cannot be read: Blender says {str(error).strip()}") from error
     finally:
         bpy.data.images.remove(image)
+    if len(pixels) < width * height * 3:  # Blender says nothing where a disk is full
+        raise BlockcoreError("the display transform cannot be read: no temporary picture can be written; make room")
     return pixels.reshape(width * height, -1)[:count, :3].astype(np.float64)
 
 

@@ -31,8 +31,8 @@ FAULTS = {
     "no locale": Fault(f'{PLAIN} "$@"', (0,)),
 }
 FEW = {
-    *(("view", fault) for fault in FAULTS),
-    *(("bridge export", "full output"), ("bridge optimize", "nobody reads"), ("optimize", "ascii")),
+    *(("view", fault) for fault in ("full output", "full errors", "all closed", "head", "no locale")),
+    *(("bridge optimize", "nobody reads"), ("optimize", "ascii")),
 }
 CASES = [(name, fault) for name in COMMANDS for fault in FAULTS if MANY > 1 or (name, fault) in FEW]
 
