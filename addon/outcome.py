@@ -74,7 +74,7 @@ class Outcome:
     @property
     def report(self) -> Path:
         """The report's page."""
-        return Path(bpy.path.abspath(self.folder)) / "report.html"
+        return Path(bpy.path.abspath(self.folder or "//")) / "report.html"
 
 
 def place_of(scene: BlockScene, in_place: bool) -> str:

@@ -291,7 +291,7 @@ def lasting_scratch() -> Path:
 
 def in_own_scratch(path: Path) -> bool:
     """Whether a path lies in a scratch folder of this process."""
-    return any(holds(parent / _LOCK) for parent in path.parents)
+    return any(holds(parent / _LOCK) for parent in Path(os.path.realpath(path)).parents)
 
 
 def _remove_abandoned(place: Path) -> None:

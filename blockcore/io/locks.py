@@ -67,8 +67,8 @@ def locked(path: Path, what: Path | str) -> Iterator[None]:
 
 
 def holds(path: Path) -> bool:
-    """Whether this process holds a lock file."""
-    return path in _held
+    """Whether this process holds a lock file, by whatever name."""
+    return os.path.realpath(path) in {os.path.realpath(held) for held in _held}
 
 
 def is_held(path: Path) -> bool:

@@ -188,6 +188,23 @@ answer['again'].append(cubes())
     assert answer["again"] == [["Leaf"] * 4, [], True, 0, rocks]
 
 
+def test_a_file_from_elsewhere_names_no_report_outside_its_folder(blender: Blender, row: Path) -> None:
+    places = ["//row report", "/etc", "//../up", "//a/../../up", "\\\\host\\share", "", "//\0", 5]
+    answer, _ = blender.run(
+        looks(row)
+        + f"""
+bpy.ops.wm.open_mainfile(filepath=str(folder / 'row.blend'))
+holder = bpy.context.scene.optimize_materials.outcome_object
+answer = []
+for place in {places!r}:
+    note = json.loads(holder['blockcore_outcome'])
+    holder['blockcore_outcome'] = json.dumps(note | {{'folder': place}})
+    answer.append(part('outcome').read().folder)
+"""
+    )
+    assert answer == ["//row report", *[""] * 7]
+
+
 def test_a_run_ends_in_the_scene_it_began_in_under_whatever_names(blender: Blender, tmp_path: Path) -> None:
     answer, _ = blender.run(
         looks(tmp_path)
