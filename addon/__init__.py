@@ -12,6 +12,10 @@ from . import (
     handlers,
     helpers,
     menus,
+    model,
+    model_grid,
+    model_panel,
+    model_status,
     operators,
     palettes,
     panel,
@@ -21,7 +25,7 @@ from . import (
     status,
 )
 
-_MODULES = (preferences, properties, operators, result, helpers, menus, palettes, panel)
+_MODULES = (*(preferences, properties, operators, model, result, helpers, menus, palettes, model_panel, panel),)
 
 
 def register():
@@ -33,6 +37,8 @@ def register():
     menus.register()
     handlers.register()
     engine.register()
+    model_status.register()
+    model_grid.register()
     command.register()
 
 
@@ -40,6 +46,8 @@ def unregister():
     """Takes everything away again; a run under way is ended."""
     command.unregister()
     engine.unregister()
+    model_grid.unregister()
+    model_status.unregister()
     handlers.unregister()
     menus.unregister()
     status.stop()

@@ -26,7 +26,7 @@ def end_run(*_) -> None:
 def _before_load(*_):
     end_run()
     session.forget_outcomes()
-    session.message = ""
+    session.made, session.message = None, ""
 
 
 @persistent

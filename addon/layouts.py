@@ -30,6 +30,19 @@ def fact(layout, name: str, value: str) -> None:
     split.label(text=value, translate=False)
 
 
+def length(system: str, value: float) -> str:
+    """Returns a length in the scene's units."""
+    return str(bpy.utils.units.to_string(system, "LENGTH", value, precision=4))
+
+
+def redraw_views() -> None:
+    """Draws all 3D views again, with what is drawn over them."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+
+
 def redraw(kinds: set[str]) -> None:
     """Draws editors of some kinds again; of 3D views the sidebar alone."""
     for window in bpy.context.window_manager.windows:
@@ -38,3 +51,10 @@ def redraw(kinds: set[str]) -> None:
                 for region in area.regions:
                     if area.type != "VIEW_3D" or region.type == "UI":
                         region.tag_redraw()
+
+
+def time_left(seconds: float) -> str:
+    """Returns the words for a time left; "" where it is next to none."""
+    if seconds < 1.0:
+        return ""
+    return f"{seconds:.0f} s left" if seconds < 90.0 else f"{seconds / 60.0:.0f} min left"

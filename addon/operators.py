@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The big button and the small ones around it."""
 
-import time
 from pathlib import Path
 
-import bpy
 from bpy.props import StringProperty
 from bpy.types import Operator
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
-from blockcore.errors import BlockcoreError, Cancelled
 from bridge.blender.targets import background_image
 from bridge.job import Job
 
@@ -17,127 +14,39 @@ from . import engine, preferences, properties, status
 from .outcome import put
 from .reporting import Conditional, reporting
 from .run import Run
+from .running import RunsBeside
 from .session import session
 
-_TICK = 0.05  # seconds
-_REDRAW = 0.2  # seconds between two drawings of the panel
 
-
-class BLOCKS_OT_optimize_materials(Conditional, Operator):
+class BLOCKS_OT_optimize_materials(RunsBeside, Operator):
     """Runs the engine: beside the window as a modal operator, or to the end where there is no window."""
 
     bl_idname = "blocks.optimize_materials"
     bl_label = "Optimize Materials"
     bl_description = "Find the materials with which the blocks look most like the pictures"
-    bl_options = {"UNDO"}
+    doing = "Optimizing materials"
 
     @classmethod
     def obstacle(cls, context):
         """Why there is nothing to work on, or not now."""
-        if session.run is not None:
-            return "A run is under way; wait for it, or cancel it"
-        if context.mode != "OBJECT":
-            return "Leave this mode first; the materials are optimized in Object Mode"
-        if context.scene.optimize_materials.source is None:
-            return "Choose the collection or object that holds the blocks first"
-        return ""
+        no_source = context.scene.optimize_materials.source is None
+        return super().obstacle(context) or (
+            "Choose the collection or object that holds the blocks first" if no_source else ""
+        )
 
-    def invoke(self, context, event):
-        """Starts the run and goes on beside the user's work."""
-        if bpy.app.background:
-            return self.execute(context)
-        if not self._start(context, is_shown=True):
-            return {"CANCELLED"}
-        manager = context.window_manager
-        self._timer = manager.event_timer_add(_TICK, window=context.window)
-        manager.modal_handler_add(self)
-        self._drawn, self._drawn_at = None, 0.0
-        context.workspace.status_text_set("Optimizing materials    Esc: Cancel")
-        return {"RUNNING_MODAL"}
+    def begin(self, context, is_shown):
+        """Starts the engine on what the panel says."""
+        job = properties.job_of(context.scene)
+        self._blind = properties.blind_cameras(context.scene)
+        engine.make_room()
+        return Run(job, preferences.engine_python(context), is_shown)
 
-    def modal(self, context, event):
-        """Looks at what the engine did, and leaves everything else to the user."""
-        if self._run is not session.run:  # another file was opened
-            return self._leave(context, {"CANCELLED"})
-        if event.type == "ESC" and event.value == "PRESS":
-            self._run.cancel()
-            status.redraw()
-            return {"RUNNING_MODAL"}
-        if event.type != "TIMER":
-            return {"PASS_THROUGH"}
-        try:
-            is_done = self._run.tick()
-        except BlockcoreError as error:
-            return self._leave(context, self._fail(error))
-        if is_done:
-            return self._leave(context, self._finish())
-        if self._run.text != self._drawn and time.monotonic() - self._drawn_at > _REDRAW:
-            self._drawn, self._drawn_at = self._run.text, time.monotonic()
-            status.redraw()
-        return {"PASS_THROUGH"}
-
-    def execute(self, context):
-        """Runs to the end, with the window standing still if there is one."""
-        if not self._start(context, is_shown=False):
-            return {"CANCELLED"}
-        try:
-            while not self._run.tick():
-                time.sleep(_TICK)
-        except BlockcoreError as error:
-            return self._fail(error)
-        except BaseException:
-            self._close()
-            raise
-        return self._finish()
-
-    def _start(self, context, is_shown):
-        session.say("", is_problem=False)
-        try:
-            job = properties.job_of(context.scene)
-            self._blind = properties.blind_cameras(context.scene)
-            engine.make_room()
-            self._run = session.run = Run(job, preferences.engine_python(context), is_shown)
-        except BlockcoreError as error:
-            self._tell(error)
-            return False
-        session.outcome = None
-        return True
-
-    def _finish(self):
-        outcome = self._run.outcome()
-        self._close()
-        try:
-            with self._run.where():
-                put(outcome)
-                session.outcome = outcome
-        except BlockcoreError as error:
-            return self._fail(error)
-        status.forget()
+    def put(self, context, outcome):
+        """Shows the materials found."""
+        put(outcome)
+        session.outcome = outcome
         said = f"{outcome.changed:,} of {outcome.summary.blocks:,} blocks changed"
-        if self._blind:
-            said += f"; without a target, and left out: {', '.join(self._blind)}"
-        self.report({"INFO"}, said)
-        return {"FINISHED"}
-
-    def _fail(self, error):
-        self._close()
-        self._tell(error)
-        return {"CANCELLED"}
-
-    def _tell(self, error):
-        session.say(str(error), is_problem=not isinstance(error, Cancelled))
-        self.report({"ERROR" if session.is_problem else "INFO"}, session.message)
-
-    def _close(self):
-        self._run.close()
-        if session.run is self._run:
-            session.run = None
-
-    def _leave(self, context, how):
-        context.window_manager.event_timer_remove(self._timer)
-        context.workspace.status_text_set(None)
-        status.redraw()
-        return how
+        return f"{said}; without a target, and left out: {', '.join(self._blind)}" if self._blind else said
 
 
 class BLOCKS_OT_cancel(Conditional, Operator):

@@ -8,7 +8,7 @@ from blockcore.errors import BlockcoreError
 from blockcore.formats.block_facts import group_of
 from blockcore.plan import reason_for_torch
 
-from . import engine, helpers, layouts, operators, palettes, preferences, properties, result, status, wording
+from . import engine, helpers, layouts, operators, palettes, preferences, progress, properties, result, status, wording
 from .session import session
 
 
@@ -67,7 +67,7 @@ class BLOCKS_PT_optimize_materials(Panel):
         if session.run is None:
             _draw_button(layout)
         else:
-            _draw_progress(layout, session.run)
+            progress.draw(layout, session.run)
         if session.message:
             layouts.text(context, layout.box(), session.message, "ERROR" if session.is_problem else "INFO")
         if session.run is None and session.outcome is not None:
@@ -94,7 +94,7 @@ def _draw_blocks(context, layout, group, found):
     else:
         x, y, z = found.grid
         facts = layout.column(align=True)
-        size = bpy.utils.units.to_string(context.scene.unit_settings.system, "LENGTH", found.block_size, precision=4)
+        size = layouts.length(context.scene.unit_settings.system, found.block_size)
         layouts.fact(facts, "Count", f"{found.blocks:,}")
         layouts.fact(facts, "Block Size", size)
         layouts.fact(facts, "Grid", f"{x} × {y} × {z}")
@@ -194,19 +194,6 @@ def _draw_button(layout):
     row.operator(operators.BLOCKS_OT_optimize_materials.bl_idname, icon="PLAY")
     if engine.is_compiling():
         layout.label(text="Preparing the engine, once…", icon="TIME")
-
-
-def _draw_progress(layout, run):
-    column = layout.column()
-    column.progress(factor=run.factor, text=run.headline)
-    row = column.row()
-    row.label(text=run.loss_text)
-    side = row.row()
-    side.alignment = "RIGHT"
-    side.label(text=run.time_text)
-    row = column.row()
-    row.scale_y = 1.4
-    row.operator(operators.BLOCKS_OT_cancel.bl_idname, icon="CANCEL")
 
 
 def _preview(image):

@@ -22,8 +22,9 @@ from blockcore.model.rules_text import EVERYWHERE
 from blockcore.model.settings import SETTINGS, OptimizeSettings
 from bridge.blender.targets import background_image
 from bridge.job import Job
+from bridge.model.wish import Wish
 
-from . import status, wording
+from . import layouts, status, wording
 
 QUALITY = {
     "DIRECT": {"method": "auto"},
@@ -120,6 +121,78 @@ class BlocksSettings(PropertyGroup):
     )
 
 
+def _model_changed(self, context):
+    layouts.redraw_views()
+
+
+class BlocksModel(PropertyGroup):
+    """What blocks are made of a model, as the panel *Blocks from Model* shows it."""
+
+    kind: EnumProperty(
+        name="Model",
+        description="What blocks are made of",
+        items=[
+            ("SELECTION", "Selection", "The selected objects, with their children"),
+            ("OBJECT", "Object", "One object, with its children"),
+            ("COLLECTION", "Collection", "All of a collection"),
+        ],
+        update=_model_changed,
+    )
+    object: PointerProperty(type=bpy.types.Object, name="Object", description="The model", update=_model_changed)
+    collection: PointerProperty(
+        type=bpy.types.Collection, name="Collection", description="The model", update=_model_changed
+    )
+    across: IntProperty(
+        name="Blocks Across",
+        description="How many blocks there are along the model's longest side",
+        default=36,
+        min=1,
+        max=4096,
+        soft_min=8,
+        soft_max=256,
+        update=_model_changed,
+    )
+    fill: EnumProperty(
+        name="Inside",
+        description="What is inside the model",
+        items=[
+            ("shell", "Hollow", "Only blocks that can be seen from outside"),
+            ("solid", "Solid", "Blocks all through"),
+        ],
+        update=_model_changed,
+    )
+    axes: EnumProperty(
+        name="Along",
+        description="Along which axes the blocks lie",
+        items=[("world", "World", "The world's axes"), ("object", "Object", "The axes of the model's first object")],
+        update=_model_changed,
+    )
+    palette: EnumProperty(
+        name="Palette",
+        description="The materials that blocks can get",
+        items=[
+            ("webgpu", "Built-in", "The materials of the WebGPU block editor"),
+            ("file", "From File", "A palette in a file"),
+        ],
+    )
+    palette_file: StringProperty(name="File", description="The palette's file (.json)", subtype="FILE_PATH")
+    views: IntProperty(
+        name="Cameras",
+        description="How many cameras around the model the blocks are judged by",
+        default=24,
+        min=1,
+        max=256,
+        soft_max=64,
+    )
+    beside: BoolProperty(name="Beside the Model", description="Show the blocks beside the model, not instead of it")
+    show_grid: BoolProperty(
+        name="Show Grid",
+        description="Show in the 3D view where the blocks will lie",
+        default=True,
+        update=_model_changed,
+    )
+
+
 class BlocksScene(PropertyGroup):
     """All that the panel sets up, kept in the scene as ``scene.optimize_materials``."""
 
@@ -179,6 +252,7 @@ class BlocksScene(PropertyGroup):
     outcome_object: PointerProperty(
         type=bpy.types.Object, name="Result", description="The object that shows the last result", options={"HIDDEN"}
     )
+    model: PointerProperty(type=BlocksModel)
 
     @property
     def source(self):
@@ -186,7 +260,27 @@ class BlocksScene(PropertyGroup):
         return self.collection if self.blocks_kind == "collection" else self.object
 
 
-CLASSES = (BlocksMaterial, BlocksView, BlocksSettings, BlocksScene)
+CLASSES = (BlocksMaterial, BlocksView, BlocksSettings, BlocksModel, BlocksScene)
+
+
+def wish_of(scene) -> Wish:
+    """Returns what blocks of a model the panel asks for."""
+    group = scene.optimize_materials.model
+    return Wish(across=group.across, fill=group.fill, axes=group.axes, views=group.views, beside=group.beside)
+
+
+def palette_words(scene) -> list[str]:
+    """Returns the command line's words for the palette of a model's blocks.
+
+    Raises:
+        SceneError: it is to be a file, and none is chosen.
+    """
+    group = scene.optimize_materials.model
+    if group.palette != "file":
+        return []
+    if not group.palette_file:
+        raise SceneError("no palette is chosen; choose its file, or the built-in one")
+    return [f"--palette={bpy.path.abspath(group.palette_file)}"]
 
 
 def job_of(scene) -> Job:

@@ -30,6 +30,7 @@ from bridge.engine.materials import read_materials
 from bridge.engine.optimize import Running, start
 from bridge.job import Job
 
+from .layouts import time_left
 from .outcome import Outcome, check_place, place_of, scene_of_run
 
 
@@ -125,13 +126,13 @@ class Run:
             case events.Baking():
                 self.factor = event.faces / event.of
                 self.headline = f"Measuring the light of {event.faces} of {event.of} faces"
-                self.loss_text, self.time_text = "", _time_left(event.seconds * (event.of / event.faces - 1.0))
+                self.loss_text, self.time_text = "", time_left(event.seconds * (event.of / event.faces - 1.0))
             case events.Step():
                 self.factor = event.step / event.steps
                 is_last = event.step == event.steps
                 self.headline = "Writing the report…" if is_last else f"Step {event.step} of {event.steps}"
                 self.loss_text = f"Loss {event.loss:.2g}"
-                self.time_text = _time_left(event.seconds * (event.steps / event.step - 1.0))
+                self.time_text = time_left(event.seconds * (event.steps / event.step - 1.0))
             case events.Preview():
                 self._latest = event.path
             case events.Done():
@@ -189,9 +190,3 @@ class Run:
                 shutil.rmtree(self._folder / name, ignore_errors=True)
             for name in ("copy.blend", "bounce.npy"):
                 (self._folder / name).unlink(missing_ok=True)
-
-
-def _time_left(seconds: float) -> str:
-    if seconds < 1.0:
-        return ""
-    return f"{seconds:.0f} s left" if seconds < 90.0 else f"{seconds / 60.0:.0f} min left"

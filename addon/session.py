@@ -11,6 +11,9 @@ import bpy
 from .outcome import Outcome, read
 
 if TYPE_CHECKING:
+    from blockcore.report.summary import ModelSummary
+
+    from .model_run import ModelRun
     from .run import Run
 
 
@@ -20,11 +23,13 @@ class Session:
 
     Attributes:
         run: the run under way, or None.
+        made: the figures of the blocks that the last run made of a model, if it did.
         message: why the last run did not, or "".
         is_problem: whether that is a problem, rather than the user's wish.
     """
 
-    run: Run | None = None
+    run: Run | ModelRun | None = None
+    made: ModelSummary | None = None
     message: str = ""
     is_problem: bool = False
     _outcomes: dict[int, Outcome | None] = field(default_factory=dict)

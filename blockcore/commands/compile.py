@@ -8,6 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from blockcore.model.camera import Camera
     from blockcore.model.scene import BlockScene
 
 _ACROSS, _SIDE = 4, 32  # blocks along the floor, pixels along a picture
@@ -23,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from blockcore.model.settings import OptimizeSettings
     from blockcore.optimize import optimize_materials
     from blockcore.report.results import write_results
+    from blockcore.voxelize.outline import fit_blocks
 
     began = time.perf_counter()
     for loss, samples, tiled in (("l2", 2, False), ("l1", 1, False), ("l2", 1, True)):
@@ -30,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
         scene = _floor(tiled)
         with scratch_folder() as folder:
             write_results(folder / "result", scene, settings, optimize_materials(scene, settings))
+    fit_blocks(_slope(), [_camera()], _ACROSS)
     print(f"The kernels are compiled ({time.perf_counter() - began:.1f} s)")
     return 0
 
@@ -38,7 +44,6 @@ def _floor(tiled: bool) -> BlockScene:
     """Returns a floor of blocks, seen from above in a picture of noise; with tiles or in plain colours."""
     import numpy as np
 
-    from blockcore.model.camera import Camera, look_at, perspective
     from blockcore.model.grid import BlockGrid
     from blockcore.model.palette import WEBGPU_PALETTE
     from blockcore.model.scene import BlockScene, View
@@ -48,7 +53,19 @@ def _floor(tiled: bool) -> BlockScene:
     palette = WEBGPU_PALETTE
     if tiled:
         palette = replace(palette, tiles={(1, direction): np.full((2, 2, 4), 255, np.uint8) for direction in range(6)})
-    camera = Camera(look_at((9.0, 9.0, 9.0), (0.0, 0.0, 0.0)), perspective(0.6, 1.0, 0.1, 100.0), _SIDE, _SIDE)
     target = np.random.default_rng(0).integers(0, 256, (_SIDE, _SIDE, 3), np.uint8)
     materials = np.ones(len(grid), np.int32)
-    return BlockScene(grid, materials, palette, (View(camera, target),))
+    return BlockScene(grid, materials, palette, (View(_camera(), target),))
+
+
+def _slope() -> npt.NDArray[np.float64]:
+    """Returns the one triangle of a model, (1, 3, 3)."""
+    import numpy as np
+
+    return np.array([[[0.0, 0.0, 0.0], [3.0, 1.0, 0.0], [0.0, 2.0, 3.0]]])
+
+
+def _camera() -> Camera:
+    from blockcore.model.camera import Camera, look_at, perspective
+
+    return Camera(look_at((9.0, 9.0, 9.0), (0.0, 0.0, 0.0)), perspective(0.6, 1.0, 0.1, 100.0), _SIDE, _SIDE)

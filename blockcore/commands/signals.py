@@ -50,7 +50,8 @@ def ending_on_signals() -> Iterator[None]:
         ended.set()
         signal.set_wakeup_fd(earlier)
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None is one of a program around Python, as of Blender, which cannot be put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         mouth.close()
 
 

@@ -19,6 +19,8 @@ from blockcore.model.palette import WEBGPU_PALETTE
 from blockcore.model.scene import BlockScene, Source
 from blockcore.report.events import Made, Working, line_of, parse
 from blockcore.report.summary import ModelSummary
+from blockcore.voxelize.blocks import voxelize
+from blockcore.voxelize.estimate import estimated_blocks, sample
 from blockcore.voxelize.voxels import Fit
 from bridge.model.edits import HAND, Edits, carry
 from bridge.model.engine import fit
@@ -133,3 +135,24 @@ def test_events_of_a_model_come_through():
     summary = ModelSummary(9, 8, (1, 2, 3), 0.5, 0.9, None, 1.5, {"blocks": 1.0}, 0, ("Fog",), {"Stone": 9})
     for event in (Working("Rendering", 0.5, 2.0), Made("out", 1.0, summary)):
         assert parse(line_of(event).encode()) == event
+
+
+def ball(rings=24, around=48) -> np.ndarray:
+    up, turn = np.meshgrid(np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, around + 1), indexing="ij")
+    points = np.stack([np.sin(up) * np.cos(turn), np.cos(up), np.sin(up) * np.sin(turn)], axis=2)
+    a, b, c, d = points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]
+    faces = np.stack([np.stack([a, b, c], axis=2), np.stack([a, c, d], axis=2)], axis=2)
+    return faces.reshape(-1, 3, 3)
+
+
+@pytest.mark.parametrize("fill", ["shell", "solid"])
+@pytest.mark.parametrize("across", [24, 48, 100])
+def test_estimates_come_near_the_number_of_blocks(across, fill):
+    blocks = len(voxelize(ball(), across, fill=fill))
+    assert estimated_blocks(sample(ball()), 2.0 / across, fill) == pytest.approx(blocks, rel=0.25)
+
+
+def test_estimates_of_a_plane_and_of_one_block():
+    plane = np.array([[[0, 0, 0], [8, 0, 0], [8, 0, 8]], [[0, 0, 0], [8, 0, 8], [0, 0, 8]]], dtype=float)
+    assert estimated_blocks(sample(plane), 1.0) == pytest.approx(64, abs=2)
+    assert estimated_blocks(sample(plane), 100.0) == 1

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a run is, as the panels draw it."""
+
+from . import operators
+
+
+def draw(layout, run) -> None:
+    """Draws a run's bar, what it says of itself, and the button that cancels it."""
+    column = layout.column()
+    column.progress(factor=run.factor, text=run.headline)
+    row = column.row()
+    row.label(text=run.loss_text)
+    side = row.row()
+    side.alignment = "RIGHT"
+    side.label(text=run.time_text)
+    row = column.row()
+    row.scale_y = 1.4
+    row.operator(operators.BLOCKS_OT_cancel.bl_idname, icon="CANCEL")
