@@ -1,11 +1,13 @@
 """Parts that a machine may lack: what a test needs, it asks for here.
 
 A missing part skips the test with a reason, or fails it where the environment variable BLOCKCORE_REQUIRE names the part
+(a comma list of bpy, wgpu, chromium, blender, cuda, interpreter).
 (a comma list of bpy, wgpu, chromium, blender, cuda, triton, slurm, node, namespaces).
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+from packaging.version import Version
 
 
 def need(part: str) -> None:
@@ -65,6 +68,15 @@ def _blender() -> bool:
     return (TREE / "installed-packages").is_file()
 
 
+def _interpreter() -> str:
+    """Triton before 3.9 turns arrays of one element into indices, which numpy refuses from 2.5 on."""
+    if not _module("triton"):
+        return "Triton is not installed"
+    versions = [Version(importlib.metadata.version(name)) for name in ("triton", "numpy")]
+    too_old = versions[0] < Version("3.9") and versions[1] >= Version("2.5")
+    return f"Triton {versions[0]} cannot interpret with numpy {versions[1]}; install triton>=3.9" if too_old else ""
+
+
 def _cuda() -> bool:
     import torch
 
@@ -92,9 +104,9 @@ _CHECKS: dict[str, Callable[[], bool | str]] = {
     "blender": _blender,
     "chromium": lambda: chromium() is not None,
     "cuda": _cuda,
+    "interpreter": _interpreter,
     "namespaces": _namespaces,
     "node": lambda: shutil.which("node") is not None,
     "slurm": _slurm,
-    "triton": lambda: _module("triton"),
     "wgpu": _wgpu,  # of type Vulkan: another backend rounds otherwise, and its pictures differ
 }

@@ -17,7 +17,8 @@ def rows(materials: int) -> int:
 @triton.jit
 def shares_of(logits, row, column, use, temperature, HARD: tl.constexpr):
     """Returns the soft-max over all materials but Air, and the shares that blend colours."""
-    scores = tl.where(use & (column > 0), logits / temperature, float("-inf"))
+    # A finite floor: of a row without a block, infinite scores would come to infinity less infinity.
+    scores = tl.where(use & (column > 0), logits / temperature, -3.0e38)
     scores = scores - tl.max(scores, 1)[:, None]
     soft = tl.where(use & (column > 0), tl.exp(scores), 0.0)
     soft = soft / tl.maximum(tl.sum(soft, 1), 1e-30)[:, None]

@@ -270,7 +270,7 @@ assert numpy.array_equal(fine(faces, cameras), kernels.draw().numpy()), "all pix
 
 
 def test_kernels_compute_the_same_as_torch_under_tritons_interpreter() -> None:
-    need("triton")
+    need("interpreter")
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     command = [sys.executable, "-W", "ignore", "-c", INTERPRETED, str(Path(__file__).parents[2])]
     subprocess.run(command, check=True, env=environment)

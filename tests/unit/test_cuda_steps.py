@@ -171,7 +171,7 @@ for channels in (3, 4):
     "program", [INTERPRETED_STEPS, INTERPRETED_PIXELS, INTERPRETED_PAINTING], ids=["steps", "pixels", "painting"]
 )
 def test_kernels_compute_the_same_under_tritons_interpreter(program: str) -> None:
-    need("triton")
+    need("interpreter")
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     command = [sys.executable, "-W", "ignore", "-c", program, str(Path(__file__).parent)]
     subprocess.run(command, check=True, env=environment)
