@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+RUN_HERE = ("docs/library.md", "README.md")
+PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 
 
 def examples(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["docs/library.md", "README.md"])
+@pytest.mark.parametrize("page", RUN_HERE)
 def test_python_examples_run_in_order(page, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     code = examples(page, "python")
@@ -34,6 +41,58 @@ def test_every_public_name_is_there():
         assert getattr(blockcore, name) is not None
     with pytest.raises(AttributeError):
         blockcore.nothing_of_the_kind  # noqa: B018
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if examples(page, "python") and page not in RUN_HERE])
+def test_python_examples_run_by_themselves(page):
+    """In a process of their own: what they add to registries shall not be there for other tests."""
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(examples(page, "python"))], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_loss_added_as_contributing_says_is_solved():
+    code = examples("CONTRIBUTING.md", "python")[0] + (
+        "from blockcore import optimize_materials, read_scene\n"
+        "scene = read_scene('tests/data/maps/4/map.json', 'tests/data/datasets/4')\n"
+        "found = optimize_materials(scene, settings)\n"
+        "seen = found.visible_blocks\n"
+        "assert (found.materials[seen] == scene.materials[seen]).all() and found.method == 'solve'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_commands_run(tmp_path):
+    """All but those of bpy, which another test runs, and those that want files that we cannot ship."""
+    blocks = [block for page in PAGES for block in examples(page, "sh")]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    commands = [line for line in lines if line.startswith("python -m blockcore") and "Mine.zip" not in line]
+    assert len(commands) >= 5
+    for line in commands:
+        line = re.sub(r"\bout/", f"{tmp_path}/", line).replace("SCENE_FOLDER", f"{tmp_path}/village")
+        words = [sys.executable, *shlex.split(line, comments=True)[1:]]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, (line, done.stderr)
+    made = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {line.split()[1] for line in lines if line.startswith("make ")} <= set(made)
+
+
+def test_data_can_be_read():
+    for page in PAGES:
+        for text in examples(page, "json"):
+            assert json.loads(text)
+        for text in examples(page, "toml"):
+            assert tomllib.loads(text)
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        text = re.sub(r"```.*?```|`[^`]*`", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            if not target.startswith(("http", "#")):
+                assert ((ROOT / page).parent / target.partition("#")[0]).exists(), (page, target)
 
 
 def test_the_example_of_tiles_runs():
