@@ -1,8 +1,7 @@
 """Parts that a machine may lack: what a test needs, it asks for here.
 
 A missing part skips the test with a reason, or fails it where the environment variable BLOCKCORE_REQUIRE names the part
-(a comma list of bpy, wgpu, chromium, blender, cuda, interpreter).
-(a comma list of bpy, wgpu, chromium, blender, cuda, triton, slurm, node, namespaces).
+(a comma list of bpy, wgpu, chromium, blender, cuda, interpreter, slurm, node, namespaces).
 """
 
 from __future__ import annotations
