@@ -140,7 +140,7 @@ def look(
     needed = memory.estimate(len(faces), len(scene.grid), len(scene.palette), sizes, rasterizer, compared=False)
     keep = None if device is None else memory.where_to_keep(device, needed)
     team, found = workers.current(), {}
-    for index in team.mine(len(views)):
+    for index in team.mine([width * height for width, height in sizes]):
         if cancelled is not None and cancelled():
             raise Cancelled("optimisation cancelled")
         (visibility,) = rasterize(faces, [cameras[index]], rasterizer)

@@ -57,7 +57,7 @@ def face_statistics(
     # Whole numbers, and exact as long as no weight is a fraction: below 2^53 float64 holds them all.
     sums = placed(np.zeros((len(visible.block) + 1, 7)), visible.device)
     team = workers.current()
-    for index in team.mine(len(targets)):
+    for index in team.mine([target.shape[0] * target.shape[1] for target in targets]):
         flat = np.ascontiguousarray(targets[index].reshape(-1, targets[index].shape[2]))
         of_view = target_sums(flat, visible.views[index].reshape(-1), len(visible.block), visible.device)
         weight = 1.0 if weights is None else float(weights[index])

@@ -107,7 +107,7 @@ class PixelObjective:
         self.visible, self.statistics, self.commitment = visible, statistics, commitment
         self.radiance = radiance.float()
         self.workers = workers.current()
-        mine = self.workers.mine(len(targets))
+        mine = self.workers.mine([target.shape[0] * target.shape[1] for target in targets])
         none = torch.zeros(0, dtype=torch.int32, device=visible.device)
         self.face = torch.cat([none, *(visible.views[index].to(visible.device).reshape(-1) for index in mine)])
         masked = any(target.shape[2] == 4 for target in targets)

@@ -1,20 +1,27 @@
 """Several processes that share one optimisation: each looks through its own views, and sums are added up.
 
-Started by ``torchrun --nproc-per-node N -m blockcore optimize …``. Every process holds the same world and the same
-logits. Views are dealt out; faces seen are exchanged once, sums over pixels are added once, or once a step where
-pictures are compared pixel by pixel. All processes then decide the same, and the first one writes.
+Started by ``torchrun --nproc-per-node N -m blockcore optimize …``, on one host or on several. Every process holds the
+same world and the same logits. Views are dealt out; faces seen are exchanged once, sums over pixels are added once, or
+once a step where pictures are compared pixel by pixel. All processes then decide the same, and the first one writes.
 """
 
 from __future__ import annotations
 
 import os
+import socket
+import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from blockcore.errors import BackendError
+
+_PATIENCE = timedelta(minutes=10)  # to wait for a process that is there and does not answer
+_QUOTE = 100  # characters of what torch says
+_LOOPBACK, _SIOCGIFADDR = 127, 0x8915
 
 
 @dataclass(frozen=True)
@@ -29,16 +36,29 @@ class Workers:
     rank: int = 0
     count: int = 1
 
-    def mine(self, things: int) -> range:
-        """Returns which of so many things are this process's share."""
-        return range(self.rank, things, self.count)
+    def mine(self, pixels: Sequence[int]) -> list[int]:
+        """Returns which pictures are this process's share, ascending.
+
+        Args:
+            pixels: of each picture, of all.
+        """
+        return [number for number, owner in enumerate(self.owners(pixels)) if owner == self.rank]
+
+    def owners(self, pixels: Sequence[int]) -> list[int]:
+        """Returns whose each picture is: the largest go first, each to the one that has least so far."""
+        owners, load = [0] * len(pixels), [0] * self.count
+        for number in sorted(range(len(pixels)), key=lambda number: -pixels[number]):
+            owners[number] = load.index(min(load))
+            load[owners[number]] += pixels[number]
+        return owners
 
     def add_up(self, sums: Any) -> Any:
         """Replaces a tensor by its sum over all processes, in place, and returns it; one addition for all of it."""
         if self.count > 1:
             import torch.distributed as dist
 
-            dist.all_reduce(sums)
+            with _together():
+                dist.all_reduce(sums)
         return sums
 
     def exchange(
@@ -61,11 +81,13 @@ class Workers:
         import torch.distributed as dist
 
         every = []
+        owners = self.owners([width * height for width, height in sizes])
         for number, (width, height) in enumerate(sizes):
             picture = torch.empty((height, width), dtype=torch.int32, device=device)
             if number in pictures:
                 picture.copy_(torch.as_tensor(pictures[number]))
-            dist.broadcast(picture, src=number % self.count)
+            with _together():
+                dist.broadcast(picture, src=owners[number])
             every.append(picture.to(keep))
         return every
 
@@ -95,6 +117,7 @@ def joined(device_name: str = "auto") -> Iterator[Workers]:
     if count == 1 or current() is not ALONE:
         yield current()
         return
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # or it tells of names that a network does not know
     import torch
     import torch.distributed as dist
 
@@ -108,11 +131,43 @@ def joined(device_name: str = "auto") -> Iterator[Workers]:
             )
         torch.cuda.set_device(local)
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+        _choose_interface()
+        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=_PATIENCE)
     except (RuntimeError, ValueError) as error:
         line = str(error).splitlines()[0]
         raise BackendError(f"the processes of torchrun do not reach each other ({line}); start it again") from error
     try:
         yield current()
     finally:
-        dist.destroy_process_group()
+        with suppress(RuntimeError):  # one that was lost cannot say goodbye
+            dist.destroy_process_group()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Turns what torch raises where a process does not answer into one line.
+
+    Raises:
+        BackendError: a process is gone.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BackendError(f"a process of torchrun was lost ({line[:_QUOTE]}); start them all again") from error
+
+
+def _choose_interface() -> None:
+    """Lets gloo use the interface that leads to the first process: the one of this host's name may lead nowhere."""
+    if sys.platform != "linux" or "GLOO_SOCKET_IFNAME" in os.environ:
+        return
+    import fcntl
+
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((os.environ.get("MASTER_ADDR", "127.0.0.1"), 9))  # sends nothing
+        mine = socket.inet_aton(probe.getsockname()[0])
+        for _, name in socket.if_nameindex():
+            with suppress(OSError):  # it has no address
+                asked = struct.pack("256s", name.encode())
+                if mine[0] != _LOOPBACK and fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, asked)[20:24] == mine:
+                    os.environ["GLOO_SOCKET_IFNAME"] = name

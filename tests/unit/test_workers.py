@@ -128,5 +128,14 @@ def test_one_process_is_alone() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_every_view_is_somebodys(count: int) -> None:
-    shares = [list(Workers(rank, count).mine(5)) for rank in range(count)]
+    shares = [Workers(rank, count).mine([100] * 5) for rank in range(count)]
     assert sorted(view for share in shares for view in share) == list(range(5))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_views_are_shared_out_by_pixels() -> None:
+    pixels = [100, 4000, 100, 2000, 1900, 100, 100, 100]
+    shares = [Workers(rank, 2).mine(pixels) for rank in range(2)]
+    assert [sum(pixels[view] for view in share) for share in shares] == [4200, 4200]
+    assert all(share == sorted(share) for share in shares)
+    assert [Workers(0, 2).owners(pixels)[view] for view in shares[1]] == [1] * len(shares[1])
