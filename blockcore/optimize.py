@@ -163,7 +163,8 @@ def _place(plan: Plan) -> Any:
 def _solve(plan: Plan, problem: Problem) -> Decision:
     scene, settings = plan.scene, plan.settings
     decision = decide(scene, settings, problem.blocks, problem.pixels, problem.costs)
-    if problem.mixed is None or problem.alone is None or settings.constrained or settings.smoothness:
+    ruled = settings.constrained or settings.smoothness or settings.symmetry != "none"
+    if problem.mixed is None or problem.alone is None or ruled:
         return decision
     labels = decision.materials[problem.blocks].astype(np.int64)
     alone = host(problem.alone).copy()

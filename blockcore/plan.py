@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from blockcore.assignment.losses import chosen_loss
-from blockcore.errors import SceneError
+from blockcore.errors import SceneError, SettingsError
 from blockcore.io.files import Json
 from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.lighting import WEBGPU_LIGHTING
@@ -101,6 +101,8 @@ class Plan:
         place, why_device = choose_device(settings.machine.device)
         rasterizer, why_rasterizer = choose_rasterizer(settings.machine.rasterizer, place.type)
         method, why_method = _method(settings, loss)
+        if method == "gradient" and settings.symmetry != "none":
+            raise SettingsError("symmetry does not go with the method 'gradient'; leave out one of the two")
         objective, why_objective = _objective(settings, views, method, loss)
         compares = objective in COMPARE_PIXELS
         most, least = (_memory(scene, settings, views, rasterizer, compares, kept) for kept in (True, compares))

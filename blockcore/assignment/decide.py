@@ -12,6 +12,7 @@ from blockcore.assignment.inventory import assign_within, choose_kinds
 from blockcore.assignment.neighbours import among, fill_from_neighbours, neighbour_table
 from blockcore.assignment.smoothing import Neighbourhood, lower_bound, smooth
 from blockcore.assignment.solve import assignment_cost, cheapest_materials, least_cost
+from blockcore.assignment.symmetry import Mirror
 from blockcore.model.palette import AIR
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
@@ -55,13 +56,20 @@ def decide(
         SettingsError: the constraints contradict each other or the scene.
     """
     constraints = Constraints.of(settings.rules, scene) if settings.constrained else None
+    mirror = Mirror.of(scene.grid, settings.symmetry) if settings.symmetry != "none" else None
+    if mirror is not None:
+        costs = mirror.shared(host(costs), blocks)
+        constraints = mirror.constrained(constraints) if constraints is not None else None
     if constraints is None and settings.smoothness == 0.0:
         best = cheapest_materials(costs)
         energy, bound = assignment_cost(costs, best), least_cost(costs)
         labels = host(best)
     else:
         labels, energy, bound, constraints = _constrained(scene, settings, blocks, pixels, host(costs), constraints)
-    return Decision(_everywhere(scene, settings, blocks, labels, constraints), energy, bound)
+    materials = _everywhere(scene, settings, blocks, labels, constraints)
+    if mirror is not None:
+        materials = mirror.alike(materials, blocks, constraints)
+    return Decision(materials, energy, bound)
 
 
 def _constrained(

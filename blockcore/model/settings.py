@@ -162,6 +162,11 @@ _UNSEEN: Choices = {
     "keep": ("Keep", "They keep the material they have"),
     "fill": ("Fill", "They get the material of their neighbors"),
 }
+_SYMMETRIES: Choices = {
+    "none": ("None", "Each block has its own material"),
+    "x": ("Left and Right", "Blocks that mirror each other along X have the same material"),
+    "z": ("Front and Back", "Blocks that mirror each other along Blender's Y have the same material"),
+}
 _DEVICES: Choices = {
     "auto": ("Automatic", "The graphics card if the engine can use it, else the processor"),
     "cpu": ("Processor", "Always the processor"),
@@ -363,6 +368,8 @@ class Rules(Group):
         locked: regions whose blocks keep their material, such as ``("floor", "wall")``; ``"all"`` locks every block.
         unseen: what blocks that no view shows get: ``"keep"`` (what they have) or ``"fill"`` (what their neighbours
             get).
+        symmetry: the axis of blockcore's world along which blocks that mirror each other get the same material, at the
+            sum of what it costs in both: ``"x"``, ``"z"`` or ``"none"``; not with ``limits``, nor by gradient.
     """
 
     smoothness: float = setting(
@@ -417,6 +424,13 @@ class Rules(Group):
         "Unseen Blocks",
         "What blocks that no camera sees get",
         choices=_UNSEEN,
+    )
+    symmetry: str = setting(
+        "none",
+        "the axis along which mirrored blocks get the same material",
+        "Symmetry",
+        "Whether blocks that mirror each other about the middle of all have the same material",
+        choices=_SYMMETRIES,
     )
 
     @property
@@ -495,6 +509,8 @@ class OptimizeSettings:
                 raise SettingsError(f"{name} {group!r} must be a {kind.__name__}")
             single = {key: value for key, value in given.items() if key in SETTINGS and SETTINGS[key].group == name}
             object.__setattr__(self, name, dataclasses.replace(group, **single))  # type: ignore[type-var]
+        if self.rules.symmetry != "none" and self.rules.limits:
+            raise SettingsError(f"symmetry {self.rules.symmetry!r} does not go with limits; leave out one of the two")
         loss = self.comparison.loss
         if self.search.method == "solve" and not (loss in LOSSES and LOSSES[loss].is_sum):
             sums = ", ".join(name for name, entry in LOSSES.items() if entry.is_sum)

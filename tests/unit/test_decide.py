@@ -214,3 +214,60 @@ def test_a_whole_run_within_constraints(method):
     assert counts[1] <= count[1] // 2 + 40 and counts[7] <= 30
     assert set(found.materials[1::2]) <= {1, 2, 3, 7}
     assert found.optimality_gap >= 0.0
+
+
+@pytest.mark.parametrize("axis", ["x", "z"])
+@pytest.mark.parametrize("smoothness", [0.0, 0.3])
+def test_blocks_that_mirror_each_other_are_alike(axis, smoothness):
+    rng = np.random.default_rng(3)
+    cells = rng.integers(0, 5, (60, 3))
+    cells = np.unique(np.concatenate([cells, _mirrored(cells, axis)]), axis=0)
+    scene = BlockScene(BlockGrid((5, 5, 5), 1.0, cells), np.full(len(cells), 3))
+    seen = np.sort(rng.permutation(len(cells))[: len(cells) // 2])
+    found = decided(scene, seen, costs_of(len(seen)), symmetry=axis, smoothness=smoothness).materials.tolist()
+    of = dict(zip(map(tuple, cells.tolist()), found, strict=True))
+    assert [of[tuple(cell)] for cell in _mirrored(cells, axis).tolist()] == found
+    assert len(set(found)) > (1 if smoothness else 3)
+
+
+def _mirrored(cells, axis):
+    other = cells.copy()
+    other[:, "xyz".index(axis)] = 4 - other[:, "xyz".index(axis)]
+    return other
+
+
+def test_a_pair_takes_what_costs_least_in_both():
+    costs = costs_of(12)
+    found = decided(wall(), range(12), costs, symmetry="x")
+    pairs = [(3 * x + y, 3 * (3 - x) + y) for x in range(2) for y in range(3)]
+    for a, b in pairs:
+        assert found.materials[a] == found.materials[b] == int((costs[a, 1:] + costs[b, 1:]).argmin()) + 1
+    least = sum(float((costs[a, 1:] + costs[b, 1:]).min()) for a, b in pairs)
+    assert found.energy == pytest.approx(least)
+    assert found.bound == pytest.approx(least)
+
+
+def test_one_that_no_view_shows_follows_its_mirrored_one():
+    found = decided(wall(), range(6), costs_of(6), symmetry="x").materials
+    assert found.reshape(4, 3)[2:].tolist() == found.reshape(4, 3)[1::-1].tolist()
+
+
+def test_rules_come_before_symmetry():
+    scene = wall({"left": np.array([0, 1, 2])})
+    found = decided(scene, range(12), costs_of(12), symmetry="x", locked="left").materials.reshape(4, 3)
+    assert (found[[0, 3]] == 3).all()
+    only = decided(scene, range(12), costs_of(12), symmetry="x", allowed="Stone; left: Snow, Stone")
+    assert (only.materials == 3).all()
+    with pytest.raises(SettingsError, match="limits"):
+        OptimizeSettings(symmetry="x", limits="Stone = 3")
+    with pytest.raises(SettingsError, match="gradient"):
+        optimize_materials(captured(1), OptimizeSettings(symmetry="x", method="gradient"))
+
+
+def test_a_block_without_a_mirrored_one_decides_alone():
+    cells = np.array([[0, 0, 0], [1, 0, 0], [3, 0, 0]])
+    scene = BlockScene(BlockGrid((4, 1, 1), 1.0, cells), np.full(3, 3))
+    costs = costs_of(3)
+    found = decided(scene, range(3), costs, symmetry="x").materials
+    assert found[1] == int(costs[1, 1:].argmin()) + 1
+    assert found[0] == found[2]
