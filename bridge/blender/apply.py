@@ -22,6 +22,7 @@ from bridge.blender import curtain
 from bridge.blender.cubes import INSTANCERS
 from bridge.blender.identity import find_objects
 from bridge.blender.materials import face_materials
+from bridge.blender.shapes import axes_of
 from bridge.blender.slots import part_cubes
 from bridge.blender.world import add_world, fill_world, remove_world
 
@@ -164,9 +165,10 @@ def _slot_states(cube: Any) -> list[dict[str, Any]]:
 
 
 def _turns(cubes: list[Any], scene: BlockScene) -> npt.NDArray[np.float64]:
-    """Returns blockcore's axes in those of each cube, (n, 3, 3)."""
+    """Returns blockcore's axes in those of each cube's box, (n, 3, 3)."""
     bpy.context.view_layer.update()
-    edges = np.array([np.array(cube.matrix_world)[:3, :3] for cube in cubes])
+    boxes = {mesh: axes_of(mesh) for mesh in {cube.data for cube in cubes}}
+    edges = np.array([np.array(cube.matrix_world)[:3, :3] @ boxes[cube.data] for cube in cubes])
     axes = edges / np.linalg.norm(edges, axis=1, keepdims=True)
     frame = np.eye(3) if scene.source is None else scene.source.grid_to_source[:3, :3]
     return np.asarray(np.rint(axes.transpose(0, 2, 1) @ frame))

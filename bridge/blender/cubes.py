@@ -7,8 +7,10 @@ vertices or faces, particles, geometry nodes. They keep the order in which Blend
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any
 
 import bpy
@@ -16,11 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import SceneError
-from blockcore.model.palette import BOTTOM, SIDE, TOP
 from bridge.blender import curtain, marks
-from bridge.blender.looks import Skin, plain_color, read_values, skin_of
-from bridge.blender.rendered import Rendered, open_eyes
+from bridge.blender.identity import Roster
+from bridge.blender.looks import Depends, Skin, depends, read_values, signature, skin_of
+from bridge.blender.rendered import Rendered, opened
 from bridge.blender.shapes import Box, boxes_of, shape_key
+
+Floats = npt.NDArray[np.float64]
 
 INSTANCERS = ("VERTS", "FACES")
 _WHITE = (1.0, 1.0, 1.0)
@@ -77,7 +81,7 @@ class Cubes:
         return f"the cube of object {name!r} at ({x:.4g}, {y:.4g}, {z:.4g})"
 
 
-def find_cubes(source: Any, in_detail: bool = True, as_boxes: bool = False) -> Cubes:
+def find_cubes(source: Any, in_detail: bool = True, as_boxes: bool = False, roster: Roster | None = None) -> Cubes:
     """Finds the cubes of a collection or an object that renders show.
 
     Args:
@@ -85,145 +89,191 @@ def find_cubes(source: Any, in_detail: bool = True, as_boxes: bool = False) -> C
             world that was made of them, that world's.
         in_detail: whether to keep what tells which part of a picture lies on a cube.
         as_boxes: whether to take any mesh as the box around it, as its object's property ``blockcore_as_box`` does.
+        roster: of the open file; None to look names up anew.
 
     Raises:
         SceneError: there are none, or there is a mesh that is not made of cubes.
     """
-    members = _members(source)
-    cubes = _Search(members, in_detail, as_boxes).run()
+    roster = roster or Roster()
+    members = _members(source, roster)
+    cubes = _seen(members, in_detail, as_boxes, roster)
     if not len(cubes):
         results = [obj for obj in bpy.context.scene.objects if marks.is_world(obj)]
         worlds = {obj.name_full for obj in results if members & {one.name_full for one in curtain.behind(obj)}}
-        cubes = _Search(worlds, in_detail, as_boxes).run()
+        cubes = _seen(worlds, in_detail, as_boxes, roster)
     if not len(cubes):
         raise SceneError(_why_none(source, members))
     return cubes
 
 
-def _members(source: Any) -> set[str]:
-    if not isinstance(source, bpy.types.Collection):
-        return {obj.name_full for obj in (source, *source.children_recursive)}
-    collections = (source, *source.children_recursive)  # all_objects takes the square of their number
-    return {obj.name_full for collection in collections for obj in collection.objects}
+def _members(source: Any, roster: Roster) -> Set[str]:
+    if isinstance(source, bpy.types.Collection):
+        return roster.within(source)
+    return {obj.name_full for obj in (source, *source.children_recursive)}
+
+
+def _seen(members: Set[str], in_detail: bool, as_boxes: bool, roster: Roster) -> Cubes:
+    """Returns the cubes of members, those that only the viewport hides included."""
+    if not members:
+        return Cubes((), np.zeros(0, np.int32), (), np.zeros((0, 4, 4)))
+    bpy.context.view_layer.update()
+    cubes, seen = _Search(members, in_detail, as_boxes, roster).run()
+    with opened(members, seen, roster) as is_more:
+        if is_more:
+            bpy.context.view_layer.update()
+            cubes, _ = _Search(members, in_detail, as_boxes, roster).run()
+    return cubes
+
+
+Part = tuple[int, Floats]
+"""The kind of a cube, and (4, 4) from the cube from -½ to ½ to its mesh's own space."""
 
 
 class _Search:
     """One way through the dependency graph. What it gives is only valid on that way: everything kept is copied."""
 
-    def __init__(self, members: set[str], in_detail: bool, as_boxes: bool) -> None:
+    def __init__(self, members: Set[str], in_detail: bool, as_boxes: bool, roster: Roster) -> None:
         self.members, self.in_detail, self.as_boxes = members, in_detail, as_boxes
+        self.rendered = Rendered(roster)
         self.kinds: list[CubeKind] = []
         self._kind_of: dict[Any, int] = {}
-        self._shapes: dict[tuple[Any, ...], tuple[list[Box], Skin]] = {}
-        self._meshes: dict[tuple[int, bool, bool], tuple[Any, ...]] = {}
-        self._varied: dict[Any, bool] = {}
+        self._parts: dict[Any, list[Part]] = {}
+        self._shapes: dict[Any, tuple[list[Box], Skin]] = {}
+        self._shape_of: dict[tuple[int, bool, bool], Any] = {}
+        self._asked: dict[Any, Depends] = {}
 
-    def run(self) -> Cubes:
-        if not self.members:
-            return Cubes((), np.zeros(0, np.int32), (), np.zeros((0, 4, 4)))
-        with open_eyes(self.members):
-            bpy.context.view_layer.update()
-            return self._walk(bpy.context.evaluated_depsgraph_get().object_instances)
-
-    def _walk(self, instances: Any) -> Cubes:
-        rendered = Rendered()
-        rows: dict[tuple[int, int, int], tuple[str, list[int]]] = {}
-        places = np.empty((len(instances), 4, 4), dtype=np.float32)
-        kind: list[int] = []
+    def run(self) -> tuple[Cubes, set[str]]:
+        """Returns the cubes, and the full names of the members that the viewport shows."""
+        instances = bpy.context.evaluated_depsgraph_get().object_instances
+        places = np.empty(len(instances) * 16, dtype=np.float32)
+        instances.foreach_get("matrix_world", places)
+        rows: dict[tuple[int, int, int], tuple[str, list[Part]]] = {}
+        found: list[Part] = []
         place: list[int] = []
         emitters: list[str] = []
+        seen: set[str] = set()
         for number, instance in enumerate(instances):
             obj = instance.object
-            if obj.type != "MESH":
-                continue
-            owner = instance.parent if instance.is_instance else obj
-            key = (owner.as_pointer(), obj.as_pointer(), obj.data.as_pointer())
-            row = rows.get(key)
-            if row is None:
-                name = owner.original.name_full
-                is_block = name in self.members and _may_be_block(instance) and rendered.shows(instance, owner)
-                row = rows[key] = name, (self._kinds_of(owner, obj) if is_block else [])
-            if row[1]:
-                places[number] = instance.matrix_world
-                for one in row[1]:
-                    kind.append(one)
-                    place.append(number)
-                    emitters.append(row[0])
-        index = np.array(kind, dtype=np.int32)
-        to_mesh = np.array([one.box.to_mesh for one in self.kinds]).reshape(-1, 4, 4)
-        matrices = places[np.array(place, dtype=np.int64)] @ to_mesh[index]
-        return Cubes(tuple(self.kinds), index, tuple(emitters), matrices)
+            if not instance.is_instance:
+                name = obj.name_full
+                if name not in self.members:
+                    continue
+                seen.add(name)
+                parts = self._own_parts(obj)
+            else:
+                owner = instance.parent
+                key = (owner.as_pointer(), obj.as_pointer(), obj.data.as_pointer() if obj.type == "MESH" else 0)
+                if key not in rows:
+                    rows[key] = owner.name_full, self._instanced_parts(instance)
+                name, parts = rows[key]
+            for part in parts:
+                found.append(part)
+                place.append(number)
+                emitters.append(name)
+        matrices = places.reshape(-1, 4, 4).transpose(0, 2, 1)[np.array(place, dtype=np.int64)].astype(np.float64)
+        return self._cubes(found, matrices, emitters), seen
 
-    def _kinds_of(self, owner: Any, obj: Any) -> list[int]:
+    def _cubes(self, found: list[Part], matrices: Floats, emitters: list[str]) -> Cubes:
+        """Leaves out cubes that are scaled to nothing: nobody sees them."""
+        kind = np.array([one for one, _ in found], dtype=np.int32)
+        distinct = {id(to_mesh): to_mesh for _, to_mesh in found}
+        row = {key: number for number, key in enumerate(distinct)}
+        to_mesh = np.array(list(distinct.values())).reshape(-1, 4, 4)
+        matrices = matrices @ to_mesh[[row[id(one)] for _, one in found]]
+        solid = np.abs(matrices[:, :3, :3]).max(axis=(1, 2), initial=0.0) > 0.0
+        if not solid.all():
+            emitters = [name for name, there in zip(emitters, solid.tolist(), strict=True) if there]
+        return Cubes(tuple(self.kinds), kind[solid], tuple(emitters), matrices[solid])
+
+    def _own_parts(self, obj: Any) -> list[Part]:
+        if obj.type != "MESH" or not len(obj.data.polygons) or obj.instance_type in INSTANCERS or _is_template(obj):
+            return []
+        return self._parts_of(obj, obj) if self.rendered.shows(obj) else []
+
+    def _instanced_parts(self, instance: Any) -> list[Part]:
+        obj, owner = instance.object, instance.parent
+        if owner.name_full not in self.members or obj.type != "MESH" or not len(obj.data.polygons):
+            return []
+        return self._parts_of(owner, obj) if self.rendered.shows_instance(instance) else []
+
+    def _parts_of(self, owner: Any, obj: Any) -> list[Part]:
         mesh = obj.data
-        slots = [slot.material for slot in obj.material_slots] or list(mesh.materials)
-        materials = tuple(None if material is None else material.original for material in slots)
-        varied = self.in_detail and any(self._varies(material) for material in materials)
-        as_box = self.as_boxes or bool(owner.get(marks.AS_BOX, False) or obj.get(marks.AS_BOX, False))
-        pointer = (mesh.as_pointer(), varied, as_box)
-        shape = self._meshes.get(pointer)
-        if shape is None:
-            shape = self._meshes[pointer] = self._shape_key(mesh, varied, as_box)
-        boxes, skin = self._shapes.get(shape) or self._read(shape, owner, mesh, varied, as_box)
-        said = str(obj.get(marks.MATERIAL) or mesh.get(marks.MATERIAL) or "")
-        color = tuple(obj.color[:3]) if varied else _WHITE
-        found = []
+        slots = tuple([slot.material for slot in obj.material_slots])
+        said = str(obj.get(marks.MATERIAL, ""))
+        as_box = bool(self.as_boxes or owner.get(marks.AS_BOX) or obj.get(marks.AS_BOX))
+        asked = self._depends(slots or tuple(mesh.materials))
+        color = tuple(obj.color[:3]) if asked.object else _WHITE
+        key = (mesh.as_pointer(), slots, said, as_box, color)
+        parts = self._parts.get(key)
+        if parts is None:
+            materials = tuple(None if one is None else one.original for one in slots or mesh.materials)
+            said = said or str(mesh.get(marks.MATERIAL, ""))
+            parts = self._parts[key] = self._read_parts(owner, mesh, materials, said, color, asked, as_box)
+        return parts
+
+    def _read_parts(
+        self,
+        owner: Any,
+        mesh: Any,
+        materials: tuple[Any, ...],
+        said: str,
+        color: tuple[float, ...],
+        asked: Depends,
+        as_box: bool,
+    ) -> list[Part]:
+        shape, boxes, skin = self._shape(owner, mesh, asked.surface, as_box)
+        parts = []
         for number, box in enumerate(boxes):
-            key = (shape, number, materials, said, color)
+            sides = tuple(tuple(np.unique(skin.index[side]).tolist()) for side in box.sides)
+            look: Any = sides
+            if asked.surface and len(boxes) > 1:
+                look = signature(skin, box, asked.place)
+            elif asked.surface or any(len(side) > 1 for side in sides):
+                look = shape, number
+            key = (look, materials, said, color)
             if key not in self._kind_of:
                 self._kind_of[key] = len(self.kinds)
                 self.kinds.append(CubeKind(box, skin, materials, said, color))
-            found.append(self._kind_of[key])
-        return found
+            parts.append((self._kind_of[key], box.to_mesh))
+        return parts
+
+    def _shape(self, owner: Any, mesh: Any, varied: bool, as_box: bool) -> tuple[Any, list[Box], Skin]:
+        pointer = (mesh.as_pointer(), varied, as_box)
+        shape = self._shape_of.get(pointer)
+        if shape is None:
+            shape = self._shape_of[pointer] = self._shape_key(mesh, varied, as_box)
+        if shape not in self._shapes:
+            boxes = boxes_of(mesh, as_box)
+            if not boxes:
+                raise SceneError(
+                    f"object {owner.name!r}: its mesh {mesh.name!r} is not a cube; leave only cubes among the blocks, "
+                    f"or set the object's custom property {marks.AS_BOX} to take the box around it"
+                )
+            self._shapes[shape] = boxes, skin_of(mesh, varied)
+        return shape, *self._shapes[shape]
 
     @staticmethod
-    def _shape_key(mesh: Any, varied: bool, as_box: bool) -> tuple[Any, ...]:
+    def _shape_key(mesh: Any, varied: bool, as_box: bool) -> Any:
+        """Equal for meshes of the very same shape, and skin if that counts."""
         if varied:
             return (mesh.name_full, mesh.as_pointer(), as_box)
         return (shape_key(mesh), read_values(mesh.polygons, "material_index", np.int32).tobytes(), as_box)
 
-    def _read(
-        self, shape: tuple[Any, ...], owner: Any, mesh: Any, varied: bool, as_box: bool
-    ) -> tuple[list[Box], Skin]:
-        boxes = boxes_of(mesh, as_box)
-        if not boxes:
-            raise SceneError(
-                f"object {owner.name!r}: its mesh {mesh.name!r} is not a cube; leave only cubes among the blocks, or "
-                f"set the object's custom property {marks.AS_BOX} to take the box around it"
-            )
-        self._shapes[shape] = found = boxes, skin_of(mesh, varied)
-        return found
-
-    def _varies(self, material: Any) -> bool:
-        if material not in self._varied:
-            try:
-                self._varied[material] = material is not None and plain_color(material, _WHITE) is None
-            except SceneError:
-                self._varied[material] = True  # an error only where its looks are asked for
-        return self._varied[material]
+    def _depends(self, materials: tuple[Any, ...]) -> Depends:
+        if not self.in_detail:
+            return Depends()
+        if materials not in self._asked:
+            self._asked[materials] = reduce(or_, [depends(one) for one in materials if one is not None], Depends())
+        return self._asked[materials]
 
 
-def _may_be_block(instance: Any) -> bool:
-    obj = instance.object
-    if not len(obj.data.polygons):
-        return False
-    if instance.is_instance:
-        return True
-    is_template = obj.parent is not None and obj.parent.instance_type in INSTANCERS
-    return obj.instance_type not in INSTANCERS and not is_template
+def _is_template(obj: Any) -> bool:
+    """Whether an object is only there to be copied, by its parent."""
+    parent = obj.parent
+    return parent is not None and parent.instance_type in INSTANCERS
 
 
-def cube_slots(mesh: Any) -> tuple[int, int, int]:
-    """Returns the material slots of a cube mesh's top, bottom and side: those of the polygons that look there most."""
-    x, y, z = read_values(mesh.polygons, "normal", np.float32, 3).T
-    indices = read_values(mesh.polygons, "material_index", np.int32)
-    slots = [0, 0, 0]
-    for slot, facing in ((TOP, z), (BOTTOM, -z), (SIDE, np.maximum(np.abs(x), np.abs(y)))):
-        slots[slot] = int(indices[facing.argmax()])
-    return (slots[0], slots[1], slots[2])
-
-
-def _why_none(source: Any, members: set[str]) -> str:
+def _why_none(source: Any, members: Set[str]) -> str:
     what = "collection" if isinstance(source, bpy.types.Collection) else "object"
     if any(obj.name_full in members for obj in bpy.context.scene.objects if obj.type in ("MESH", "EMPTY")):
         return f"{what} {source.name!r}: has no visible cube; show its hidden objects, or choose another"

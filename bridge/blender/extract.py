@@ -27,12 +27,13 @@ from bridge.blender import marks
 from bridge.blender.cubes import CubeKind, Cubes, find_cubes
 from bridge.blender.display import read_display
 from bridge.blender.fitting import fitting, surfaces
-from bridge.blender.identity import find_collection, find_object
+from bridge.blender.identity import Roster, find_collection, find_object
 from bridge.blender.light import baked, has_light, unmeasured
 from bridge.blender.looks import Look, facing_side, look, slot_material
 from bridge.blender.materials import Named, index_in, named, palette_of
 from bridge.blender.regions import read_regions
 from bridge.blender.targets import background_image, camera_target
+from bridge.blender.textures import Album
 from bridge.convert import TO_BLENDER, Frame, Lens, projection, view_matrix
 from bridge.lattice import Lattice, find_lattice
 
@@ -73,7 +74,8 @@ def extract(
         BlockcoreError: the scene cannot be used; the message names the object and the remedy.
     """
     source = find_source() if source is None else source
-    cubes = find_cubes(source, palette is None, as_boxes)
+    roster = Roster()
+    cubes = find_cubes(source, palette is None, as_boxes, roster)
     lattice = find_lattice(cubes.matrices, cubes.describe)
     if lattice.gap:
         _LOG.warning("the cubes leave gaps of %.2g of a block; the blocks fill them", lattice.gap)
@@ -90,7 +92,7 @@ def extract(
         views=tuple(_fitting_view(camera, grid, grid_to_source) for camera in chosen),
         lighting=unmeasured(grid, _display(chosen)) if own else noted,
         source=Source(bpy.data.filepath, cubes.emitters, grid_to_source),
-        regions=read_regions(cubes),
+        regions=read_regions(cubes, roster),
     )
     return baked(scene) if own and bake else scene
 
@@ -284,7 +286,8 @@ def _materials(cubes: Cubes, grid_to_source: Matrix, palette: Palette | None) ->
         bad = int(np.flatnonzero(row == next(i for i, block in enumerate(names) if block.name == "Air"))[0])
         raise SceneError(f"object {cubes.emitters[bad]!r}: its material is Air; remove it, or give it another")
     if palette is None:
-        looks = [_look(cubes.kinds[k], turn) for k, turn in zip(kind, turns, strict=True)]
+        album = Album()
+        looks = [_look(cubes.kinds[k], turn, album) for k, turn in zip(kind, turns, strict=True)]
         palette, found = palette_of(list(zip(names, looks, strict=True)))
     else:
         found = index_in(palette, names)
@@ -306,8 +309,8 @@ def _name(kind: CubeKind, turn: Matrix) -> Named:
     return named(kind.said, [slot_material(kind.materials, int(index)) for index in shown])
 
 
-def _look(kind: CubeKind, turn: Matrix) -> Look:
-    return look(kind.skin, kind.box, kind.materials, turn, kind.color)
+def _look(kind: CubeKind, turn: Matrix, album: Album) -> Look:
+    return look(kind.skin, kind.box, kind.materials, turn, kind.color, album)
 
 
 def _turned(lighting: Lighting, grid_to_source: Matrix) -> Lighting:

@@ -9,6 +9,25 @@ from typing import Any
 import bpy
 
 
+class Roster:
+    """The full names of the objects in collections, each looked up once; the file must not change meanwhile."""
+
+    def __init__(self) -> None:
+        self._own: dict[str, frozenset[str]] = {}
+
+    def of(self, collection: Any) -> frozenset[str]:
+        """Returns those of the objects that lie in a collection itself."""
+        key = collection.name_full
+        if key not in self._own:
+            self._own[key] = frozenset(obj.name_full for obj in collection.objects)
+        return self._own[key]
+
+    def within(self, collection: Any) -> frozenset[str]:
+        """Returns those of the objects that lie in a collection or in one inside it."""
+        inside = collection.children_recursive  # all_objects takes the square of their number
+        return self.of(collection).union(*(self.of(one) for one in inside)) if inside else self.of(collection)
+
+
 def find_object(name: str) -> Any | None:
     """Returns the object of that full name, or else the one of that name, the scene's and the file's own first."""
     return find_objects([name])[0]

@@ -3,26 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.errors import SceneError
 from blockcore.model.display import linear_to_srgb
 from blockcore.model.grid import FACE_NORMALS, FACE_PLACES, FACE_SLOTS
 from blockcore.model.palette import SLOT_NAMES
+from bridge.blender.nodes import Points
 from bridge.blender.shapes import Box
-from bridge.blender.surfaces import Points, surface_color
+from bridge.blender.surfaces import Shown, surface
+from bridge.blender.textures import Album
 from bridge.blender.working_space import to_rec709
 
 Floats = npt.NDArray[np.float64]
 
 _PROBE = 8  # places along an edge that tell how fine a face is painted
 _MOST_TEXELS = 64
-_FINER = 4  # places along a texel where a picture is finer than that
+_FINER = 2  # places along a texel of a tile
 _VISIBLE = 1.0 / 255.0
+_CLEAR = 1e-3  # opacity
+_ALIKE = 1e4  # steps of a unit that tell places and colours apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +61,7 @@ def facing_side(turn: Floats, direction: int) -> int:
     return 2 * axis + int(local[axis] < 0.0)
 
 
-def look(skin: Skin, box: Box, materials: Sequence[Any], turn: Floats, color: tuple[float, ...]) -> Look:
+def look(skin: Skin, box: Box, materials: Sequence[Any], turn: Floats, color: tuple[float, ...], album: Album) -> Look:
     """Tells what a box shows.
 
     Args:
@@ -65,21 +70,34 @@ def look(skin: Skin, box: Box, materials: Sequence[Any], turn: Floats, color: tu
         materials: of its slots; empty where there is none.
         turn: see ``facing_side``.
         color: the object's own colour.
+        album: the textures read so far.
 
     Raises:
-        SceneError: a material cannot be read.
+        SceneError: a material cannot be read, or nothing of the box is to be seen.
     """
-    faces = [_face(skin, box, materials, turn, direction, color) for direction in range(6)]
-    averages = np.array([face.mean(axis=(0, 1)) for face in faces])
-    linear = np.array([averages[slot == FACE_SLOTS].mean(axis=0) for slot in range(len(SLOT_NAMES))])
-    colors = _display(linear)
+    faces = [_face(skin, box, materials, turn, direction, color, album) for direction in range(6)]
+    sums = np.array([face.mean(axis=(0, 1)) for face in faces])
+    if sums[:, 3].max() < _CLEAR:
+        names = " and ".join(dict.fromkeys(repr(one.name) for one in materials if one is not None))
+        raise SceneError(
+            f"material {names}: is wholly transparent, so that renders show no block; leave such cubes out"
+        )
+    slots = [_straight(sums[slot == FACE_SLOTS].sum(axis=0)) for slot in range(len(SLOT_NAMES))]
+    everywhere = _straight(sums.sum(axis=0))
+    colors = _display(np.array([everywhere if one is None else one for one in slots]))
     tiles = {}
     for direction, face in enumerate(faces):
-        shown = _display(face)
-        if np.abs(shown - colors[FACE_SLOTS[direction]]).max() > _VISIBLE:
-            opaque = np.ones((*shown.shape[:2], 1))
-            tiles[direction] = np.rint(255.0 * np.concatenate([shown, opaque], axis=2)).astype(np.uint8)
+        opaque = face[..., 3] > _CLEAR
+        shown = np.zeros((*opaque.shape, 3))
+        shown[opaque] = _display(face[opaque, :3] / face[opaque, 3:])
+        if np.abs(shown - colors[FACE_SLOTS[direction]])[opaque].max(initial=0.0) > _VISIBLE:
+            tiles[direction] = np.rint(255.0 * np.dstack([shown, opaque])).astype(np.uint8)
     return Look(colors, tiles)
+
+
+def _straight(face: Floats) -> Floats | None:
+    """Returns the colour (..., 3) of one that is multiplied with its opacity (..., 4); None where that is 0."""
+    return face[:3] / face[3] if face[3] > _CLEAR else None
 
 
 def _display(linear: Floats) -> Floats:
@@ -87,24 +105,36 @@ def _display(linear: Floats) -> Floats:
 
 
 def _face(
-    skin: Skin, box: Box, materials: Sequence[Any], turn: Floats, direction: int, color: tuple[float, ...]
+    skin: Skin,
+    box: Box,
+    materials: Sequence[Any],
+    turn: Floats,
+    direction: int,
+    color: tuple[float, ...],
+    album: Album,
 ) -> Floats:
-    """Returns (h, w, 3) scene-linear colours, row 0 on top, (1, 1, 3) where they are the same everywhere."""
+    """Returns (h, w, 4) scene-linear colours times opacity, and that, row 0 on top; (1, 1, 4) where they are one."""
     side = facing_side(turn, direction)
     own = [slot_material(materials, index) for index in np.unique(skin.index[box.sides[side]]).tolist()]
-    plain = plain_color(own[0], color) if len(own) == 1 else None
+    plain = plain_color(own[0], color, album) if len(own) == 1 else None
     if plain is not None:
         return plain[None]
     surface = _Side(skin, box, side)
-    shown, span = surface.show(_grid(turn, box, direction, _PROBE), materials, color)
-    texels = max(1, round(span * _PROBE / (_PROBE - 1)))
+
+    def shown(count: int) -> tuple[Floats, float]:
+        found, span = surface.show(_grid(turn, box, direction, count), materials, color, album)
+        return found.reshape(count, count, 4), span
+
+    coarse, span = shown(_PROBE)
     if not span:
-        return shown.reshape(_PROBE, _PROBE, 3)
-    count = texels if texels <= _MOST_TEXELS else _MOST_TEXELS * _FINER
-    shown, _ = surface.show(_grid(turn, box, direction, count), materials, color)
-    if texels > _MOST_TEXELS:
-        return np.asarray(shown.reshape(_MOST_TEXELS, _FINER, _MOST_TEXELS, _FINER, 3).mean(axis=(1, 3)))
-    return shown.reshape(count, count, 3)
+        return coarse
+    texels = max(1, round(span * _PROBE / (_PROBE - 1)))
+    finer = _FINER if texels <= _MOST_TEXELS else 2 * _FINER
+    for count in (min(_MOST_TEXELS, texels), min(_MOST_TEXELS, 2 * texels)):
+        parts = shown(count * finer)[0].reshape(count, finer, count, finer, 4).transpose(0, 2, 1, 3, 4)
+        if np.ptp(parts, axis=(2, 3)).max() < _VISIBLE:  # texels of the tile are texels of the picture
+            break
+    return np.asarray(parts.mean(axis=(2, 3)))
 
 
 def slot_material(materials: Sequence[Any], index: int) -> Any:
@@ -112,15 +142,63 @@ def slot_material(materials: Sequence[Any], index: int) -> Any:
     return materials[min(index, len(materials) - 1)] if materials else None
 
 
-def plain_color(material: Any, color: tuple[float, ...]) -> Floats | None:
-    """Returns the scene-linear colour, (1, 3), of a material that shows the same everywhere, else None.
+def plain_color(material: Any, color: tuple[float, ...], album: Album) -> Floats | None:
+    """Returns the scene-linear colour times opacity, and that, (1, 4), of a material that shows the same everywhere.
+
+    None where it does not.
 
     Raises:
         SceneError: it cannot be read.
     """
-    points = Points({"": np.zeros((1, 2))}, {}, color, probing=True)
-    shown = surface_color(material, points)
+    points, shown = _probed(material, color, album)
     return None if points.spans else shown
+
+
+@dataclass(frozen=True)
+class Depends:
+    """What it depends on what materials show.
+
+    Attributes:
+        surface: on the place in a picture, or on the mesh.
+        place: on where in the mesh it is.
+        object: on the object's own colour.
+    """
+
+    surface: bool = False
+    place: bool = False
+    object: bool = False
+
+    def __or__(self, other: Depends) -> Depends:
+        return Depends(self.surface or other.surface, self.place or other.place, self.object or other.object)
+
+
+def depends(material: Any) -> Depends:
+    """Tells what a material's looks depend on; of one that cannot be read, all: they are asked for later."""
+    try:
+        points, _ = _probed(material, (1.0, 1.0, 1.0), Album())
+    except SceneError:
+        return Depends(True, True, True)
+    return Depends(bool(points.spans), points.asks_place, points.asks_object)
+
+
+def signature(skin: Skin, box: Box, by_place: bool) -> bytes:
+    """Returns what is equal for boxes of a mesh that look alike."""
+    inside = np.isin(skin.polygon, np.concatenate(box.sides))
+    loops = skin.loops[inside]
+    corners = skin.corners[inside] - (0.0 if by_place else box.center)
+    parts = [corners @ box.axes, *(values[loops] for values in (*skin.uv.values(), *skin.paint.values()))]
+    numbers = np.concatenate([np.rint(_ALIKE * part).ravel() for part in parts])
+    return bytes(numbers.astype(np.int64).tobytes() + skin.index[skin.polygon[inside]].tobytes())
+
+
+def _probed(material: Any, color: tuple[float, ...], album: Album) -> tuple[Points, Floats]:
+    points = Points({"": np.zeros((1, 2))}, {}, color=color, album=album, probing=True)
+    return points, _joined(surface(material, points))
+
+
+def _joined(shown: Shown) -> Floats:
+    color, opaque = np.broadcast_arrays(*shown)[0], shown[1]
+    return np.concatenate([color, np.broadcast_to(opaque, (len(color), 1))], axis=1)
 
 
 def _grid(turn: Floats, box: Box, direction: int, count: int) -> Floats:
@@ -128,7 +206,7 @@ def _grid(turn: Floats, box: Box, direction: int, count: int) -> Floats:
     steps = (np.arange(count) + 0.5) / count
     v, u = np.meshgrid(steps, steps, indexing="ij")
     places = np.column_stack([u.ravel(), v.ravel(), np.ones(count**2)]) @ FACE_PLACES[direction] - 0.5
-    return np.asarray(places @ turn.T * box.edges + box.center)
+    return np.asarray((places @ turn.T * box.edges) @ box.axes.T + box.center)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +219,8 @@ class Skin:
         polygon: (T,): the polygon of each triangle.
         corners: (T, 3, 3): where they are.
         uv: (L, 2) by UV map; "" is the one that renders take.
-        paint: (L, 3) scene-linear by colour attribute; "" is the one that renders take.
+        paint: (L, 3) or (L, 1) by attribute, colours scene-linear; "" is the colour that renders take.
+        texture_space: (2, 3): the mesh's, its middle and half its size.
     """
 
     index: npt.NDArray[np.int32]
@@ -150,6 +229,7 @@ class Skin:
     corners: Floats = field(default_factory=lambda: np.zeros((0, 3, 3)))
     uv: dict[str, Floats] = field(default_factory=dict)
     paint: dict[str, Floats] = field(default_factory=dict)
+    texture_space: Floats = field(default_factory=lambda: np.array([np.zeros(3), np.ones(3)]))
 
 
 def skin_of(mesh: Any, in_detail: bool) -> Skin:
@@ -164,14 +244,39 @@ def skin_of(mesh: Any, in_detail: bool) -> Skin:
     uv = {layer.name: read_values(layer.data, "uv", np.float32, 2).astype(np.float64) for layer in mesh.uv_layers}
     active = next((layer.name for layer in mesh.uv_layers if layer.active_render), None)
     uv[""] = uv[active] if active is not None else np.zeros((len(vertex), 2))
-    paint = {}
-    for attribute in mesh.color_attributes:
-        values = read_values(attribute.data, "color", np.float32, 4)[:, :3].astype(np.float64)
-        paint[attribute.name] = values if attribute.domain == "CORNER" else values[vertex]
-    if paint:
-        paint[""] = list(paint.values())[max(0, mesh.color_attributes.render_color_index)]
     polygon = read_values(mesh.loop_triangles, "polygon_index", np.int32)
-    return Skin(index, loops, polygon, points[vertex[loops]], uv, paint)
+    paint = _attributes(mesh, vertex)
+    space = np.array([mesh.texspace_location, mesh.texspace_size], dtype=np.float64)
+    return Skin(index, loops, polygon, points[vertex[loops]], uv, paint, space)
+
+
+_VALUES: Mapping[str, tuple[str, type, int]] = {
+    "FLOAT": ("value", np.float32, 1),
+    "INT": ("value", np.int32, 1),
+    "BOOLEAN": ("value", np.bool_, 1),
+    "FLOAT_VECTOR": ("vector", np.float32, 3),
+    "FLOAT_COLOR": ("color", np.float32, 4),
+    "BYTE_COLOR": ("color", np.float32, 4),
+}
+
+
+def _attributes(mesh: Any, vertex: npt.NDArray[np.int32]) -> dict[str, Floats]:
+    """Returns the mesh's attributes by corner."""
+    paint = {}
+    for attribute in mesh.attributes:
+        if attribute.data_type not in _VALUES or attribute.name.startswith(".") or attribute.domain == "EDGE":
+            continue
+        name, kind, width = _VALUES[attribute.data_type]
+        values = read_values(attribute.data, name, kind, width).reshape(len(attribute.data), width)
+        values = values[:, :3].astype(np.float64)
+        if attribute.domain == "POINT":
+            values = values[vertex]
+        elif attribute.domain == "FACE":
+            values = np.repeat(values, read_values(mesh.polygons, "loop_total", np.int32), axis=0)
+        paint[attribute.name] = values
+    if len(mesh.color_attributes):
+        paint[""] = paint[mesh.color_attributes[max(0, mesh.color_attributes.render_color_index)].name]
+    return paint
 
 
 def read_values(things: Any, name: str, kind: Any, width: int = 1) -> npt.NDArray[Any]:
@@ -186,26 +291,31 @@ class _Side:
 
     def __init__(self, skin: Skin, box: Box, side: int) -> None:
         self.skin = skin
-        self.across = [axis for axis in range(3) if axis != side // 2]
+        self.across = np.delete(box.axes, side // 2, axis=1)
         here = np.isin(skin.polygon, box.sides[side])
         self.loops = skin.loops[here]
         self.slot = skin.index[skin.polygon[here]]
-        self.corners = skin.corners[here][..., self.across]
+        self.corners = skin.corners[here] @ self.across
 
-    def show(self, places: Floats, materials: Sequence[Any], color: tuple[float, ...]) -> tuple[Floats, float]:
-        """Returns what is shown at (n, 3) places, (n, 3) scene-linear, and how many texels lie from end to end."""
-        triangle, weights = self._locate(places[:, self.across])
+    def show(
+        self, places: Floats, materials: Sequence[Any], color: tuple[float, ...], album: Album
+    ) -> tuple[Floats, float]:
+        """Returns what is shown at (n, 3) places, (n, 4) as ``_face`` has it, and the texels from end to end."""
+        triangle, weights = self._locate(places @ self.across)
         loops, slots = self.loops[triangle], self.slot[triangle]
-        shown, span = np.zeros((len(places), 3)), 0.0
+        shown, span = np.zeros((len(places), 4)), 0.0
         for index in np.unique(slots).tolist():
             here = slots == index
             at = loops[here], weights[here, :, None]
             points = Points(
                 {name: (values[at[0]] * at[1]).sum(axis=1) for name, values in self.skin.uv.items()},
                 {name: (values[at[0]] * at[1]).sum(axis=1) for name, values in self.skin.paint.items()},
+                places[here],
+                self.skin.texture_space,
                 color,
+                album,
             )
-            shown[here] = surface_color(slot_material(materials, index), points)
+            shown[here] = _joined(surface(slot_material(materials, index), points))
             span = max([span, *points.spans])
         return shown, span
 

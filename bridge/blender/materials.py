@@ -29,8 +29,9 @@ from blockcore.model.display import linear_to_srgb, srgb_to_linear
 from blockcore.model.grid import FACE_NAMES, FACE_SLOTS
 from blockcore.model.palette import AIR, SLOT_NAMES, WEBGPU_PALETTE, Palette, lay_over
 from bridge.blender import marks
-from bridge.blender.looks import Look, plain_color
-from bridge.blender.surfaces import Points, surface_color
+from bridge.blender.looks import Depends, Look, depends
+from bridge.blender.nodes import Points
+from bridge.blender.surfaces import surface
 from bridge.blender.targets import packed_image
 from bridge.blender.working_space import from_rec709, to_rec709
 
@@ -116,8 +117,8 @@ def display_color(material: Any) -> tuple[float, ...]:
         SceneError: it cannot be read.
     """
     v, u = np.meshgrid(_PLACES, _PLACES)
-    points = Points({"": np.stack([u.ravel(), v.ravel()], axis=1)}, {})
-    linear = to_rec709(surface_color(material, points).mean(axis=0))
+    shown, opaque = surface(material, Points({"": np.stack([u.ravel(), v.ravel()], axis=1)}, {}))
+    linear = to_rec709(shown.mean(axis=0) / max(float(opaque.mean()), 1e-6))
     return tuple(np.clip(linear_to_srgb(np.clip(linear, 0.0, 1.0)), 0.0, 1.0).tolist())
 
 
@@ -149,10 +150,10 @@ def _find_or_make(block: str, name: str, color: npt.NDArray[np.float32]) -> Any:
 
 def _shows(material: Any, color: npt.NDArray[np.float32]) -> bool:
     try:
-        shown = plain_color(material, (1.0, 1.0, 1.0))
+        off = np.abs(np.subtract(display_color(material), color)).max()
+        return depends(material) == Depends() and bool(off < _SAME_COLOR)
     except SceneError:
         return False
-    return shown is not None and bool(np.abs(np.subtract(display_color(material), color)).max() < _SAME_COLOR)
 
 
 def _tile_material(palette: Palette, index: int, direction: int) -> Any:

@@ -7,6 +7,7 @@ as a world of this package does, each of its vertex groups is a region of the bl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,29 +16,31 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.blender.cubes import Cubes
-from bridge.blender.identity import find_objects
+from bridge.blender.identity import Roster, find_objects
 from bridge.blender.references import is_reference
 
 Regions = Mapping[str, npt.NDArray[np.int32]]
 _INSIDE = 0.5  # weight
 
 
-def read_regions(cubes: Cubes) -> Regions:
-    """Returns the regions of cubes by name; of a collection and a vertex group of one name, both together."""
+def read_regions(cubes: Cubes, roster: Roster) -> Regions:
+    """Returns the regions of cubes by name; of a collection and a vertex group of one name, both together.
+
+    Args:
+        cubes: the cubes.
+        roster: of the open file.
+    """
+    counts = Counter(cubes.emitters)
+    names = counts.keys()
     emitters = np.array(cubes.emitters)
-    names = set(cubes.emitters)
     regions: dict[str, npt.NDArray[np.int32]] = {}
     for collection in bpy.data.collections:
-        if is_reference(collection):
-            continue
-        within = {obj.name_full for one in (collection, *collection.children_recursive) for obj in one.objects} & names
-        if within and within != names:
+        within = roster.within(collection) & names if not is_reference(collection) else frozenset()
+        if within and len(within) < len(names):
             _add(regions, collection.name, np.flatnonzero(np.isin(emitters, list(within))))
-    for obj in find_objects(list(names)):
-        if obj is None:
-            continue
-        name = obj.name_full
-        if obj.type == "MESH" and len(obj.vertex_groups):
+    groups = [name for name, count in counts.items() if count > 1 or len(names) == 1]
+    for name, obj in zip(groups, find_objects(groups), strict=True):
+        if obj is not None and obj.type == "MESH" and len(obj.vertex_groups):
             blocks = np.flatnonzero(emitters == name)
             if len(blocks) == len(obj.data.vertices):
                 for group, vertices in groups_of(obj).items():

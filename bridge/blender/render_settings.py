@@ -101,6 +101,25 @@ _HANDLERS = (
 
 
 @contextmanager
+def spare_slot() -> Iterator[None]:
+    """Renders into a slot of its own, so that the picture which the user looks at stays."""
+    result = next((image for image in bpy.data.images if image.type == "RENDER_RESULT"), None)
+    if result is None:
+        yield
+        return
+    slots = result.render_slots
+    before = slots.active_index
+    spare = slots.new(name="blockcore")
+    slots.active_index = len(slots) - 1
+    try:
+        yield
+    finally:
+        slots.active = spare
+        slots.remove(spare)
+        slots.active_index = before
+
+
+@contextmanager
 def _silent_handlers() -> Iterator[None]:
     """What the file or other add-ons do at every rendered frame must not happen once more for each target."""
     lists = [getattr(bpy.app.handlers, name) for name in _HANDLERS]

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
 import bpy
 
 from blockcore.errors import SceneError
-from bridge.blender.held import held
+from bridge.blender.held import Change, held
+from bridge.blender.identity import Roster
 
 _EMITTING = ("NODES", "PARTICLE_SYSTEM")
 
@@ -18,68 +19,130 @@ _EMITTING = ("NODES", "PARTICLE_SYSTEM")
 class Rendered:
     """What renders of the view layer in use show, as animation leaves it at the current frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, roster: Roster) -> None:
         """Looks through the layer's collections."""
-        self._layer = {obj.name_full for obj in _in_layer(bpy.context.view_layer.layer_collection)}
-        self._inside: dict[str, set[str]] = {}
+        top = bpy.context.view_layer.layer_collection
+        self._layer: frozenset[str] = frozenset().union(*map(roster.of, _shown_collections(top)))
+        self._inside: dict[str, frozenset[str]] = {}
 
-    def in_layer(self, obj: Any) -> bool:
-        """Whether renders show an object of the scene itself."""
-        return obj.name_full in self._layer and _shown(obj)
-
-    def shows(self, instance: Any, owner: Any) -> bool:
-        """Whether renders show an instance of the dependency graph, or an object itself.
+    def shows(self, obj: Any) -> bool:
+        """Whether renders show an object itself, as evaluated.
 
         Raises:
-            SceneError: a modifier is switched differently for renders, so that they show another shape.
+            SceneError: it has another shape in renders than in the viewport.
         """
-        obj = instance.object
-        if owner.original.name_full not in self._layer or not _shown(owner):
+        if obj.name_full not in self._layer or not _shown(obj):
             return False
-        if not instance.is_instance:
-            emits = len(owner.particle_systems) or owner.is_instancer
-            return bool(owner.show_instancer_for_render or not emits) and _same_shape(owner)
+        if not obj.show_instancer_for_render and (len(obj.particle_systems) or obj.is_instancer):
+            return False
+        if len(obj.modifiers):
+            _check_shape(obj)
+        return True
+
+    def shows_instance(self, instance: Any) -> bool:
+        """Whether renders show an instance of the dependency graph.
+
+        Raises:
+            SceneError: there are others, or they have another shape, in renders than in the viewport.
+        """
+        obj, owner = instance.object, instance.parent
+        if owner.name_full not in self._layer or not _shown(owner):
+            return False
         if any(one.show_viewport and not one.show_render and one.type in _EMITTING for one in owner.modifiers):
             return False
         if owner.instance_type == "COLLECTION" and owner.instance_collection is not None:
-            return obj.original.name_full in self._within(owner.instance_collection) and _shown(obj)
-        return _same_shape(owner) and bool(obj.visible_camera) and not obj.is_holdout
+            return obj.name_full in self._within(owner.instance_collection) and _shown(obj)
+        _check_shape(owner)
+        _check_shape(obj)
+        if instance.particle_system is not None:
+            _check_particles(owner, instance.particle_system)
+        return bool(obj.visible_camera) and not obj.is_holdout and not obj.is_shadow_catcher
 
-    def _within(self, collection: Any) -> set[str]:
+    def _within(self, collection: Any) -> frozenset[str]:
         found = self._inside.get(collection.name_full)
         if found is None:
-            found = {obj.name_full for obj in _in_collection(collection)}
+            found = frozenset(obj.name_full for obj in _in_collection(collection))
             self._inside[collection.name_full] = found
         return found
 
 
 @contextmanager
-def open_eyes(members: set[str]) -> Iterator[None]:
-    """Shows in the viewport, for a while, what only its eye icons hide: renders do not heed them."""
-    layers = [one for one in _layer_collections(bpy.context.view_layer.layer_collection) if one.hide_viewport]
-    with held([(one, "hide_viewport", False) for one in layers]):
-        closed = [obj for obj in bpy.context.view_layer.objects if obj.name_full in members and obj.hide_get()]
+def opened(members: Set[str], seen: Set[str], roster: Roster) -> Iterator[bool]:
+    """Shows in the viewport, for a while, what only the viewport hides: renders do not heed it.
+
+    Args:
+        members: full names of the objects that count.
+        seen: of those among them that the viewport shows.
+        roster: of the open file.
+
+    Yields:
+        Whether anything is shown that was not.
+    """
+    layer, unseen = bpy.context.view_layer, members - seen
+    changes: list[Change] = []
+    for one in _layer_collections(layer.layer_collection) if unseen else ():
+        hiding = [holder for holder in (one, one.collection) if holder.hide_viewport]
+        if hiding and not one.exclude and unseen & roster.within(one.collection):
+            changes += [(holder, "hide_viewport", False) for holder in hiding]
+    missing = [obj for obj in layer.objects if obj.name_full in unseen and not obj.hide_render] if unseen else []
+    closed = [obj for obj in missing if obj.hide_get()]
+    for inside in _instanced(obj for obj in layer.objects if obj.type == "EMPTY" and obj.name_full in members):
+        missing += [one for one in (inside, *inside.objects) if not one.hide_render]
+    changes += [(one, "hide_viewport", False) for one in missing if one.hide_viewport]
+    with held(changes):
         for obj in closed:
             obj.hide_set(False)
         try:
-            yield
+            yield bool(changes or closed)
         finally:
             for obj in closed:
                 obj.hide_set(True)
 
 
+def _instanced(objects: Iterable[Any]) -> set[Any]:
+    """Returns the collections that objects instance, with those inside them."""
+    found: set[Any] = set()
+    left = {obj.instance_collection for obj in objects if obj.instance_type == "COLLECTION"} - {None}
+    while left:
+        one = left.pop()
+        found.add(one)
+        inner = {obj.instance_collection for obj in one.objects if obj.instance_type == "COLLECTION"} - {None}
+        left |= (inner | set(one.children)) - found
+    return found
+
+
 def _shown(obj: Any) -> bool:
-    return not obj.hide_render and obj.visible_camera and not obj.is_holdout
+    return not obj.hide_render and obj.visible_camera and not obj.is_holdout and not obj.is_shadow_catcher
 
 
-def _same_shape(owner: Any) -> bool:
-    for modifier in owner.modifiers:
+def _check_shape(obj: Any) -> None:
+    for modifier in obj.modifiers:
+        what = f"object {obj.name!r}: its modifier {modifier.name!r}"
         if modifier.show_viewport != modifier.show_render:
             where = "the viewport" if modifier.show_viewport else "renders"
-            raise SceneError(
-                f"object {owner.name!r}: its modifier {modifier.name!r} is on in {where} alone; switch both on or off"
-            )
-    return True
+            raise SceneError(f"{what} is on in {where} alone; switch both on or off")
+        if modifier.type in ("SUBSURF", "MULTIRES") and getattr(modifier, "subdivision_type", "") != "SIMPLE":
+            view, render = _levels(modifier)
+            if not view and render:
+                raise SceneError(f"{what} rounds it in renders alone; give both the same number of levels")
+
+
+def _levels(modifier: Any) -> tuple[int, int]:
+    """Returns how often a modifier subdivides in the viewport and in renders."""
+    settings = bpy.context.scene.render
+    view, render = modifier.levels, modifier.render_levels
+    if settings.use_simplify:
+        return min(view, settings.simplify_subdivision), min(render, settings.simplify_subdivision_render)
+    return view, render
+
+
+def _check_particles(owner: Any, system: Any) -> None:
+    amount = system.settings.display_percentage
+    if amount != 100:
+        raise SceneError(
+            f"object {owner.name!r}: its particle system {system.name!r} shows {amount} % of its particles in the "
+            f"viewport and all in renders; set the display amount to 100 %"
+        )
 
 
 def _layer_collections(top: Any) -> Iterator[Any]:
@@ -88,12 +151,12 @@ def _layer_collections(top: Any) -> Iterator[Any]:
         yield from _layer_collections(child)
 
 
-def _in_layer(layer: Any) -> Iterator[Any]:
+def _shown_collections(layer: Any) -> Iterator[Any]:
     if layer.exclude or layer.holdout or layer.indirect_only or layer.collection.hide_render:
         return
-    yield from layer.collection.objects
+    yield layer.collection
     for child in layer.children:
-        yield from _in_layer(child)
+        yield from _shown_collections(child)
 
 
 def _in_collection(collection: Any) -> Iterator[Any]:

@@ -6,7 +6,9 @@ A face of a box may be cut into many polygons, and its edges may be bevelled a l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ BEVEL = 0.05
 """Part of an edge that a bevel may take away at each end."""
 _CLOSED = (1.0 - 2.0 * BEVEL) ** 2 - 0.01  # the part of a side that its polygons must cover
 _FLAT = 0.9  # cosine
+_TURNED = 1e-4  # of axes: less is no turn
 _OUTWARD = np.array([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)], dtype=np.float64)
 
 
@@ -29,17 +32,20 @@ class Box:
     Attributes:
         center: (3,).
         edges: (3,), all above 0.
-        sides: the polygons on each side: +x, -x, +y, -y, +z, -z.
+        sides: the polygons on each side: +x, -x, +y, -y, +z, -z of the box's own axes.
+        axes: (3, 3): those, as unit columns.
     """
 
     center: Floats
     edges: Floats
     sides: tuple[Ints, ...]
+    axes: Floats = field(default_factory=lambda: np.eye(3))
 
-    @property
+    @cached_property
     def to_mesh(self) -> Floats:
         """(4, 4): the cube from -½ to ½ to the mesh's own space."""
-        matrix = np.diag([*self.edges, 1.0])
+        matrix = np.eye(4)
+        matrix[:3, :3] = self.axes * self.edges
         matrix[:3, 3] = self.center
         return matrix
 
@@ -71,7 +77,9 @@ _SHAPE: tuple[tuple[str, str, type, int], ...] = (
 
 
 def boxes_of(mesh: Any, as_box: bool = False) -> list[Box]:
-    """Returns the boxes that a mesh is made of; none where some part of it is no box.
+    """Returns the boxes that a mesh is made of, in the order of its polygons; none where some part of it is no box.
+
+    A box may be turned in its mesh. Its sides may hang together or, as importers leave them, only touch.
 
     Args:
         mesh: the mesh.
@@ -80,16 +88,18 @@ def boxes_of(mesh: Any, as_box: bool = False) -> list[Box]:
     polygons = _read(mesh)
     if as_box:
         return _around(polygons)
-    label = _pieces(len(polygons.points), polygons)
-    of_polygon = np.zeros(len(polygons.normal), dtype=np.int64)
-    of_polygon[polygons.owner] = label[polygons.corner]
-    boxes = []
-    for piece in np.unique(of_polygon):
-        box = _box(polygons, np.flatnonzero(of_polygon == piece))
-        if box is None:
-            return []
-        boxes.append(box)
-    return boxes
+    hanging = _pieces(polygons, polygons.corner)
+    for label in (hanging, hanging // 6, hanging // 12, _pieces(polygons, _welded(polygons))):
+        boxes = _boxes(polygons, label)
+        if boxes:
+            return boxes
+    return []
+
+
+def axes_of(mesh: Any) -> Floats:
+    """Returns the axes, (3, 3), of the box that a mesh is; the mesh's own where it is none."""
+    boxes = boxes_of(mesh)
+    return boxes[0].axes if boxes else np.eye(3)
 
 
 def _read(mesh: Any) -> _Polygons:
@@ -112,46 +122,93 @@ def _read(mesh: Any) -> _Polygons:
     )
 
 
-def _pieces(count: int, polygons: _Polygons) -> Ints:
-    """Returns for each vertex the lowest vertex that it hangs together with, through polygons."""
-    label = np.arange(count)
+def _welded(polygons: _Polygons) -> Ints:
+    """Returns one vertex for all that lie in one place, for each corner."""
+    near = 1e-3 * float(np.sqrt(np.median(polygons.area))) or 1.0
+    places: Ints = np.unique(np.rint(polygons.points / near), axis=0, return_inverse=True)[1].reshape(-1)
+    return places[polygons.corner]
+
+
+def _pieces(polygons: _Polygons, corner: Ints) -> Ints:
+    """Returns which piece each polygon is of: those that hang together through ``corner``, in order, from 0."""
+    label = np.arange(int(corner.max(initial=-1)) + 1)
     while True:
-        lowest = np.full(len(polygons.normal), count)
-        np.minimum.at(lowest, polygons.owner, label[polygons.corner])
+        lowest = np.full(len(polygons.normal), len(label))
+        np.minimum.at(lowest, polygons.owner, label[corner])
         fresh = label.copy()
-        np.minimum.at(fresh, polygons.corner, lowest[polygons.owner])
+        np.minimum.at(fresh, corner, lowest[polygons.owner])
         fresh = fresh[fresh]
         if (fresh == label).all():
-            return label
+            break
         label = fresh
+    _, first, piece = np.unique(lowest, return_index=True, return_inverse=True)
+    order: Ints = np.argsort(np.argsort(first))
+    return np.asarray(order[piece.reshape(-1)])
 
 
-def _box(polygons: _Polygons, own: Ints) -> Box | None:
-    inside = np.isin(polygons.owner, own) if len(own) < len(polygons.normal) else slice(None)
-    corner, owner = polygons.corner[inside], np.searchsorted(own, polygons.owner[inside])
-    points = polygons.points[corner]
-    low, high = points.min(axis=0), points.max(axis=0)
-    edges = high - low
-    if edges.min() <= 1e-6 * edges.max() or not edges.any():
+def _boxes(polygons: _Polygons, label: Ints) -> list[Box]:
+    """Returns the box of each piece; none where some piece is no box. ``label`` counts the pieces of the polygons."""
+    found: list[Box | None] = [None] * (int(label.max(initial=-1)) + 1)
+    left, axes = np.arange(len(found)), np.eye(3)
+    while len(left):
+        for piece, box in zip(left.tolist(), _boxes_along(polygons, label, left, axes), strict=True):
+            found[piece] = box
+        left = np.array([piece for piece in left if found[piece] is None], dtype=np.int64)
+        if not len(left):
+            break
+        turned = _axes(polygons, np.flatnonzero(label == left[0]))
+        if turned is None or np.abs(turned - axes).max() < _TURNED:
+            return []
+        axes = turned
+    return [box for box in found if box is not None]
+
+
+def _axes(polygons: _Polygons, own: Ints) -> Floats | None:
+    """Returns axes along which a turned box may lie, nearest to the mesh's own; None where no sides stand upright."""
+    order = own[np.argsort(-polygons.area[own], kind="stable")]
+    first = polygons.normal[order[0]]
+    upright = order[np.abs(polygons.normal[order] @ first) < 1.0 - _FLAT]
+    if not len(upright):
         return None
-    place = (points - low) / edges
+    second = polygons.normal[upright[0]] - (polygons.normal[upright[0]] @ first) * first
+    second /= np.linalg.norm(second)
+    turned = np.column_stack([first, second, np.cross(first, second)])
+    straight = max(permutations(range(3)), key=lambda way: float(np.abs(np.diag(turned[:, list(way)])).sum()))
+    turned = turned[:, list(straight)]
+    return np.asarray(turned * np.where(np.diag(turned) < 0.0, -1.0, 1.0))
+
+
+def _boxes_along(polygons: _Polygons, label: Ints, pieces: Ints, axes: Floats) -> list[Box | None]:
+    """Returns the boxes that some pieces are along axes, None for those that are none."""
+    own = np.flatnonzero(np.isin(label, pieces))
+    piece = np.searchsorted(pieces, label[own])
+    inside = np.isin(polygons.owner, own)
+    owner = np.searchsorted(own, polygons.owner[inside])
+    points = polygons.points[polygons.corner[inside]] @ axes
+    low, high = np.full((len(pieces), 3), np.inf), np.full((len(pieces), 3), -np.inf)
+    np.minimum.at(low, piece[owner], points)
+    np.maximum.at(high, piece[owner], points)
+    edges = high - low
+    solid = edges.min(axis=1) > 1e-6 * edges.max(axis=1)
+    place = (points - low[piece[owner]]) / np.where(solid[:, None], edges, 1.0)[piece[owner]]
     near = np.stack([1.0 - place[:, 0], place[:, 0], 1.0 - place[:, 1], place[:, 1], 1.0 - place[:, 2], place[:, 2]])
-    reach = np.zeros((6, len(own)))
-    for side in range(6):
-        np.maximum.at(reach[side], owner, near[side])
-    lies = reach <= BEVEL
-    faces = np.abs(polygons.normal[own] @ _OUTWARD.T).T > _FLAT  # a side turned inwards closes, too
+    begin = np.flatnonzero(np.diff(owner, prepend=-1))  # the corners of a polygon lie side by side
+    lies = np.maximum.reduceat(near, begin, axis=1) <= BEVEL
+    faces = np.abs(polygons.normal[own] @ axes @ _OUTWARD.T).T > _FLAT  # a side turned inwards closes, too
     on_side = lies & faces
     bevel = (near <= BEVEL).sum(axis=0) >= 2  # a corner of a bevel lies near an edge of the box
-    loose = np.zeros(len(own), dtype=bool)
-    np.logical_or.at(loose, owner, ~bevel)
-    if (loose & ~on_side.any(axis=0)).any():
-        return None
-    sizes = np.repeat([edges[1] * edges[2], edges[0] * edges[2], edges[0] * edges[1]], 2)
-    covered = np.where(on_side, polygons.area[own], 0.0).sum(axis=1) / sizes
-    if covered.min() < _CLOSED:
-        return None
-    return Box((low + high) / 2, edges, tuple(own[here] for here in on_side))
+    loose = np.logical_or.reduceat(~bevel, begin) & ~on_side.any(axis=0)
+    sizes = np.repeat(np.stack([edges[:, 1] * edges[:, 2], edges[:, 0] * edges[:, 2], edges[:, 0] * edges[:, 1]]), 2, 0)
+    covered = np.stack([np.bincount(piece, polygons.area[own] * one, len(pieces)) for one in on_side])
+    closed = solid & ~np.isin(np.arange(len(pieces)), piece[loose]) & (covered >= _CLOSED * sizes).all(axis=0)
+    order = np.argsort(piece, kind="stable")
+    ends = np.cumsum(np.bincount(piece, minlength=len(pieces)))[:-1]
+    parts = zip(np.split(own[order], ends), np.split(on_side[:, order], ends, axis=1), strict=True)
+    middle = (low + high) / 2 @ axes.T
+    return [
+        Box(middle[i], edges[i], tuple(polygon[side] for side in sides), axes) if closed[i] else None
+        for i, (polygon, sides) in enumerate(parts)
+    ]
 
 
 def _around(polygons: _Polygons) -> list[Box]:

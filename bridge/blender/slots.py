@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from blockcore.model.grid import FACE_SLOTS
 from bridge.blender.looks import facing_side, read_values
+from bridge.blender.shapes import axes_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,7 +54,7 @@ def part_cubes(cubes: Sequence[Any], turns: Floats, by_direction: bool) -> Parte
 
     Args:
         cubes: objects, each with a cube as its mesh.
-        turns: (n, 3, 3): blockcore's axes in those of each cube.
+        turns: (n, 3, 3): blockcore's axes in those of each cube's box.
         by_direction: whether the four sides may differ.
     """
     meshes: dict[Any, list[int]] = defaultdict(list)
@@ -78,7 +79,7 @@ def _part(mesh: Any, users: Sequence[Any], groups: Sequence[tuple[int, ...]]) ->
 
     A slot that served several groups is copied with its material, so that nothing looks different yet.
     """
-    normal = read_values(mesh.polygons, "normal", np.float32, 3)
+    normal = read_values(mesh.polygons, "normal", np.float32, 3) @ axes_of(mesh)
     index = read_values(mesh.polygons, "material_index", np.int32)
     axis = np.abs(normal).argmax(axis=1)
     side = 2 * axis + (np.take_along_axis(normal, axis[:, None], axis=1)[:, 0] < 0.0)

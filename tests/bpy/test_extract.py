@@ -354,7 +354,7 @@ def test_a_material_called_air() -> None:
 def test_nothing_there() -> None:
     blocks = scenes.collection("Empty")
     refused("collection 'Empty': has no cube", blocks)
-    scenes.add(scenes.cube_mesh(), "hidden", (0, 0, 0), blocks).hide_viewport = True
+    scenes.add(scenes.cube_mesh(), "hidden", (0, 0, 0), blocks).hide_render = True
     refused("collection 'Empty': has no visible cube; show its hidden objects", blocks)
     refused("collection 'Scene Collection': has no visible cube")
     with pytest.raises(BlockcoreError, match="there is no collection or object called 'Nix'"):

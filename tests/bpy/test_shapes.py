@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from blockcore.errors import BlockcoreError
+from blockcore.model.grid import FACE_SLOTS
+from blockcore.model.palette import WEBGPU_PALETTE
 from tests.parts import need
 
 need("bpy")
 
+import bmesh  # noqa: E402
 import bpy  # noqa: E402
+from mathutils import Euler, Vector  # noqa: E402
 
-from bridge.blender.apply import apply, revert  # noqa: E402
+from bridge.blender.apply import apply, apply_in_place, revert  # noqa: E402
 from bridge.blender.extract import extract  # noqa: E402
 from tests.bpy import scenes  # noqa: E402
 
@@ -69,6 +74,96 @@ def test_a_subdivided_cube_is_a_cube() -> None:
     assert count() == 1
 
 
+def part_faces(cube: Any) -> None:
+    """Leaves its sides side by side, as importers do that need a normal a corner."""
+    mesh = bmesh.new()
+    mesh.from_mesh(cube.data)
+    bmesh.ops.split_edges(mesh, edges=mesh.edges[:])
+    mesh.to_mesh(cube.data)
+    mesh.free()
+
+
+@pytest.mark.parametrize("joined", [False, True], ids=["single", "joined"])
+def test_sides_may_only_touch(joined: bool) -> None:
+    for x in range(3):
+        part_faces(scenes.add(scenes.cube_mesh(), f"Cube {x}", (x, 0, 0), bpy.context.scene.collection))
+    if joined:
+        cubes = list(bpy.context.scene.objects)
+        with bpy.context.temp_override(active_object=cubes[0], selected_editable_objects=cubes):
+            bpy.ops.object.join()
+    assert count() == 3
+
+
+def test_a_cube_may_be_turned_in_its_mesh() -> None:
+    """Its sides keep their materials, in both ways of applying, and its lattice is turned with it."""
+    paints = [scenes.emission(f"Side {i}", color) for i, color in enumerate(np.eye(3).tolist())]
+    turn = Euler((0.4, 0.7, 0.2)).to_matrix().to_4x4()
+    for x in range(2):
+        mesh = scenes.cube_mesh(materials=tuple(paints))
+        mesh.transform(turn)
+        scenes.add(mesh, f"Cube {x}", turn @ Vector((x, 0, 0)), bpy.context.scene.collection)
+    scene = extract(bpy.context.scene.collection, (), need_targets=False)
+    assert scene.grid.size == (2, 1, 1)
+    sides = [palette_color(scene, direction) for direction in (2, 3, 0)]
+    np.testing.assert_allclose(sides, np.eye(3), atol=1e-3)
+    sand = np.full(2, WEBGPU_PALETTE.index("Grass"), np.int32)
+    cubes = apply_in_place(replace(scene, palette=WEBGPU_PALETTE, materials=sand))
+    again = extract(bpy.context.scene.collection, (), WEBGPU_PALETTE, need_targets=False)
+    assert again.materials.tolist() == sand.tolist()
+    assert [slot.material.name for slot in cubes[0].material_slots] == ["Grass top", "Grass bottom", "Grass side"]
+
+
+def palette_color(scene: Any, direction: int) -> Any:
+    tile = scene.palette.tiles.get((1, direction))
+    return scene.palette.colors[1, FACE_SLOTS[direction]] if tile is None else tile[0, 0, :3] / 255.0
+
+
+def test_a_cube_scaled_to_nothing_is_no_block() -> None:
+    for x in range(3):
+        cube = scenes.add(scenes.cube_mesh(), f"Cube {x}", (x, 0, 0), bpy.context.scene.collection)
+        cube.scale = [float(x < 2)] * 3
+    assert count() == 2
+
+
+def test_particles_are_blocks_if_renders_show_as_many() -> None:
+    ground = bpy.data.meshes.new("Ground")
+    corners = [(x, y, 0) for x in range(3) for y in range(3)]
+    ground.from_pydata(corners, [], [(0, 1, 4, 3), (1, 2, 5, 4), (3, 4, 7, 6)])
+    emitter = scenes.add(ground, "Emitter", (0, 0, 0), bpy.context.scene.collection)
+    emitter.modifiers.new("Particles", "PARTICLE_SYSTEM")
+    settings = emitter.particle_systems[0].settings
+    settings.type, settings.count, settings.emit_from, settings.use_emit_random = "HAIR", 3, "FACE", False
+    settings.distribution, settings.jitter_factor, settings.userjit = "JIT", 0.0, 1
+    settings.render_type, settings.particle_size = "OBJECT", 1.0
+    settings.hair_length, settings.use_advanced_hair = 1.0, True
+    settings.instance_object = scenes.add(scenes.cube_mesh(), "Cube", (9, 0, 0), bpy.context.scene.collection)
+    settings.instance_object.hide_render = True
+    emitter.show_instancer_for_render = False
+    assert count() == 3
+    settings.display_percentage = 50
+    with pytest.raises(BlockcoreError, match="'Emitter': its particle system .* shows 50 % of its particles"):
+        count()
+
+
+def round_in_renders(cube: Any) -> None:
+    modifier = cube.modifiers.new("Round", "SUBSURF")
+    modifier.levels, modifier.render_levels = 0, 2
+
+
+def array_in_viewport(cube: Any) -> None:
+    cube.modifiers.new("Row", "ARRAY").show_render = False
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(round_in_renders, "rounds it in renders alone"), (array_in_viewport, "is on in the viewport")],
+)
+def test_what_renders_show_differently_is_refused(change: Callable[[Any], None], words: str) -> None:
+    change(scenes.add(scenes.cube_mesh(), "Cube", (0, 0, 0), bpy.context.scene.collection))
+    with pytest.raises(BlockcoreError, match=f"object 'Cube': its modifier '.*' {words}"):
+        count()
+
+
 @pytest.mark.parametrize("edge", [0.98, 0.9, 0.82])
 def test_cubes_with_gaps_fill_their_lattice(edge: float, caplog: pytest.LogCaptureFixture) -> None:
     for i, cell in enumerate(np.ndindex(3, 2, 2)):
@@ -102,6 +197,23 @@ def hold_out_of_layer(cube: Any, collection: Any) -> None:
     bpy.context.view_layer.layer_collection.children[collection.name].holdout = True
 
 
+def catch_shadows(cube: Any, collection: Any) -> None:
+    cube.is_shadow_catcher = True
+
+
+def show_indirectly(cube: Any, collection: Any) -> None:
+    bpy.context.view_layer.layer_collection.children[collection.name].indirect_only = True
+
+
+def hide_by_track(cube: Any, collection: Any) -> None:
+    cube.hide_render = True
+    cube.keyframe_insert("hide_render", frame=1)
+    action = cube.animation_data.action
+    cube.animation_data.nla_tracks.new().strips.new("Hidden", 1, action)
+    cube.animation_data.action, cube.hide_render = None, False
+    bpy.context.scene.frame_set(2)
+
+
 def keyed(cube: Any, collection: Any) -> None:
     cube.hide_render = True
     cube.keyframe_insert("hide_render", frame=5)
@@ -111,7 +223,12 @@ def keyed(cube: Any, collection: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "hide", [hide_object, hide_collection, no_camera_rays, hold_out, hold_out_of_layer, keyed], ids=lambda h: h.__name__
+    "hide",
+    [
+        *(hide_object, hide_collection, no_camera_rays, hold_out, hold_out_of_layer, catch_shadows, show_indirectly),
+        *(hide_by_track, keyed),
+    ],
+    ids=lambda h: h.__name__,
 )
 def test_what_renders_do_not_show_is_no_block(hide: Callable[[Any, Any], None]) -> None:
     scenes.add(scenes.cube_mesh(), "Shown", (0, 0, 0), bpy.context.scene.collection)
@@ -120,11 +237,43 @@ def test_what_renders_do_not_show_is_no_block(hide: Callable[[Any, Any], None]) 
     assert count() == 1
 
 
-def test_eye_icons_do_not_count() -> None:
-    cube = scenes.add(scenes.cube_mesh(), "Hidden", (0, 0, 0), bpy.context.scene.collection)
+def close_eye(cube: Any, collection: Any) -> None:
     cube.hide_set(True)
+
+
+def disable_object(cube: Any, collection: Any) -> None:
+    cube.hide_viewport = True
+
+
+def disable_collection(cube: Any, collection: Any) -> None:
+    collection.hide_viewport = True
+
+
+def close_eye_of_collection(cube: Any, collection: Any) -> None:
+    bpy.context.view_layer.layer_collection.children[collection.name].hide_viewport = True
+
+
+def disable_instanced(cube: Any, collection: Any) -> None:
+    """The cube is only to be seen through an instance of its collection."""
+    bpy.context.scene.collection.children.unlink(collection)
+    empty = scenes.add(None, "Instance", (0, 0, 0), bpy.context.scene.collection)
+    empty.instance_type, empty.instance_collection, cube.hide_viewport = "COLLECTION", collection, True
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [close_eye, disable_object, disable_collection, close_eye_of_collection, disable_instanced],
+    ids=lambda h: h.__name__,
+)
+def test_what_only_the_viewport_hides_is_a_block_and_stays_hidden(hide: Callable[[Any, Any], None]) -> None:
+    inner = scenes.collection("Inner")
+    cube = scenes.add(scenes.cube_mesh(), "Hidden", (0, 0, 0), inner)
+    hide(cube, inner)
+    bpy.context.view_layer.update()
+    before = cube.hide_viewport, inner.hide_viewport, cube.visible_get()
     assert count() == 1
-    assert cube.hide_get()
+    assert before == (cube.hide_viewport, inner.hide_viewport, cube.visible_get())
+    assert not before[2]
 
 
 def test_keyframes_and_drivers_do_not_bring_originals_back() -> None:
