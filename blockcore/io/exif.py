@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 _ORIENTATION = 0x0112
-_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True), 6: (3, False), 7: (3, True), 8: (1, False)}
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 """By orientation: quarter turns to the left, and whether the picture is mirrored after that."""
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)

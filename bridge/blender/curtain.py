@@ -173,7 +173,8 @@ def _shown_collections(layer: Any) -> Iterator[Any]:
         yield from _shown_collections(child)
 
 
-def _switch_curves(obj: Any) -> Iterator[Any]:
+def switch_curves(obj: Any) -> Iterator[Any]:
+    """Yields the curves and drivers that switch an object on and off."""
     animation = obj.animation_data
     if animation is None:
         return
@@ -196,7 +197,7 @@ def _curves(action: Any, slot: Any) -> list[Any]:
 def _mute(obj: Any) -> None:
     """Notes which curves were muted here, once."""
     _own_action(obj)
-    found = [curve for curve in _switch_curves(obj) if not curve.mute]
+    found = [curve for curve in switch_curves(obj) if not curve.mute]
     for curve in found:
         curve.mute = True
     if found:
@@ -205,7 +206,7 @@ def _mute(obj: Any) -> None:
 
 def _unmute(obj: Any) -> None:
     if _MUTED in obj:
-        for curve in _switch_curves(obj):
+        for curve in switch_curves(obj):
             if curve.data_path in obj[_MUTED].split(","):
                 curve.mute = False
         del obj[_MUTED]
@@ -215,7 +216,7 @@ def _own_action(obj: Any) -> None:
     """Gives an object an action of its own where others move by the same curves, which must go on."""
     animation = obj.animation_data
     action = animation.action if animation else None
-    if action is None or not any(curve.data_path in _SWITCHES for curve in _switch_curves(obj)):
+    if action is None or not any(curve.data_path in _SWITCHES for curve in switch_curves(obj)):
         return
     if action.users - action.use_fake_user > 1 or action.library is not None:
         slot = getattr(animation, "action_slot", None)

@@ -14,12 +14,15 @@ import bpy
 
 from bridge.blender.held import Change, held
 
+_SLOT = "Targets"
+
 
 @contextmanager
 def plain_pictures(scene: Any) -> Iterator[None]:
     """Lets a scene render plain PNGs: the whole frame, display values of the Standard view, clear where nothing is."""
     with ExitStack() as stack:
         stack.enter_context(_silent_handlers())
+        stack.enter_context(_spare_slot())
         stack.enter_context(held([*_output(scene), *_steps(scene), *_colors(scene), *_layers(scene)]))
         yield
 
@@ -60,6 +63,7 @@ def _steps(scene: Any) -> list[Change]:
         (getattr(scene, "cycles", None), "film_exposure", 1.0),
         (getattr(scene, "cycles", None), "film_transparent_glass", False),
         (scene, "camera", scene.camera),
+        (scene, "background_set", None),
         *((marker, "camera", None) for marker in scene.timeline_markers if marker.camera is not None),
     ]
 
@@ -101,21 +105,20 @@ _HANDLERS = (
 
 
 @contextmanager
-def spare_slot() -> Iterator[None]:
-    """Renders into a slot of its own, so that the picture which the user looks at stays."""
+def _spare_slot() -> Iterator[None]:
+    """Renders into a slot of its own, which Blender cannot take away again: the pictures in the user's own stay."""
     result = next((image for image in bpy.data.images if image.type == "RENDER_RESULT"), None)
     if result is None:
         yield
         return
     slots = result.render_slots
     before = slots.active_index
-    spare = slots.new(name="blockcore")
-    slots.active_index = len(slots) - 1
+    if _SLOT not in [slot.name for slot in slots]:
+        slots.new(name=_SLOT)
+    slots.active_index = [slot.name for slot in slots].index(_SLOT)
     try:
         yield
     finally:
-        slots.active = spare
-        slots.remove(spare)
         slots.active_index = before
 
 

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
-from blockcore.errors import DatasetError
+from blockcore.errors import DatasetError, SceneError
 from blockcore.formats.webgpu import read_dataset
+from blockcore.io.exif import upright
 from blockcore.io.folders import scratch_folder
 from blockcore.io.pictures import read_picture
-from bridge.blender import marks
+from bridge.blender import curtain, marks
 from bridge.blender.held import held
+from bridge.blender.identity import Roster
 from bridge.blender.render_settings import plain_pictures
+from bridge.blender.rendered import Rendered
 from bridge.blender.targets import set_background_image, target_pixels
+from bridge.names import match
 
 _SHAPES = ("MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD", "VOLUME", "EMPTY")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".tga", ".exr")
@@ -37,10 +42,17 @@ def render_targets(model: Any, cameras: Sequence[Any]) -> Iterator[str]:
         The name of each camera once its target is there.
 
     Raises:
-        BlockcoreError: a picture was not rendered.
+        BlockcoreError: the layer shows nothing of the model, or a picture was not rendered.
     """
     shown = set(model.all_objects) if isinstance(model, bpy.types.Collection) else {model, *model.children_recursive}
-    with scratch_folder() as folder, _only(shown), plain_pictures(bpy.context.scene):
+    rendered = Rendered(Roster())
+    if not any(rendered.holds(obj) for obj in shown if obj.type in _SHAPES):
+        raise SceneError(
+            f"model {model.name!r}: renders of this view layer show nothing of it; include its collection there, and "
+            f"switch on the camera beside it"
+        )
+    sharp = held([(camera.data.dof, "use_dof", False) for camera in cameras])
+    with scratch_folder() as folder, _only(shown), sharp, plain_pictures(bpy.context.scene):
         render = bpy.context.scene.render
         for number, camera in enumerate(cameras):
             path = folder / f"{number:03d}.png"
@@ -57,11 +69,11 @@ def _only(shown: set[Any]) -> AbstractContextManager[None]:
 
     A model that was switched off as a whole, since blocks took its place, is shown.
     """
-    others = [obj for obj in bpy.context.scene.objects if obj not in shown and obj.type != "LIGHT"]
     off = all(obj.hide_render for obj in shown if obj.type in _SHAPES)
-    return held(
-        [*((obj, "hide_render", True) for obj in others), *((obj, "hide_render", False) for obj in shown if off)]
-    )
+    switched = {obj: True for obj in bpy.context.scene.objects if obj not in shown and obj.type != "LIGHT"}
+    switched |= dict.fromkeys(shown if off else (), False)
+    curves = [(curve, "mute", True) for obj in switched for curve in curtain.switch_curves(obj)]
+    return held([*curves, *((obj, "hide_render", hidden) for obj, hidden in switched.items())])
 
 
 def load_targets(folder: Path | str, cameras: Sequence[Any]) -> list[str]:
@@ -93,26 +105,38 @@ def load_targets(folder: Path | str, cameras: Sequence[Any]) -> list[str]:
 def _dataset_pictures(folder: Path, cameras: Sequence[Any]) -> Mapping[str, Any]:
     views = read_dataset(folder)
     named = {view.camera.name: view.target for view in views}
-    if not any(camera.name in named for camera in cameras) and len(views) == len(cameras):
+    found = match([camera.name for camera in cameras], list(named))
+    if not found and len(views) == len(cameras):
         return {camera.name: view.target for camera, view in zip(cameras, views, strict=True)}
-    return named
+    return {camera: named[name] for camera, name in found.items()}
 
 
 def _named_pictures(folder: Path, cameras: Sequence[Any]) -> Mapping[str, Any]:
     try:
-        files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in PICTURES}
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be read ({error.strerror}); choose a folder of pictures") from error
-    return {camera.name: _read(files[camera.name], camera) for camera in cameras if camera.name in files}
+    frame = bpy.context.scene.frame_current
+    names = match([camera.name for camera in cameras], [path.stem for path in files], frame)
+    pictures = {}
+    for camera in cameras:
+        own = [path for path in files if path.stem == names.get(camera.name)]
+        if len(own) > 1:
+            raise DatasetError(f"{own[0]}: {own[1].name} is called alike; keep the one that camera should show")
+        if own:
+            pictures[camera.name] = _read(own[0], camera)
+    return pictures
 
 
 def _read(path: Path, camera: Any) -> Any:
-    """Blender reads more kinds of pictures than blockcore does without Pillow."""
+    """Blender reads more kinds of pictures than blockcore does without Pillow, but not how the camera was held."""
     image = bpy.data.images.load(str(path))
     try:
-        return target_pixels(camera, image)
+        pixels = target_pixels(camera, image)
     finally:
         bpy.data.images.remove(image)
+    is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+    return np.ascontiguousarray(upright(pixels, path.read_bytes())) if is_jpeg else pixels
 
 
 def _example(cameras: Sequence[Any]) -> str:

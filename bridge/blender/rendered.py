@@ -25,6 +25,10 @@ class Rendered:
         self._layer: frozenset[str] = frozenset().union(*map(roster.of, _shown_collections(top)))
         self._inside: dict[str, frozenset[str]] = {}
 
+    def holds(self, obj: Any) -> bool:
+        """Whether the layer shows what the object itself does not hide."""
+        return obj.name_full in self._layer
+
     def shows(self, obj: Any) -> bool:
         """Whether renders show an object itself, as evaluated.
 

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import bpy
 
 from blockcore.errors import SceneError
+from blockcore.io.folders import scratch_folder
 from bridge.blender.held import held
-from bridge.blender.render_settings import plain_pictures, spare_slot
+from bridge.blender.render_settings import plain_pictures
 
 _NUMBER = re.compile(r"\d+(?=\D*$)")
 _NO_STILLS = {
@@ -41,7 +41,7 @@ def still(image: Any, user: Any) -> Iterator[Any]:
     if image.source not in ("SEQUENCE", "MOVIE"):
         yield image
         return
-    frame = frame_of(user, bpy.context.scene.frame_current)
+    frame = None if user is None else frame_of(user, bpy.context.scene.frame_current)
     if frame is None:
         raise SceneError(f"{what}: shows nothing at frame {bpy.context.scene.frame_current}; set its frames and start")
     path = bpy.path.abspath(image.filepath, library=image.library)
@@ -49,7 +49,7 @@ def still(image: Any, user: Any) -> Iterator[Any]:
         if image.source == "SEQUENCE":
             path = _numbered(path, frame)
         else:
-            path = _movie_frame(path, frame, what, stack.enter_context(TemporaryDirectory()))
+            path = _movie_frame(path, frame, what, stack.enter_context(scratch_folder()))
         yield stack.enter_context(_loaded(path, image, what))
 
 
@@ -69,7 +69,7 @@ def _numbered(path: str, frame: int) -> str:
     return str(Path(folder) / (_NUMBER.sub(lambda found: f"{frame:0{len(found[0])}d}", stem, count=1) + suffix))
 
 
-def _movie_frame(path: str, frame: int, what: str, folder: str) -> str:
+def _movie_frame(path: str, frame: int, what: str, folder: Path) -> str:
     """Lets Blender's sequencer save a frame of a movie, in a scene of its own; returns the picture's path."""
     if not Path(path).is_file():
         raise SceneError(f"{what} ({path}): cannot be read; find the file or load another")
@@ -79,8 +79,8 @@ def _movie_frame(path: str, frame: int, what: str, folder: str) -> str:
         strips = editor.strips if hasattr(editor, "strips") else editor.sequences  # since Blender 4.4
         strip = strips.new_movie(name="movie", filepath=path, channel=1, frame_start=2 - max(1, frame))
         size = strip.elements[0]
-        picture = str(Path(folder) / "frame.png")
-        with spare_slot(), plain_pictures(scene), held(_size(scene.render, size, picture)):
+        picture = str(folder / "frame.png")
+        with plain_pictures(scene), held(_size(scene.render, size, picture)):
             bpy.ops.render.render(write_still=True, scene=scene.name)
     except RuntimeError as error:
         raise SceneError(f"{what} ({path}): cannot be read ({error}); save its frame as a PNG and use that") from error
@@ -96,6 +96,7 @@ def _size(render: Any, size: Any, picture: str) -> list[tuple[Any, str, Any]]:
         (render, "resolution_percentage", 100),
         (render, "filepath", picture),
         (render, "use_sequencer", True),
+        (render.image_settings, "color_mode", "RGB"),
     ]
 
 
@@ -106,7 +107,8 @@ def _loaded(path: str, image: Any, what: str) -> Iterator[Any]:
         raise SceneError(f"{what} ({path}): cannot be read; find the file or load another")
     fresh = bpy.data.images.load(path, check_existing=False)
     try:
-        fresh.colorspace_settings.name = image.colorspace_settings.name
+        if image.source == "SEQUENCE":
+            fresh.colorspace_settings.name = image.colorspace_settings.name
         fresh.alpha_mode = image.alpha_mode
         yield fresh
     finally:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from blockcore.errors import SceneError
 from blockcore.io.pictures import encode_png
 from blockcore.model.display import linear_to_srgb
+from bridge.blender.stills import still
 
-_STILLS = ("FILE", "GENERATED")
 _INTEGERS = ("PNG", "TIFF", "JPEG2000", "DPX", "TARGA", "BMP")
 _STILL = 1e-5
 
@@ -64,7 +64,7 @@ def camera_target(camera: Any) -> npt.NDArray[np.uint8]:
     render = bpy.context.scene.render
     if entry.frame_method != "STRETCH" and abs(render.pixel_aspect_x - render.pixel_aspect_y) > _STILL:
         raise SceneError(f"{what}: its picture does not fill the frame's pixels; choose the frame method Stretch")
-    pixels = target_pixels(camera, entry.image)
+    pixels = target_pixels(camera, entry.image, entry.image_user)
     rows = slice(None, None, -1 if entry.use_flip_y else 1)
     columns = slice(None, None, -1 if entry.use_flip_x else 1)
     return np.ascontiguousarray(pixels[rows, columns])
@@ -100,7 +100,7 @@ def packed_image(name: str, pixels: npt.NDArray[np.uint8]) -> Any:
     return image
 
 
-def target_pixels(camera: Any, image: Any) -> npt.NDArray[np.uint8]:
+def target_pixels(camera: Any, image: Any, user: Any = None) -> npt.NDArray[np.uint8]:
     """Reads an image's display values.
 
     Blender keeps 8-bit pictures as their bytes, whatever their colour space: those come out as they are. Floating point
@@ -109,17 +109,26 @@ def target_pixels(camera: Any, image: Any) -> npt.NDArray[np.uint8]:
 
     Args:
         camera: the camera object it belongs to; messages name it.
-        image: the image: from a file, packed, or generated.
+        image: the image: from a file, packed, or painted.
+        user: what says which frame of a sequence or a movie is shown when; None for a still picture.
 
     Returns:
         (H, W, 3) uint8, or (H, W, 4) where some pixel is not opaque; row 0 on top.
 
     Raises:
-        SceneError: it is not a still picture, or its file is missing or damaged.
+        SceneError: it shows no picture now, it is only generated, or its file is missing or damaged.
     """
     what = f"target of camera {camera.name!r}"
-    if image.source not in _STILLS or image.type not in ("IMAGE", "UV_TEST"):
-        raise SceneError(f"{what}: image {image.name!r} is not a still picture; save the frame as a PNG and use that")
+    if image.source == "GENERATED" and not image.is_dirty:
+        raise SceneError(f"{what}: image {image.name!r} is generated, not a picture; load the one that it should show")
+    try:
+        with still(image, user) as shown:
+            return _pixels(shown, what)
+    except SceneError as error:
+        raise error if str(error).startswith(what) else SceneError(f"{what}: {error}") from None
+
+
+def _pixels(image: Any, what: str) -> npt.NDArray[np.uint8]:
     width, height = image.size
     if not width or not height:
         place = image.filepath or "packed data"

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import bpy
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import SceneError
+from blockcore.io.folders import scratch_folder
 from blockcore.model.display import srgb_to_linear
 from bridge.blender.stills import frame_of, still
 from bridge.blender.working_space import from_rec709
@@ -112,8 +111,8 @@ def _converted(rgb: Floats, space: str) -> Floats:
     plain = bpy.data.images.new("blockcore colours", width, height, alpha=True, float_buffer=True, is_data=True)
     try:
         plain.pixels.foreach_set(np.concatenate([rgb, np.ones((height, width, 1))], axis=2).astype(np.float32).ravel())
-        with TemporaryDirectory() as folder:
-            plain.filepath_raw, plain.file_format = str(Path(folder) / "colours.exr"), "OPEN_EXR"
+        with scratch_folder() as folder:
+            plain.filepath_raw, plain.file_format = str(folder / "colours.exr"), "OPEN_EXR"
             plain.save()
             plain.source = "FILE"
             plain.colorspace_settings.name = space

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from blockcore.errors import BlockcoreError
+from blockcore.io.pictures import read_picture
 from tests.parts import need
 
 need("bpy")
@@ -88,9 +91,41 @@ def stamp(scene: Any) -> None:
     scene.render.use_stamp, scene.render.stamp_font_size = True, 30
 
 
+def depth_of_field(scene: Any) -> None:
+    focus = scene.camera.data.dof
+    focus.use_dof, focus.focus_distance, focus.aperture_fstop = True, 1.0, 0.1
+
+
+def beside(scene: Any) -> Any:
+    """Something green right before the camera."""
+    green = scenes.emission("Green", (0.0, 1.0, 0.0))
+    return scenes.add(scenes.cube_mesh(size=4.0, materials=(green,)), "Beside", (0, 0, 26), scene.collection)
+
+
+def another_with_keys(scene: Any) -> None:
+    beside(scene).keyframe_insert("hide_render", frame=1)
+
+
+def another_with_a_driver(scene: Any) -> None:
+    beside(scene).driver_add("hide_render").driver.expression = "0"
+
+
+def another_scene_behind(scene: Any) -> None:
+    other = bpy.data.scenes.new("Set")
+    scene.background_set = other
+    beside(other)
+
+
+def model_hidden_by_keys(scene: Any) -> None:
+    model = bpy.data.objects["Model"]
+    model.hide_render = True
+    model.keyframe_insert("hide_render", frame=1)
+
+
 CHANGES: list[Callable[[Any], None]] = [
     *(film_exposure, exposure_and_gamma, half_a_frame, stereo, white_balance, curves, video, greyscale_jpeg, clay),
-    *(another_layer, marker, strips, stamp),
+    *(another_layer, marker, strips, stamp, depth_of_field, another_with_keys, another_with_a_driver),
+    *(another_scene_behind, model_hidden_by_keys),
 ]
 
 
@@ -131,6 +166,40 @@ def test_the_picture_is_the_models_and_the_settings_stay(change: Callable[[Any],
     assert pixels.shape == (48, 64, 3)
     assert np.abs(pixels.reshape(-1, 3).astype(int) - SHOWN).max() <= 2
     assert state(scene) == before
+
+
+def exclude(collection: Any) -> None:
+    bpy.context.view_layer.layer_collection.children[collection.name].exclude = True
+
+
+def switch_off(collection: Any) -> None:
+    collection.hide_render = True
+
+
+@pytest.mark.parametrize("hide", [exclude, switch_off], ids=lambda hide: hide.__name__)
+def test_a_model_that_no_render_shows_is_refused(hide: Callable[[Any], None]) -> None:
+    model = scenes.collection("Model")
+    scenes.add(scenes.cube_mesh(), "Body", (0, 0, 0), model)
+    hide(model)
+    with pytest.raises(BlockcoreError, match="model 'Model': renders of this view layer show nothing of it"):
+        list(render_targets(model, [scenes.camera("Eye")]))
+
+
+def test_the_picture_that_the_user_rendered_stays(tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    scenes.picture_size(32, 32)
+    model = scenes.add(scenes.cube_mesh(), "Model", (0, 0, 0), scene.collection)
+    eye = scene.camera = scenes.camera("Eye")
+    bpy.ops.render.render()
+    slots = bpy.data.images["Render Result"].render_slots
+    before = slots.active_index
+    bpy.data.images["Render Result"].save_render(str(tmp_path / "before.png"))
+    model.scale = (3.0, 3.0, 3.0)
+    list(render_targets(model, [eye]))
+    assert slots.active_index == before
+    bpy.data.images["Render Result"].save_render(str(tmp_path / "after.png"))
+    assert np.array_equal(read_picture(tmp_path / "before.png"), read_picture(tmp_path / "after.png"))
 
 
 def test_hidden_helpers_stay_hidden_and_handlers_are_not_called() -> None:
