@@ -73,11 +73,12 @@ def _movie_frame(path: str, frame: int, what: str, folder: Path) -> str:
     """Lets Blender's sequencer save a frame of a movie, in a scene of its own; returns the picture's path."""
     if not Path(path).is_file():
         raise SceneError(f"{what} ({path}): cannot be read; find the file or load another")
+    now = bpy.context.scene.frame_current  # which Blender renders of any scene
     scene = bpy.data.scenes.new("blockcore movie")
     try:
         editor = scene.sequence_editor_create()
         strips = editor.strips if hasattr(editor, "strips") else editor.sequences  # since Blender 4.4
-        strip = strips.new_movie(name="movie", filepath=path, channel=1, frame_start=2 - max(1, frame))
+        strip = strips.new_movie(name="movie", filepath=path, channel=1, frame_start=now + 1 - max(1, frame))
         size = strip.elements[0]
         picture = str(folder / "frame.png")
         with plain_pictures(scene), held(_size(scene.render, size, picture)):
