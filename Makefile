@@ -30,9 +30,9 @@ test-numpy2: $(VENV)/.numpy2
 	PYTHONPATH=$(VENV)/numpy2 $(PYTEST) $(addprefix tests/unit/test_,\
 	  grid.py scene.py webgpu.py tiles.py texels.py shading.py world.py visibility.py solve.py)
 
-# 20,000 damaged files.
+# 20,000 cases of damage.
 fuzz: $(VENV)/.test-libraries
-	BLOCKCORE_FUZZ=1120 timeout 600 env $(PYTEST) tests/fuzz
+	BLOCKCORE_FUZZ=600 timeout 600 env $(PYTEST) tests/fuzz
 
 # Not part of `make test`: needs root once, to install a Debian tree with Blender (1.4 GB).
 gui: $(VENV)/.test-libraries

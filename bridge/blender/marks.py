@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from blockcore.errors import BlockcoreError
-from blockcore.io.damage import DAMAGE
+from blockcore.io.damage import DAMAGE, whole
 from blockcore.io.files import Json, parse_json
 from blockcore.io.pictures import decode_picture, encode_png
+from blockcore.model.grid import MAX_SIDE
 from blockcore.model.lighting import Lighting
 from blockcore.model.palette import MAX_TILE_SIDE, Palette, Tiles
 
@@ -66,10 +68,13 @@ def read_world(holder: Any) -> WorldMark | None:
         light: Json = {
             name: tuple(value) if isinstance(value, list) else value for name, value in (note["lighting"] or {}).items()
         }
-        x, y, z = note["grid_size"]
+        x, y, z = (whole(side, "grid_size", 1, MAX_SIDE) for side in note["grid_size"])
+        scale = float(note["world_scale"])
+        if not 0.0 < scale < math.inf:
+            return None
         return WorldMark(
             grid_size=(x, y, z),
-            world_scale=float(note["world_scale"]),
+            world_scale=scale,
             palette=Palette(tuple(note["palette"]["names"]), note["palette"]["colors"], _tiles(note["tiles"])),
             lighting=Lighting(**light) if light else None,
         )
@@ -100,7 +105,10 @@ def write_weight(camera: Any, weight: float) -> None:
 def read_weight(camera: Any) -> float:
     """Returns how much a camera object's picture counts: its custom property ``blockcore_weight``, or 1."""
     weight = camera.get(_WEIGHT, 1.0)
-    return float(weight) if isinstance(weight, int | float) else 1.0
+    try:
+        return float(weight) if isinstance(weight, int | float) else 1.0
+    except OverflowError:
+        return math.inf  # which no view takes
 
 
 def write_model(camera: Any, model: Any | None) -> None:

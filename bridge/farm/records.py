@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,8 @@ def hash_of(path: Path) -> str:
         OSError: it cannot be read.
     """
     there = path.stat()
+    if not stat.S_ISREG(there.st_mode):
+        raise OSError(22, "it is not an ordinary file")
     known = (str(path), there.st_size, there.st_mtime_ns)
     if known not in _hashes:
         with path.open("rb") as file:

@@ -34,11 +34,12 @@ from blockcore.model.camera import Camera, perspective
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import WEBGPU_PALETTE
 from blockcore.model.scene import BlockScene, Source, View
-from blockcore.report.events import parse
+from blockcore.report.events import Done, line_of, parse
 from bridge.engine.materials import read_materials
 from bridge.job import Job
+from tests.unit.test_engine import SUMMARY
 
-CASES = int(os.environ.get("BLOCKCORE_FUZZ", "100"))
+CASES = int(os.environ.get("BLOCKCORE_FUZZ", "50"))
 LONGEST, SLOWEST = 300, 2.0
 
 hostile = st.one_of(
@@ -392,11 +393,13 @@ def test_what_is_no_file_is_refused_and_not_waited_for(make: Any, reader: str, t
 
 
 def test_damaged_events() -> None:
-    line = json.dumps({"event": "step", "step": 1, "steps": 5, "loss": 0.5, "temperature": 1.0, "seconds": 1.0})
+    step = json.dumps({"event": "step", "step": 1, "steps": 5, "loss": 0.5, "temperature": 1.0, "seconds": 1.0})
+    lines = [step, line_of(Done("out", 1.0, SUMMARY))]
 
     @many
     @given(st.data())
     def cases(data: st.DataObject) -> None:
+        line = data.draw(st.sampled_from(lines))
         check(lambda: parse(damaged_bytes(data.draw, line.encode())))
         check(lambda: parse(damaged_json(data.draw, line).encode()))
 
