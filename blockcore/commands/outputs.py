@@ -68,9 +68,11 @@ def _check(output: Path, kind: str) -> None:
 
 def _check_alone(output: Path, others: Iterable[Path]) -> None:
     """Refuses an output that is another one, lies in one or holds one: each is written as a whole."""
-    mine = Path(os.path.realpath(output))
+    from blockcore.io.files import real_path
+
+    mine = real_path(output)
     for other in others:
-        theirs = Path(os.path.realpath(other))
+        theirs = real_path(other)
         if mine.is_relative_to(theirs) or theirs.is_relative_to(mine):
             raise BlockcoreError(f"{output}: is written for {other} already; choose another place")
 

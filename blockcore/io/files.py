@@ -20,6 +20,8 @@ Json = dict[str, Any]
 LARGEST_JSON = 1 << 29
 """The most bytes that a JSON file may have."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_SYSTEMS = re.compile("/(dev(?!/shm/)|proc|sys)/")
+"""Names of devices and of streams, some of which lead to ordinary files that others have open."""
 BESIDE = "blockcore-"
 """What follows the name of a file or folder in the names of those that are made beside it, for a while."""
 
@@ -52,10 +54,12 @@ def check_file(path: Path | str) -> Path:
     """Returns where a file is to be written, links followed.
 
     Raises:
-        BlockcoreError: there is something that is no file, such as a device or a folder.
+        BlockcoreError: there is something that is no file, such as a device or a folder, or it is the system's.
     """
     try:
-        real = Path(os.path.realpath(path))
+        if _SYSTEMS.match(f"{Path(path).absolute()}"):
+            raise OSError(22, "it is the system's")
+        real = real_path(path)
         if not real.exists():
             return real
         there = real.stat()
@@ -65,6 +69,18 @@ def check_file(path: Path | str) -> Path:
         what = "a folder" if stat.S_ISDIR(there.st_mode) else "no ordinary file"
         raise BlockcoreError(f"{path}: is {what}; name a file to write")
     return real
+
+
+def real_path(path: Path | str) -> Path:
+    """Returns where a path leads, links followed.
+
+    Raises:
+        BlockcoreError: it is no path, or cannot be followed.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError) as error:  # the working folder is gone, or half a surrogate
+        raise BlockcoreError(f"{path}: cannot be followed ({_reason(error)}); choose another place") from error
 
 
 def write_json(path: Path, value: Any) -> None:

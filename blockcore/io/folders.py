@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from blockcore.errors import BlockcoreError, quoted
-from blockcore.io.files import BESIDE, read_json, umask, write_json
+from blockcore.io.files import BESIDE, read_json, real_path, umask, write_json
 from blockcore.io.leftovers import leftover
 from blockcore.io.locks import holds, is_held, locked
 
@@ -60,7 +60,7 @@ def check_folder(path: Path | str, marker: str) -> Path:
         BlockcoreError: something is there that we did not write, or that was changed since.
     """
     try:
-        real = Path(os.path.realpath(path))
+        real = real_path(path)
         if not real.exists() and not real.is_symlink():
             return real
         if not real.is_dir():
@@ -131,7 +131,7 @@ def reserved(path: Path) -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            path = Path(os.path.realpath(path))
+            path = real_path(path)
             _make_parents(path.parent, stack)
             stack.enter_context(locked(path.with_name(f".{path.name}.{BESIDE}lock"), path))
             _clear(path)
@@ -316,9 +316,9 @@ def check_apart(output: Path, inputs: Iterable[Path]) -> None:
     Raises:
         BlockcoreError: the output is an input, lies in one that is a folder, or holds one.
     """
-    mine = Path(os.path.realpath(output))
+    mine = real_path(output)
     for given in inputs:
-        theirs = Path(os.path.realpath(given))
+        theirs = real_path(given)
         if mine == theirs:
             raise BlockcoreError(f"{output}: is read and would be overwritten; choose another place")
         if theirs.is_relative_to(mine):

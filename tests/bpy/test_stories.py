@@ -205,6 +205,27 @@ for place in {places!r}:
     assert answer == ["//row report", *[""] * 7]
 
 
+def test_a_report_replaces_nothing_of_somebodys(blender: Blender, row: Path, tmp_path: Path) -> None:
+    for name in ("result.json", "map.json", "notes.txt"):
+        (tmp_path / name).write_text("mine")
+    answer, _ = blender.run(
+        looks(row)
+        + f"""
+bpy.ops.wm.open_mainfile(filepath=str(folder / 'row.blend'))
+save, answer = part('outcome').save_report, []
+for place in ({str(tmp_path)!r}, str(folder / 'kept'), str(folder / 'kept')):
+    try:
+        save(session.outcome, pathlib.Path(place))
+        answer.append(sorted(json.loads((folder / 'kept' / '.blockcore.json').read_text())['files']))
+    except Exception as error:
+        answer.append(str(error))
+"""
+    )
+    assert "map.json, which blockcore did not write" in answer[0] or "notes.txt" in answer[0]
+    assert all(path.read_text() == "mine" for path in tmp_path.glob("*.*"))
+    assert answer[1] == answer[2] and "report.html" in answer[1] and ".blockcore.json" not in answer[1]
+
+
 def test_a_run_ends_in_the_scene_it_began_in_under_whatever_names(blender: Blender, tmp_path: Path) -> None:
     answer, _ = blender.run(
         looks(tmp_path)

@@ -1,0 +1,118 @@
+"""Command lines that would destroy something: refused in one line before any work, with everything still there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+import bridge.cli
+from blockcore.commands import cli
+from blockcore.formats.webgpu import write_map
+from blockcore.io.files import write_file
+from tests.faults.test_outputs import tree
+from tests.fuzz.test_readers import small_scene
+
+WRITERS = {
+    "compare": "compare --scene scene --out {out}",
+    "compare's figures": "compare --scene scene --json {out}",
+    "render": "render --scene scene --out {out}",
+    "view": "view --scene scene --out {out}",
+    "optimize": "optimize --scene scene --out {out}",
+    "optimize, exported": "optimize --scene scene --out new --export {out}.schem",
+    "convert": "convert scene {out}.schem",
+    "convert to a folder": "convert map.json {out}",
+    "voxelize": "voxelize cube.obj --out {out}",
+    "palette": "palette pack.zip --out {out}",
+    "bench": "bench --json {out}",
+    "bench's page": "bench --suite quality --out {out}",
+    "bridge import-map": "bridge import-map map.json --out {out}",
+    "bridge export": "bridge export x.blend --out {out}",
+    "bridge optimize": "bridge optimize x.blend --out {out}",
+    "bridge optimize, reported": "bridge optimize x.blend --out y.blend --report {out}",
+    "bridge apply": "bridge apply x.blend result --out {out}",
+    "bridge blocks": "bridge blocks cube.obj --out {out}",
+    "bridge bake": "bridge bake x.blend --scene scene --out {out}",
+    "bridge demo": "bridge demo --out {out}",
+    "bridge quality": "bridge quality --out {out}",
+}
+"""Every command that writes. Of the inputs only some are there, since none is read."""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a scene, a map, and a folder of somebody's with files that look like ours."""
+    monkeypatch.chdir(tmp_path)
+    scene = small_scene()
+    scene.write(tmp_path / "scene")
+    write_map(tmp_path / "map.json", scene.grid, scene.materials)
+    write_map(tmp_path / "project" / "in" / "map.json", scene.grid, scene.materials)
+    for name in ("summary.json", "result.json", "scene.json", "metadata.json", "figures.json", "main.py", ".git/HEAD"):
+        write_file(tmp_path / "project" / name, "mine")
+    return tmp_path
+
+
+def refused(line: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    words = line.split(" ")
+    main, words = (bridge.cli.main, words[1:]) if words[0] == "bridge" else (cli.main, words)
+    before = tree(folder)
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and len(said) < 320, said
+    assert tree(folder) == before
+    return said
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_somebody_elses_folder_is_kept(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "project.schem").mkdir()
+    said = refused(WRITERS[name].format(out="project"), here, capsys)
+    assert "choose another place" in said or "name a file to write" in said
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_device_is_no_output(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    device = here / "device"
+    for path in (device, here / "device.schem"):
+        os.mkfifo(path) if os.getuid() else os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    before = device.lstat()
+    refused(WRITERS[name].format(out=device), here / "project", capsys)
+    assert device.lstat() == before and sorted(p.name for p in here.iterdir()) == [
+        *("device", "device.schem", "map.json", "project", "scene")
+    ]
+
+
+@pytest.mark.parametrize("device", ["null", "zero", "full", "stdout", "tty"])
+def test_nothing_in_dev_is_replaced(device: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = os.lstat(f"/dev/{device}")
+    refused(f"view --scene scene --out /dev/{device}", here, capsys)
+    assert os.lstat(f"/dev/{device}").st_rdev == before.st_rdev
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "optimize --map project/in/map.json --out project",
+        "optimize --map map.json --out map.json",
+        "optimize --scene scene --out scene/out",
+        "view --map map.json --out map.json",
+        "view --map map.json --out ./project/../map.json",
+        "convert map.json map.json",
+        "compare --scene scene --out scene",
+        "bridge blocks x.blend --out x.blend",
+        "bridge optimize x.blend --out x.blend",
+        "bridge optimize x.blend --out y.blend --report .",
+        "bridge optimize x.blend --out r/y.blend --report r",
+        "bridge import-map map.json --out map.json",
+    ],
+)
+def test_an_input_is_no_output(line: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(line, here, capsys)
+
+
+@pytest.mark.parametrize("name", ["a\nb" * 30, "x" * 5000, "\ud800", "y\t\x1b[31m" * 40])
+def test_a_name_is_quoted_on_one_line(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(f"view --scene {name} --out page.html", here, capsys)
+    assert "\x1b" not in said
