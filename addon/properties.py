@@ -84,10 +84,55 @@ def _swatch(slot: int, name: str, description: str):
     )
 
 
+def _rule(item, name):
+    """Returns what the settings' text of a rule says, as a structure; the default where it makes no sense."""
+    try:
+        return SETTINGS[name].checked(getattr(item.id_data.optimize_materials.settings, name))
+    except SettingsError:
+        return SETTINGS[name].default
+
+
+def _set_rule(item, name, value) -> None:
+    setattr(item.id_data.optimize_materials.settings, name, SETTINGS[name].plain(value))
+
+
+def _limit(item) -> int:
+    return _rule(item, "limits").get(item.name, 0)
+
+
+def _set_limit(item, most: int) -> None:
+    others = {name: limit for name, limit in _rule(item, "limits").items() if name != item.name}
+    _set_rule(item, "limits", others | ({item.name: most} if most else {}))
+
+
+def _is_locked(item) -> bool:
+    return item.name in _rule(item, "locked")
+
+
+def _set_locked(item, is_locked: bool) -> None:
+    others = [name for name in _rule(item, "locked") if name != item.name]
+    _set_rule(item, "locked", (*others, item.name) if is_locked else tuple(others))
+
+
+class BlocksRegion(PropertyGroup):
+    """A part of the blocks that rules can name, as the panel lists it."""
+
+    locked: BoolProperty(
+        name="Locked", description="Its blocks keep the materials they have", get=_is_locked, set=_set_locked
+    )
+
+
 class BlocksMaterial(PropertyGroup):
     """A material of the palette, as the panel lists it."""
 
     use: BoolProperty(name="Allowed", description="Blocks may get this material", default=True)
+    limit: IntProperty(
+        name="At Most",
+        description="The most blocks that may get this material; 0 for any number",
+        min=0,
+        get=_limit,
+        set=_set_limit,
+    )
     colors: FloatVectorProperty(size=9, options={"HIDDEN"})
     top: _swatch(TOP, "Top", "Color of a block's top")
     side: _swatch(SIDE, "Side", "Color of a block's sides")
@@ -238,6 +283,7 @@ class BlocksScene(PropertyGroup):
     )
     materials: CollectionProperty(type=BlocksMaterial)
     active_material: IntProperty(name="Material", description="The material chosen in the list")
+    regions: CollectionProperty(type=BlocksRegion)
     views: CollectionProperty(type=BlocksView)
     active_view: IntProperty(name="View", description="The camera chosen in the list")
     result: EnumProperty(
@@ -260,7 +306,7 @@ class BlocksScene(PropertyGroup):
         return self.collection if self.blocks_kind == "collection" else self.object
 
 
-CLASSES = (BlocksMaterial, BlocksView, BlocksSettings, BlocksModel, BlocksScene)
+CLASSES = (BlocksRegion, BlocksMaterial, BlocksView, BlocksSettings, BlocksModel, BlocksScene)
 
 
 def wish_of(scene) -> Wish:

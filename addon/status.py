@@ -7,6 +7,7 @@ drawn, and again when asked to.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,13 +107,15 @@ def refresh(scene: Any) -> None:
     """Looks at a scene, and brings the panel's lists of cameras and materials up to date."""
     group = scene.optimize_materials
     _list_cameras(scene)
-    own, status = None, Status()
+    own, status, regions = None, Status(), ()
     try:
         if group.source is not None:
             world = extract(group.source, cameras=(), need_targets=False, bake=False)
+            regions = sorted(world.regions)
             x, up, y = world.grid.size
             own, status = world.palette, Status(len(world.grid), world.grid.world_scale, (x, y, up))
         _list_materials(group, _palette(group, own))
+        _list_regions(group, regions)
     except BlockcoreError as error:
         status = Status(problem=str(error))
     _found[scene.name] = status
@@ -166,3 +169,10 @@ def _list_materials(group: Any, palette: Palette) -> None:
             material.name, material.use = name, name not in unused
     for material, colors in zip(materials, palette.colors[AIR + 1 :], strict=True):
         material.colors = colors.ravel()
+
+
+def _list_regions(group: Any, names: Sequence[str]) -> None:
+    if [region.name for region in group.regions] != list(names):
+        group.regions.clear()
+        for name in names:
+            group.regions.add().name = name

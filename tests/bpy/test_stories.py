@@ -260,3 +260,37 @@ answer = [during, after_cancel, wanted_everywhere(), cubes(), len(other.objects)
 """
     )
     assert answer == [["Rock"] * 0, ["Rock"] * 4, ["Leaf"] * 4, [], 0]
+
+
+def test_rules_are_set_without_their_language(blender: Blender, tmp_path: Path) -> None:
+    answer, _ = blender.run(
+        looks(tmp_path)
+        + ROW
+        + """
+flat_row()
+scene = bpy.context.scene
+group = scene.optimize_materials
+part_of = bpy.data.collections.new('First, and last')
+scene.collection.children.link(part_of)
+part_of.objects.link(bpy.data.objects['Cube 0'])
+part('status').refresh(scene)
+names = [region.name for region in group.regions]
+group.materials['Leaf'].limit = 2
+group.regions['First, and last'].locked = True
+said = [group.settings.limits, group.settings.locked]
+assert 'FINISHED' in bpy.ops.blocks.optimize_materials(), session.message
+counts = session.outcome.counts
+kept = properties.job_of(scene)
+group.materials['Leaf'].limit = 0
+group.regions['First, and last'].locked = False
+cleared = [group.settings.limits, group.settings.locked]
+properties.show_job(kept, scene)
+shown = [group.materials['Leaf'].limit, group.regions['First, and last'].locked]
+group.settings.limits = 'nonsense'
+answer = [names, said, counts, cleared, shown, group.materials['Leaf'].limit]
+"""
+    )
+    names, said, counts, cleared, shown, nonsense = answer
+    assert names == ["First, and last"]
+    assert said == ["Leaf = 2", '"First, and last"'] and cleared == ["", ""] and shown == [2, True] and nonsense == 0
+    assert counts == {"Leaf": [0, 2], "Rock": [4, 2]}
