@@ -28,6 +28,7 @@ from blockcore.formats.webgpu import read_scene
 from blockcore.io.files import Json
 from blockcore.machine import memory
 from blockcore.machine.device import choose_device
+from blockcore.model.baked_light import BakedLight
 from blockcore.model.camera import Camera, look_at, perspective
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import WEBGPU_PALETTE
@@ -132,12 +133,12 @@ def _coarse_input(scene: BlockScene, cameras: Sequence[Camera]) -> tuple[torch.T
 def _parts(scene: BlockScene, device: str, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
     cameras, where = [view.camera for view in scene.views], torch.device(device)
     seen = rasterize(scene.grid.exposed_faces, cameras, device_type=device)
-    visible = visible_faces(scene.grid.exposed_faces, cameras, seen, scene.palette, where)
+    visible = visible_faces(scene.grid.exposed_faces, cameras, seen, scene.palette, where, lighting=scene.lighting)
     targets = [view.target for view in scene.views if view.target is not None]
     return {
         "visible": visible,
         "statistics": face_statistics(visible, targets, scene.lighting.background),
-        "radiance": radiance_of(scene.palette, scene.lighting, where, dtype, visible.looks),
+        "radiance": radiance_of(scene.palette, scene.lighting, where, dtype, visible.looks, visible.received),
         "targets": targets,
     }
 
@@ -206,8 +207,8 @@ def visibility(scene: BlockScene) -> dict[str, dict[str, float]]:
 
 
 def steps(scene: BlockScene) -> dict[str, float]:
-    """Times one optimisation step over all views: the textbook loop's, autograd's and the fast ones."""
-    parts = _parts(scene, "cuda")
+    """Times one optimisation step over all views: the textbook loop's, autograd's, the fast ones, also in lit faces."""
+    parts, lit = _parts(scene, "cuda"), _parts(_with_light_per_face(scene), "cuda")
     textbook = Textbook(scene, torch.device("cuda"))
     times = {"textbook_ms": milliseconds(textbook.step)}
     for name in ("pixels", "statistics"):
@@ -215,10 +216,19 @@ def steps(scene: BlockScene) -> dict[str, float]:
         objective = _objective(settings, parts)
         slow = Descent(scene, settings, parts["visible"], objective, 0.0)
         times[f"{name}_autograd_ms"] = milliseconds(lambda s=slow: s.step(0.5))  # type: ignore[misc]
-        fast = FastSteps(slow.logits, objective, settings, temperature_schedule(settings))
-        times[f"{name}_ms"] = milliseconds(lambda f=fast: f.take(10), each=10)  # type: ignore[misc]
+        fast, per_face = (
+            FastSteps(slow.logits, one, settings, temperature_schedule(settings))
+            for one in (objective, _objective(settings, lit))
+        )
+        both = in_turn({"plain": lambda f=fast: f.take(10), "lit": lambda f=per_face: f.take(10)})  # type: ignore[misc]
+        times |= {f"{name}_ms": both["plain"] / 10, f"{name}_light_per_face_ms": both["lit"] / 10}
     textbook.release()
     return times
+
+
+def _with_light_per_face(scene: BlockScene) -> BlockScene:
+    received = np.random.default_rng(0).random((len(scene.grid.exposed_faces), 1, 1, 3), np.float32) + 0.1
+    return replace(scene, lighting=BakedLight(received, background=scene.lighting.background))
 
 
 def training(scene: BlockScene) -> dict[str, float]:
@@ -237,8 +247,8 @@ def training(scene: BlockScene) -> dict[str, float]:
     wanted = torch.tensor(targets, device="cuda").movedim(-1, 1).float() / 255.0
     moved = itertools.count(1)
 
-    def step(views: torch.Tensor) -> None:
-        picture = world.render(views, projs, cameras[0].height, cameras[0].width)
+    def step(views: torch.Tensor, light: torch.Tensor | None = None) -> None:
+        picture = world.render(views, projs, cameras[0].height, cameras[0].width, light=light)
         loss = (picture[:, :3] - wanted).square().mean()
         adam.zero_grad()
         loss.backward()
@@ -250,7 +260,16 @@ def training(scene: BlockScene) -> dict[str, float]:
         step(views + nudge)
 
     textbook = Textbook(scene, torch.device("cuda"))
-    times = in_turn({"textbook_ms": textbook.step, "same_cameras_ms": lambda: step(views)})
+    baked = _with_light_per_face(scene).lighting
+    assert isinstance(baked, BakedLight)
+    received = torch.tensor(baked.received, device="cuda")
+    times = in_turn(
+        {
+            "textbook_ms": textbook.step,
+            "same_cameras_ms": lambda: step(views),
+            "light_per_face_ms": lambda: step(views, received),
+        }
+    )
     times |= in_turn({"new_cameras_ms": elsewhere})
     textbook.release()
     return times
@@ -418,6 +437,11 @@ def lines(figures: Json) -> list[str]:
     for name, f in figures["step"].items():
         ratios = (f"{f['textbook_ms'] / f[f'{way}_ms']:.0f}× by {way}" for way in ("pixels", "statistics"))
         rows.append(f"faster than the textbook loop, {name}: " + ", ".join(ratios))
+        lit = (f"{f[f'{way}_light_per_face_ms'] / f[f'{way}_ms']:.2f} by {way}" for way in ("pixels", "statistics"))
+        rows.append(f"a step with a light per face, of one without, {name}: " + ", ".join(lit))
+    for name, f in figures["training"].items():
+        ratio = f["light_per_face_ms"] / f["same_cameras_ms"]
+        rows.append(f"a step of one's own loop with a light per face, of one without, {name}: {ratio:.2f}")
     for name, f in figures["optimize"].items():
         for how, r in f.items():
             rows.append(
