@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from blockcore.assignment.constraints import Constraints
 from blockcore.assignment.decide import Decision, decide, seams_between
+from blockcore.assignment.outlines import without_background
 from blockcore.assignment.problem import Problem, look, pose
 from blockcore.assignment.solve import optimality_gap
 from blockcore.descent.progress import Progress
@@ -118,12 +119,14 @@ def optimize(
     start: npt.NDArray[np.float32] | None = None,
 ) -> OptimizeResult:
     """Runs a plan; arguments, result and errors as of ``optimize_materials``."""
-    scene, settings, views, decided = plan.scene, plan.settings, plan.views, plan.decided
+    scene, settings, decided = plan.scene, plan.settings, plan.decided
     shape = len(scene.grid), len(scene.palette)
     if start is not None and (start.shape != shape or not np.isfinite(start).all()):
         raise SettingsError(f"start: logits must be finite and ({shape[0]}, {shape[1]})")
     began = time.perf_counter()
     device = _place(plan)
+    outline = settings.comparison.outline
+    views = without_background(plan.views, scene.grid.exposed_faces, outline, decided.rasterizer)
     visible = look(scene, views, settings.comparison.samples, decided.rasterizer, device, cancelled)
     seen_at = time.perf_counter()
     problem = pose(scene, settings, views, visible)

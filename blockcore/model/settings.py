@@ -292,6 +292,7 @@ class Comparison(Group):
         huber_width: of the Huber loss: from this error (0…1) on it grows straight, so that outliers count less.
         blur: of the low-pass loss: the Gaussian's σ in pixels.
         samples: samples a pixel along each axis, for targets with antialiased edges: 1 to 4.
+        outline: pixels beside the blocks' outline that count only where they do not look like what is behind.
     """
 
     loss: str = setting(
@@ -323,6 +324,15 @@ class Comparison(Group):
         "Samples",
         "Samples per pixel along each axis, for targets with antialiased edges; 1 for hard edges",
         bounds=(1, 4),
+    )
+    outline: int = setting(
+        0,
+        "pixels beside the blocks' outline that are left out where they look like what is behind",
+        "Outline",
+        "Pixels beside the blocks' outline that do not count where they look like the background; for pictures of "
+        "something that is not made of blocks",
+        bounds=(0, 64),
+        soft=(0, 8),
     )
 
 

@@ -25,6 +25,7 @@ from tests.packs import turned_world
 from tests.parity.browser import browser, call, open_page, read_picture, settle
 from tests.parity.comparison import Tally
 from tests.parts import need
+from tests.unit.test_baked_light import a_cube_display, lit_scene
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,21 @@ def test_a_packs_blocks_show_the_same_texels_in_all_turns(driver: Any, tmp_path:
         assert shown.sum() == 64 * len(scene.grid)
         ours = draw(seen, view.camera, colors)[..., :3].astype(int)
         assert np.abs(ours - read_picture(driver)[..., :3])[shown].max() <= 1, view.camera.name
+
+
+@pytest.mark.parametrize(("side", "tiles"), [(1, False), (3, False), (2, True)])
+def test_light_of_every_face_shows_as_frames_show_it(driver: Any, tmp_path: Path, side: int, tiles: bool) -> None:
+    scene = lit_scene(side, a_cube_display(), tiles)
+    write_viewer(tmp_path / "lit.html", scene, "lit")
+    open_page(driver, tmp_path / "lit.html")
+    faces = scene.grid.exposed_faces
+    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
+    tally = Tally(tmp_path, most=100_000)
+    for k, view in enumerate(scene.views):
+        assert call(driver, f"viewer.goTo({k})") is None
+        (seen,) = rasterize(faces, [view.camera], "cpu", subpixel_bits=4)
+        tally.add(scene, k, draw(seen, view.camera, colors, snapped_bits=4), read_picture(driver))
+    assert tally.equal >= 0.999, str(tally)
 
 
 @pytest.mark.alone
