@@ -29,10 +29,12 @@ _HOMES = {
     "WEBGPU_LIGHTING": "model.lighting",
     "WEBGPU_PALETTE": "model.palette",
     "block_to_world": "model.grid",
+    "BlockField": "occupancy.field",
     "build_block_mesh": "shading.mesh",
     "composite_over_sky": "shading.radiance",
     "create_look_at_matrix": "model.camera",
     "create_perspective_matrix": "model.camera",
+    "find_shape": "occupancy.shape",
     "get_material_palette": "model.palette",
     "load_camera_matrices_from_metadata": "formats.webgpu",
     "material_index_to_name": "model.palette",
@@ -104,6 +106,8 @@ if TYPE_CHECKING:
     from blockcore.model.scene import BlockScene as BlockScene
     from blockcore.model.scene import View as View
     from blockcore.model.settings import OptimizeSettings as OptimizeSettings
+    from blockcore.occupancy.field import BlockField as BlockField
+    from blockcore.occupancy.shape import find_shape as find_shape
     from blockcore.optimize import optimize_materials as optimize_materials
     from blockcore.renderer import DifferentiableBlockRenderer as DifferentiableBlockRenderer
     from blockcore.shading.mesh import build_block_mesh as build_block_mesh

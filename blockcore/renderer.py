@@ -258,6 +258,11 @@ class DifferentiableBlockRenderer(nn.Module):
             grid, self.palette, key, *unshared_faces(faces, cameras, found, self.palette, side, self.device)
         )
 
+    @staticmethod
+    def cameras(view: torch.Tensor, proj: torch.Tensor, img_h: int, img_w: int) -> list[Camera]:
+        """Returns the cameras of matrices, as ``render`` takes them."""
+        return _Posed.of(view, proj, img_h, img_w).cameras()
+
     def geometry(
         self, positions: Positions, camera_view: torch.Tensor, camera_proj: torch.Tensor, img_h: int, img_w: int
     ) -> list[GeometryBuffers]:

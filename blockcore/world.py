@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from blockcore.errors import CameraError, MapError
+from blockcore.errors import CameraError, MapError, SettingsError, listed
 from blockcore.formats.exchange import export
 from blockcore.model.baked_light import Light
 from blockcore.model.display import SRGB, Display
@@ -19,7 +19,10 @@ from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene, View
+from blockcore.occupancy.field import BlockField
+from blockcore.ops.batched import below_transforms
 from blockcore.renderer import DifferentiableBlockRenderer, Positions
+from blockcore.shading.choice import Choice
 from blockcore.shading.mesh import build_block_mesh, cell_array
 from blockcore.shading.radiance import best_materials
 from blockcore.visibility.geometry import GeometryBuffers
@@ -34,6 +37,9 @@ class DifferentiableBlockWorld(nn.Module):
     parameter ``logits`` (N, M) for all its blocks. Both kinds live side by side. ``state_dict`` holds where the blocks
     are as well, so that ``load_state_dict`` makes any world of the same grid and palette the one that was saved.
 
+    With ``occupancy`` every cell of the grid may hold a block: ``field`` learns which there are and what they are made
+    of, and ``harden`` makes a world of the blocks that it has found.
+
     Attributes:
         grid_size: cells along x, y, z.
         world_scale: edge of a block in world units.
@@ -42,6 +48,7 @@ class DifferentiableBlockWorld(nn.Module):
         renderer: the renderer it uses.
         logits: the parameter that blocks share, or None.
         placed: the parameters of single blocks, by their cells as ``"x_y_z"``.
+        field: the cells that may hold a block, or None.
     """
 
     def __init__(
@@ -54,6 +61,8 @@ class DifferentiableBlockWorld(nn.Module):
         rasterizer: str = "auto",
         remembered_views: int = 64,
         remembered_pixels: int | None = None,
+        *,
+        occupancy: bool = False,
     ) -> None:
         super().__init__()
         self.grid_size = grid_size
@@ -64,6 +73,9 @@ class DifferentiableBlockWorld(nn.Module):
         self.placed = nn.ParameterDict()
         look = grid_size, world_scale, device, palette, lighting, rasterizer, remembered_views, remembered_pixels
         self.renderer = DifferentiableBlockRenderer(*look)
+        self.field: BlockField | None = None
+        if occupancy:
+            self.field = BlockField(grid_size, world_scale, device, palette, lighting)
         self._placed_cells: dict[Cell, str] = {}
         self._cells: npt.NDArray[np.int32] | None = None
         self._keep(np.zeros((0, 3), dtype=np.int32), np.zeros(0, dtype=np.bool_))
@@ -137,6 +149,7 @@ class DifferentiableBlockWorld(nn.Module):
             MapError: the position is outside the grid or not whole, or the logits do not fit.
             PaletteError: the material is unknown.
         """
+        self._refuse_field()
         cell = self._cell(position)
         start = self._start(material, logits, bias_strength)
         shared = self._shared_row(cell)
@@ -185,10 +198,50 @@ class DifferentiableBlockWorld(nn.Module):
         display_table: torch.Tensor | None = None,
         **how: Any,
     ) -> Any:
-        """Renders the world; arguments and result as for ``DifferentiableBlockRenderer.render``."""
+        """Renders the world; arguments and result as for ``DifferentiableBlockRenderer.render``.
+
+        With occupancy, what shows through its cells, as ``BlockField.render`` does it: ``temperature``, ``hard`` and
+        ``background`` are what there is to choose.
+        """
+        if self.field is not None:
+            if light is not None or display is not SRGB or display_table is not None:
+                raise SettingsError("occupancy: a light that is a tensor needs blocks that are there; harden() first")
+            return self._render_field(view, proj, img_h, img_w, temperature, hard_materials, **how)
         cells, logits = self._gathered()
         looks = light, display, display_table
         return self.renderer.render(cells, logits, view, proj, img_h, img_w, temperature, hard_materials, *looks, **how)
+
+    def _render_field(
+        self,
+        view: torch.Tensor,
+        proj: torch.Tensor,
+        height: int,
+        width: int,
+        temperature: float,
+        hard: bool,
+        **how: Any,
+    ) -> torch.Tensor:
+        unknown = sorted(set(how) - {"hard", "background"})
+        if unknown or self.field is None:
+            raise SettingsError(f"occupancy: {listed(unknown)} needs blocks that are there; harden() first")
+        choice = Choice(temperature, hard=hard or bool(how.get("hard", False)))
+        cameras = below_transforms(self.renderer.cameras, view, proj, height, width)
+        return self.field.render(cameras, choice.temperature, choice.hard, how.get("background"))
+
+    def harden(self, least: float = 0.5) -> DifferentiableBlockWorld:
+        """Returns a world of the blocks that a world with occupancy has found, with one material each.
+
+        Args:
+            least: the opacity from which a cell is a block.
+
+        Raises:
+            MapError: this world has no occupancy.
+        """
+        if self.field is None:
+            raise MapError("this world's blocks are there already; harden a world made with occupancy=True")
+        found, look = self.field.hardened(least), (self.palette, self.renderer.lighting, self.renderer.rasterizer)
+        where = self.grid_size, self.world_scale, self.device
+        return DifferentiableBlockWorld.from_arrays(found.cells, found.materials, None, *where, *look)
 
     def geometry(self, view: torch.Tensor, proj: torch.Tensor, img_h: int, img_w: int) -> list[GeometryBuffers]:
         """Returns depth, normals and blocks of each camera's view."""
@@ -394,8 +447,13 @@ class DifferentiableBlockWorld(nn.Module):
         assert self.logits is not None
         return self.logits
 
+    def _refuse_field(self) -> None:
+        if self.field is not None:
+            raise MapError("this world's cells may all hold a block (occupancy=True); harden() it first")
+
     def _gathered(self) -> tuple[npt.NDArray[np.int32], torch.Tensor]:
         """Returns where all blocks are, (N, 3), and their logits (N, M)."""
+        self._refuse_field()
         cells = self._cells
         if cells is None:
             single = np.array(list(self._placed_cells), dtype=np.int32).reshape(-1, 3)

@@ -12,7 +12,19 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = (
     *("errors", "io", "model", "formats", "machine", "ops", "voxelize", "visibility", "shading", "assignment"),
-    *("descent", "guidance", "plan", "optimize", "renderer", "world", "webgpu_live", "viewer", "report", "bench"),
+    *(
+        "descent",
+        "guidance",
+        "plan",
+        "optimize",
+        "renderer",
+        "occupancy",
+        "world",
+        "webgpu_live",
+        "viewer",
+        "report",
+        "bench",
+    ),
     *("commands", "test_render", "__main__"),
 )
 """Of blockcore, from the ground up: a room imports those before it."""

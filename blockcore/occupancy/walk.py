@@ -1,0 +1,98 @@
+"""Pictures of cells that are not quite there, differentiable in what is there and what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.autograd.function import once_differentiable
+
+from blockcore.model.camera import Camera
+from blockcore.occupancy.rays import unprojection
+
+STOP = 1e-3
+"""A ray ends where less than this of what lies beyond would show."""
+
+
+def walk(
+    alpha: torch.Tensor,
+    colors: torch.Tensor,
+    number: npt.NDArray[np.int32],
+    cameras: Sequence[Camera],
+    world_scale: float,
+    background: torch.Tensor,
+    stop: float = STOP,
+) -> torch.Tensor:
+    """Lets each pixel's ray walk through the cells of a grid, front to back.
+
+    A cell shows the face that the ray enters by: ``C = Σ Tᵢ αᵢ cᵢ + T · background``, where Tᵢ is what the cells before
+    let through. A cell that a ray begins in shows nothing, as the inside of a block does not.
+
+    Args:
+        alpha: (K,) float32 or float64 in 0…1, the opacity of the cells that may hold a block.
+        colors: (K, 6, 3) what their faces show.
+        number: (X, Y, Z) int32: which of the K each cell of the grid is, -1 for none.
+        cameras: B of one size.
+        world_scale: edge of a block in world units.
+        background: (B, H, W, 3).
+        stop: see ``STOP``; 0 lets every ray go to its end.
+
+    Returns:
+        (B, 4, H, W): RGB and coverage, ``1 - T``. Gradients flow to ``alpha``, ``colors`` and ``background``, once.
+    """
+    ground = (number, tuple(cameras), world_scale, stop)
+    return _Walk.apply(alpha, colors, background, ground)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Walk(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, alpha: torch.Tensor, colors: torch.Tensor, background: torch.Tensor, ground: Any
+    ) -> torch.Tensor:
+        from blockcore.occupancy import walk_numba
+
+        number, cameras, world_scale, stop = ground
+        matrices = [unprojection(camera, number.shape, world_scale) for camera in cameras]
+        a, c, behind = _arrays(alpha, colors, background)
+        box = _box(number)
+        pictures = [
+            walk_numba.forward(a, c, number, box, matrix, b, stop) for matrix, b in zip(matrices, behind, strict=True)
+        ]
+        out = torch.from_numpy(np.stack(pictures)).to(alpha.device)
+        ctx.save_for_backward(alpha, colors, background, out)
+        ctx.ground = number, box, matrices, stop
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        from blockcore.occupancy import walk_numba
+
+        alpha, colors, background, out = ctx.saved_tensors
+        number, box, matrices, stop = ctx.ground
+        a, c, behind, seen, grad = _arrays(alpha, colors, background, out, grads[0])
+        every = [
+            walk_numba.backward(g, o, a, c, number, box, matrix, b, stop)
+            for g, o, matrix, b in zip(grad, seen, matrices, behind, strict=True)
+        ]
+        sums = sum(one[0] for one in every), sum(one[1] for one in every), np.stack([one[2] for one in every])
+        to_alpha, to_colors, to_background = (torch.from_numpy(np.asarray(s)).to(alpha) for s in sums)
+        return to_alpha, to_colors, to_background, None
+
+
+def _box(number: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Returns the lowest and, one further, the highest cell that may hold a block, (2, 3)."""
+    there = number >= 0
+    box = np.zeros((2, 3), np.int64)
+    for axis in range(3):
+        along = np.flatnonzero(there.any(axis=tuple({0, 1, 2} - {axis})))
+        if len(along):
+            box[:, axis] = along[0], along[-1] + 1
+    return box
+
+
+def _arrays(*tensors: torch.Tensor) -> list[npt.NDArray[Any]]:
+    return [tensor.detach().cpu().contiguous().numpy() for tensor in tensors]

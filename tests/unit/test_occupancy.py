@@ -1,0 +1,233 @@
+"""Cells that may hold a block: against the definition, finite differences, the exact rasteriser, and a hut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from blockcore import BlockField, Camera, DifferentiableBlockWorld, View, find_shape
+from blockcore.errors import MapError, SceneError, SettingsError
+from blockcore.model.camera import look_at, orthographic, perspective
+from blockcore.occupancy.hull import visual_hull
+from blockcore.occupancy.reference import seen_through
+from blockcore.occupancy.shape import ShapeSettings
+from blockcore.occupancy.walk import walk
+
+SIZE = (5, 4, 6)
+CAMERAS = [
+    Camera(look_at((9.0, 11.0, 8.0), (0.0, 3.0, 0.0)), perspective(0.9, 1.0, 0.1, 100.0), 13, 11),
+    Camera(look_at((-7.0, 5.0, 9.0), (0.0, 3.0, 0.0)), perspective(0.9, 1.0, 0.1, 100.0), 13, 11),
+    Camera(look_at((0.5, 4.2, 0.7), (3.0, 4.0, 3.0)), perspective(1.2, 1.0, 0.1, 100.0), 13, 11),  # from within
+    Camera(look_at((9.0, 11.0, 8.0), (0.0, 3.0, 0.0)), orthographic(16.0, 16.0, 0.1, 60.0), 13, 11),
+    Camera(look_at((0.0, 20.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, -1.0)), perspective(0.6, 1.0, 0.1, 50.0), 13, 11),
+]
+
+
+def fog(seed: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray, torch.Tensor]:
+    """Returns opacities, colours, numbers of 70 of the 120 cells, and backgrounds."""
+    rng = np.random.default_rng(seed)
+    number = np.full(SIZE, -1, np.int32)
+    number.reshape(-1)[rng.choice(120, 70, replace=False)] = np.arange(70)
+    tensors = rng.uniform(0.05, 0.9, 70), rng.random((70, 6, 3)), rng.random((len(CAMERAS), 11, 13, 3))
+    alpha, colors, background = (torch.tensor(values, requires_grad=True) for values in tensors)
+    return alpha, colors, number, background
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_walks_see_what_sorted_cuts_do(seed):
+    alpha, colors, number, background = fog(seed)
+    ours = walk(alpha, colors, number, CAMERAS, 2.0, background, 0.0)
+    each = zip(CAMERAS, background, strict=True)
+    plain = torch.stack([seen_through(alpha, colors, torch.from_numpy(number), c, 2.0, b) for c, b in each])
+    torch.testing.assert_close(ours, plain, rtol=0.0, atol=1e-13)
+    assert (ours[:, 3] > 0.1).any(dim=2).any(dim=1).all()
+    cotangent = torch.randn(ours.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    inputs = alpha, colors, background
+    for a, b in zip(
+        torch.autograd.grad(ours, inputs, cotangent), torch.autograd.grad(plain, inputs, cotangent), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=0.0, atol=1e-12)
+
+
+def test_gradients_are_finite_differences():
+    alpha, colors, number, background = fog(3)
+    cotangent = torch.randn(2, 4, 11, 13, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+
+    def loss(opacity: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
+        return (walk(opacity, shown, number, CAMERAS[:2], 2.0, background[:2].detach(), 0.0) * cotangent).sum()
+
+    gradients = torch.autograd.grad(loss(alpha, colors), (alpha, colors))
+    step = 1e-5
+    with torch.no_grad():
+        for which, (tensor, gradient) in enumerate(zip((alpha, colors), gradients, strict=True)):
+            for at in torch.randperm(tensor.numel(), generator=torch.Generator().manual_seed(which))[:40].tolist():
+                shift = torch.zeros_like(tensor)
+                shift.view(-1)[at] = step
+                there, back = (
+                    loss(alpha + s * shift, colors) if which == 0 else loss(alpha, colors + s * shift) for s in (1, -1)
+                )
+                assert abs(float(there - back) / (2 * step) - float(gradient.reshape(-1)[at])) <= 1e-7
+
+
+def test_a_field_is_differentiated_to_its_logits():
+    field = BlockField((3, 2, 3)).double()
+    with torch.no_grad():
+        field.logits.add_(torch.randn(field.logits.shape, generator=torch.Generator().manual_seed(1)))
+    camera = Camera(CAMERAS[0].view, CAMERAS[0].proj, 6, 5)
+
+    def loss(logits: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(field, {"logits": logits}, ([camera],), {"stop": 0.0})
+
+    assert torch.autograd.gradcheck(loss, (field.logits.detach().clone().requires_grad_(),))
+
+
+def settled(seed: int) -> tuple[BlockField, np.ndarray]:
+    """Returns a field that is sure, and its blocks."""
+    rng = np.random.default_rng(seed)
+    size = tuple(rng.integers(6, 20, 3).tolist())
+    cells = np.argwhere(rng.random(size) < rng.uniform(0.05, 0.6))
+    field = BlockField(size)
+    x, y, z = cells.T
+    with torch.no_grad():
+        field.logits.fill_(0.0)[..., 0] = 60.0
+        field.logits[x, y, z, 0] = 0.0
+        field.logits[x, y, z, rng.integers(1, 8, len(cells))] = 60.0
+    return field, cells
+
+
+def test_what_is_there_or_not_is_the_exact_picture():
+    differing = []
+    for seed in range(10):
+        field, cells = settled(seed)
+        far, turn = max(field.grid_size) * 2.2, float(seed)
+        eye = far * np.cos(turn), far * 0.8, far * np.sin(turn)
+        camera = Camera(look_at(eye, (0.0, field.grid_size[1], 0.0)), perspective(0.9, 1.0, 0.1, 400.0), 256, 256)
+        with torch.no_grad():
+            picture = field.render([camera])
+            world = DifferentiableBlockWorld.from_arrays(
+                cells, logits=field.logits[tuple(cells.T)], grid_size=field.grid_size
+            )
+            exact = world.render(torch.tensor(camera.view), torch.tensor(camera.proj), 256, 256)
+        differing.append(float(((picture - exact).abs().amax(dim=1) > 1 / 255).float().mean()))
+        hardened = field.hardened()
+        assert np.array_equal(hardened.cells, cells)
+    assert np.mean(differing) <= 2e-4
+    assert max(differing) <= 3e-4  # face edges, which the rasteriser snaps to 1/256 of a pixel; noise is all edges
+
+
+def test_worlds_with_occupancy_are_worlds():
+    world = DifferentiableBlockWorld((6, 5, 6), occupancy=True)
+    camera = Camera(look_at((14.0, 12.0, 9.0), (0.0, 4.0, 0.0)), perspective(0.8, 1.0, 0.1, 100.0), 20, 20)
+    view, proj = (torch.tensor(m) for m in (camera.view, camera.proj))
+    assert [name for name, _ in world.named_parameters()] == ["field.logits"]
+    foggy = world.render(view, proj, 20, 20)
+    assert foggy.shape == (1, 4, 20, 20) and 0.1 < float(foggy[0, 3].detach().max()) < 1.0
+    foggy.square().mean().backward()
+    assert world.field.logits.grad[..., 0].abs().sum() > 0
+    with torch.no_grad():
+        world.field.logits[2, 1, 2, 3] = 30.0
+    hard = world.harden()
+    assert [(cell, int(logits.argmax())) for cell, logits in hard.blocks] == [((2, 1, 2), 3)]
+    other = DifferentiableBlockWorld((6, 5, 6), occupancy=True)
+    other.load_state_dict(world.state_dict())
+    assert torch.equal(other.render(view, proj, 20, 20), world.render(view, proj, 20, 20))
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "words"),
+    [
+        (lambda w: w.place_block((0, 0, 0)), MapError, "harden() it first"),
+        (lambda w: w.to_scene(), MapError, "harden() it first"),
+        (lambda w: w.render(torch.eye(4), torch.eye(4), 4, 4, samples=2), SettingsError, "samples needs blocks"),
+        (lambda w: w.render(torch.eye(4), torch.eye(4), 4, 4, temperature=0.0), SettingsError, "temperature"),
+        (lambda w: w.render(torch.eye(4), torch.eye(4), 4, 4, background=torch.zeros(5)), SettingsError, "background"),
+        (lambda w: DifferentiableBlockWorld().harden(), MapError, "occupancy=True"),
+        (lambda w: BlockField((2, 2, 2), opacity=1.0), SettingsError, "opacity"),
+        (lambda w: w.field.clear(np.ones((1, 1, 1), bool)), MapError, "expected (2, 2, 2)"),
+        (lambda w: find_shape([], (2, 2, 2)), SceneError, "two views or more"),
+    ],
+)  # fmt: skip
+def test_misuse_is_named(act, error, words):
+    with pytest.raises(error) as raised:
+        act(DifferentiableBlockWorld((2, 2, 2), occupancy=True))
+    assert words in str(raised.value)
+
+
+def test_regularisers_are_least_where_cells_are_sure_alike_and_gone():
+    field = BlockField((4, 4, 4), opacity=0.5)
+    assert abs(float(field.entropy().detach()) - 1.0) < 1e-6 and abs(float(field.sparsity().detach()) - 0.5) < 1e-6
+    assert float(field.variation().detach()) == 0.0
+    with torch.no_grad():
+        field.logits[..., 0] = 40.0
+        field.logits[:2, ..., 0] = -40.0
+    assert float(field.entropy().detach()) < 1e-6 and abs(float(field.sparsity().detach()) - 0.5) < 1e-6
+    assert abs(float(field.variation().detach()) - 1 / 9) < 1e-6  # one of three steps along one of three axes
+    (field.entropy() + field.sparsity() + field.variation()).backward()
+    assert field.logits.grad.isfinite().all()
+
+
+def hut(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns cells and materials of a hut on a lawn."""
+    blocks = {(x, 0, z): 1 for x in range(side) for z in range(side)}
+    low, high = side // 4, side - side // 4
+    for y in range(1, 1 + side // 3):
+        for x in range(low, high):
+            for z in range(low, high):
+                if x in (low, high - 1) or z in (low, high - 1):
+                    blocks[x, y, z] = 3 if y == 1 else 4
+    for x in range(low, high):
+        for z in range(low, high):
+            blocks[x, 1 + side // 3, z] = 2
+    return np.array(list(blocks)), np.array(list(blocks.values()))
+
+
+def posed(
+    world: DifferentiableBlockWorld, side: int, views: int, pixels: int, middle: float = 2.0
+) -> tuple[list[View], list[np.ndarray]]:
+    """Returns pictures of a world from all around, and their masks."""
+    every, masks = [], []
+    for k in range(views):
+        turn, lift = 2.4 * k, 0.2 + 0.8 * (k % 5) / 5
+        eye = side * 2.8 * np.array([np.cos(turn) * np.cos(lift), np.sin(lift), np.sin(turn) * np.cos(lift)])
+        camera = Camera(
+            look_at(eye + np.array([0.0, middle, 0.0]), (0.0, middle, 0.0)),
+            perspective(0.75, 1.0, 0.1, 500.0),
+            pixels,
+            pixels,
+        )
+        with torch.no_grad():
+            rgba = world.render(torch.tensor(camera.view), torch.tensor(camera.proj), pixels, pixels, hard=True)[0]
+        every.append(View(camera, (rgba[:3].permute(1, 2, 0) * 255).round().byte().numpy()))
+        masks.append(rgba[3].numpy() > 0)
+    return every, masks
+
+
+def test_hulls_hold_all_blocks_and_little_else():
+    cells = np.argwhere(np.ones((4, 4, 4))) + 4
+    world = DifferentiableBlockWorld.from_arrays(cells, np.full(64, 3), grid_size=(12, 12, 12))
+    views, masks = posed(world, 12, 20, 96, middle=12.0)
+    hull = visual_hull((12, 12, 12), 2.0, [view.camera for view in views], masks)
+    assert hull[tuple(cells.T)].all() and hull.sum() <= 7**3  # of 1,728: at most about a cell around on each side
+
+
+def test_shapes_are_found_from_pictures():
+    cells, materials = hut(8)
+    world = DifferentiableBlockWorld.from_arrays(cells, materials, grid_size=(8, 8, 8))
+    views, masks = posed(world, 8, 12, 40)
+    errors: list[float] = []
+    found = find_shape(
+        views, (8, 8, 8), masks=masks, settings=ShapeSettings(steps=60), progress=lambda _, e: errors.append(e)
+    )
+    true = dict(zip(map(tuple, cells.tolist()), materials.tolist(), strict=True))
+    got = dict(zip(map(tuple, found.grid.positions.tolist()), found.materials.tolist(), strict=True))
+    shown = world.render(
+        *(torch.tensor(np.stack([getattr(v.camera, m) for v in views])) for m in ("view", "proj")),
+        40,
+        40,
+        outputs=["block"],
+    )["block"]
+    visible = [tuple(cells[n].tolist()) for n in shown.unique().tolist() if n >= 0]
+    assert np.mean([got.get(cell) == true[cell] for cell in visible]) >= 0.99
+    assert sum(cell not in true for cell in got) <= 0.03 * len(true)
+    assert np.mean(errors[-5:]) < 0.05 * errors[0]
