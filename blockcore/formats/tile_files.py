@@ -59,9 +59,11 @@ def _read_tile(folder: Path, name: Any, what: str) -> npt.NDArray[np.uint8]:
     if isinstance(name, str) and name.startswith(_INLINE):
         return _decoded(_inline_bytes(name, what), f"{what}: its tile")
     path = inside(folder, name) if isinstance(name, str) else None
-    if path is None or (path.exists() and not path.is_file()):
-        raise PaletteError(f"{what}: tile {quoted(name)} is not a file inside the map's folder; move the picture there")
     try:
+        if path is None or (path.exists() and not path.is_file()):
+            raise PaletteError(
+                f"{what}: tile {quoted(name)} is not a file inside the map's folder; move the picture there"
+            )
         return _decoded(read_bytes(path, _MAX_FILE_BYTES), f"{what}: tile {quoted(name)}")
     except OSError as error:
         raise PaletteError(

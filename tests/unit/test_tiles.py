@@ -136,10 +136,11 @@ def test_a_hostile_tile_gives_one_clear_line(tmp_path: Path, name: str) -> None:
     assert_refused(tmp_path, name, says)
 
 
-@pytest.mark.parametrize("path", ["../outside.png", "/etc/hostname", "missing.png", "", ".", "a\0b", 7, None, ["x"]])
+@pytest.mark.parametrize("path", ["../outside.png", "/etc/hostname", "missing.png", "x" * 5000, "", ".", "a\0b", 7, None, ["x"]])
 def test_a_tile_elsewhere_gives_one_clear_line(tmp_path: Path, path: object) -> None:
     (tmp_path / "outside.png").write_bytes(png_bytes(1, 1, zlib.compress(bytes(5))))
-    assert_refused(tmp_path / "maps", path, "cannot be read" if path == "missing.png" else "inside the map's folder")
+    cannot = path == "missing.png" or (isinstance(path, str) and len(path) > 1000)
+    assert_refused(tmp_path / "maps", path, "cannot be read" if cannot else "inside the map's folder")
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
