@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from blockcore.assignment.losses import chosen_loss
 from blockcore.errors import SceneError, SettingsError
 from blockcore.io.files import Json
 from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.lighting import WEBGPU_LIGHTING
-from blockcore.model.scene import BlockScene, View
+from blockcore.model.palette import AIR
+from blockcore.model.rules_text import EVERYWHERE
+from blockcore.model.scene import OUTSIDE, BlockScene, View
 from blockcore.model.settings import OptimizeSettings
 from blockcore.visibility import ON_GPU, choose_rasterizer
 
@@ -35,7 +39,9 @@ class Decided:
         memory: bytes of GPU memory that are likely used; 0 on the CPU.
         least_memory: bytes needed where tensors live, with what views show kept elsewhere where it may be.
         light: what light materials are chosen in.
-        why: the reason of ``views``, ``method``, ``objective``, ``device``, ``rasterizer``, ``light`` and ``memory``.
+        why: the reason of ``views``, ``method``, ``objective``, ``device``, ``rasterizer``, ``light``, ``memory`` and,
+            where there are any, ``kept``.
+        kept: how many blocks keep their material, which is none to choose.
     """
 
     blocks: int
@@ -49,6 +55,7 @@ class Decided:
     least_memory: int
     light: str
     why: Mapping[str, str] = field(default_factory=dict)
+    kept: int = 0
 
     def lines(self) -> list[str]:
         """Returns what was decided in words, one thing a line."""
@@ -60,7 +67,7 @@ class Decided:
             "rasterizer": self.rasterizer,
             "light": self.light,
             "memory": f"{self.memory / 1e9:.1f} GB of the GPU" if self.memory else "none of a GPU",
-        }
+        } | ({"kept": f"{self.kept} blocks"} if self.kept else {})
         return [f"{name:<11} {what}: {self.why[name]}" for name, what in said.items()]
 
     def to_dict(self) -> Json:
@@ -96,7 +103,8 @@ class Plan:
         """
         from blockcore.machine.device import choose_device
 
-        settings = settings or OptimizeSettings()
+        settings = _keeping(settings or OptimizeSettings(), scene)
+        kept = len(scene.regions.get(OUTSIDE, ()))
         views = _with_target(scene)
         place, why_device = choose_device(settings.machine.device)
         rasterizer, why_rasterizer = choose_rasterizer(settings.machine.rasterizer, place.type)
@@ -120,12 +128,25 @@ class Plan:
             "rasterizer": why_rasterizer,
             "light": why_light,
             "memory": why_memory,
-        }
+        } | ({"kept": "their materials are not in the palette"} if kept else {})
         steps = settings.search.steps if method == "gradient" else 1
-        decided = Decided(
-            *(len(scene.grid), len(views), method, objective, steps, place.type, rasterizer, memory, least, light), why
-        )
+        what = (len(scene.grid), len(views), method, objective, steps, place.type, rasterizer, memory, least, light)
+        decided = Decided(*what, why, kept)
         return Plan(scene, settings, views, decided, loss)
+
+
+def _keeping(settings: OptimizeSettings, scene: BlockScene) -> OptimizeSettings:
+    """Returns the settings, with the blocks outside the palette locked and their materials for no other block."""
+    kept = scene.regions.get(OUTSIDE, np.zeros(0, np.int32))
+    if not len(kept):
+        return settings
+    theirs = set(np.unique(scene.materials[kept]).tolist())
+    others = tuple(name for m, name in enumerate(scene.palette.names) if m != AIR and m not in theirs)
+    if not others:
+        raise SceneError("scene: every block's material is outside the palette; choose a palette that has some of them")
+    locked = dict.fromkeys((*settings.rules.locked, OUTSIDE))
+    rules = replace(settings.rules, allowed={EVERYWHERE: others, **settings.rules.allowed}, locked=tuple(locked))
+    return replace(settings, rules=rules)
 
 
 def reason_for_torch(settings: OptimizeSettings) -> str:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -26,7 +27,7 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
 def add_scene(parser: argparse.ArgumentParser) -> None:
     """Adds --scene, --map and --dataset."""
     parser.add_argument("--scene", type=Path, metavar="DIR", help="a BlockScene folder")
-    parser.add_argument("--map", type=Path, metavar="MAP_JSON", help="a map of the WebGPU editor")
+    parser.add_argument("--map", type=Path, metavar="FILE", help="a map of the WebGPU editor, or blocks of any format")
     parser.add_argument("--dataset", type=Path, metavar="DIR", help="a dataset of posed captures")
 
 
@@ -36,7 +37,8 @@ def load_scene(args: argparse.Namespace) -> BlockScene:
     Raises:
         SettingsError: neither or both are given.
     """
-    from blockcore.formats.webgpu import read_scene
+    from blockcore.formats.exchange import read_blocks
+    from blockcore.formats.webgpu import read_dataset
     from blockcore.model.scene import BlockScene
 
     if (args.scene is None) == (args.map is None):
@@ -45,7 +47,9 @@ def load_scene(args: argparse.Namespace) -> BlockScene:
         if args.dataset is not None:
             raise SettingsError("--dataset goes with --map; a scene has its own views")
         return BlockScene.read(args.scene)
-    return read_scene(args.map, args.dataset)
+    scene, unread = read_blocks(args.map)
+    tell(unread, sys.stderr)
+    return scene if args.dataset is None else replace(scene, views=read_dataset(args.dataset))
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

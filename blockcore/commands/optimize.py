@@ -40,6 +40,7 @@ _PREVIEW_SECONDS = 0.4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     add_scene(parser)
+    parser.add_argument("--palette", type=Path, metavar="FILE.json", help="materials to choose among")
     add_settings(parser)
     parser.add_argument("--progress", choices=("bar", "jsonl", "none"), default="bar", help="how to show progress")
     parser.add_argument("--preview", type=Path, metavar="FILE.npy", help="keep the assignment so far in this file")
@@ -79,6 +80,13 @@ def _silent(event: Event) -> None:
 def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Report, first: bool) -> int:
     settings = settings_of(args)
     scene = load_scene(args)
+    if args.palette is not None:
+        from blockcore.formats.exchange import chosen_from
+        from blockcore.formats.palette_file import read_palette
+
+        scene, changed = chosen_from(scene, read_palette(args.palette))
+        for sentence in changed if first else ():
+            print(f"Palette: {sentence}", file=sys.stderr if args.progress == "jsonl" else None)
 
     from blockcore.plan import Plan
 

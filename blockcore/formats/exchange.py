@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import MapError
-from blockcore.formats import Losses, write, writer
+from blockcore.formats import Losses, read, write, writer
 from blockcore.formats.block_states import AIR, EMPTY, MOST_CELLS, BlockStates, is_state, merged
 from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
-from blockcore.model.scene import BlockScene
+from blockcore.model.scene import OUTSIDE, BlockScene
 
 _EDITORS = {"Grass": "grass_block", "Plank": "oak_planks", "Snow": "snow_block"}
 """Materials of the editor that Minecraft calls something else."""
@@ -151,11 +152,61 @@ def repainted(scene: BlockScene, palette: Palette) -> tuple[BlockScene, tuple[st
     return replace(scene, materials=number[scene.materials], palette=palette), (loss,) if loss else ()
 
 
-def joined(first: Palette, second: Palette) -> Palette:
-    """Returns the materials of one palette, then those of another whose names the first lacks."""
-    more = [number for number, name in enumerate(second.names) if name not in first.names]
+def read_blocks(path: Path, palette: Palette | None = None) -> tuple[BlockScene, Losses]:
+    """Reads a file of any format as a scene, and returns what could not be carried over.
+
+    Raises:
+        BlockcoreError: it cannot be read, is damaged, or is of no known format.
+    """
+    found, unread = read(path, palette)
+    scene, unlike = adapted(found, BlockScene, palette if isinstance(found, BlockStates) else None)
+    return scene, (*unread, *unlike)
+
+
+def chosen_from(scene: BlockScene, palette: Palette) -> tuple[BlockScene, tuple[str, ...]]:
+    """Returns a scene whose blocks are to become materials of a palette, and what that changes, a sentence each.
+
+    A material stays where the palette has its name, with what stands in brackets or without. A block state that it
+    lacks is kept, in the region ``OUTSIDE``; any other material becomes the nearest one of the palette.
+    """
+    used = np.unique(scene.materials).tolist()
+    own = {name: number for number, name in enumerate(palette.names[1:], 1)}
+    kept = [m for m in used if is_state(scene.palette.names[m]) and _in_palette(scene.palette.names[m], own) is None]
+    larger = joined(palette, scene.palette, kept)
+    number = np.zeros(len(scene.palette), np.int32)
+    others = []
+    for material in set(used) - set(kept):
+        name = scene.palette.names[material]
+        known = _in_palette(name, own)
+        number[material] = _nearest(scene.palette.colors[material], palette) if known is None else known
+        others += [name] if known is None else []
+    number[kept] = np.arange(len(palette), len(larger))
+    blocks = np.flatnonzero(np.isin(scene.materials, kept))
+    regions = {**scene.regions, OUTSIDE: blocks.astype(np.int32)} if kept else scene.regions
+    said = (
+        f"{len(blocks)} blocks keep their {len(kept)} materials, such as {scene.palette.names[kept[0]]}, "
+        if kept
+        else ""
+    )
+    losses = (
+        said and said + "which the palette lacks",
+        _some(sorted(others), "begin as the material of the nearest colour"),
+    )
+    painted = replace(scene, materials=number[scene.materials], palette=larger, regions=regions)
+    return painted, tuple(loss for loss in losses if loss)
+
+
+def _in_palette(name: str, own: Mapping[str, int]) -> int | None:
+    return own.get(name, own.get(name.partition("[")[0]))
+
+
+def joined(first: Palette, second: Palette, which: Sequence[int] | None = None) -> Palette:
+    """Returns the materials of one palette, then those of another: ``which``, or those whose names the first lacks."""
+    more = [m for m, name in enumerate(second.names) if name not in first.names] if which is None else list(which)
     names = (*first.names, *(second.names[number] for number in more))
-    return Palette(names, np.concatenate([first.colors, second.colors[more]]), first.tiles)
+    place = {number: len(first) + k for k, number in enumerate(more)}
+    tiles = {(place[m], face): tile for (m, face), tile in second.tiles.items() if m in place}
+    return Palette(names, np.concatenate([first.colors, second.colors[more]]), {**first.tiles, **tiles})
 
 
 def beside_blocks(scene: BlockScene) -> tuple[str, ...]:

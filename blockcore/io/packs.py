@@ -111,10 +111,10 @@ class _Archive:
                 raise OSError(22, "it is not an ordinary file")
             _check_directory(self._file)
             self._archive = zipfile.ZipFile(self._file)
+            self._members = {member.filename: member for member in self._archive.infolist() if not member.is_dir()}
         except (OSError, *_PROBLEMS) as error:
             reason = getattr(error, "strerror", None) or error
             raise BlockcoreError(f"{path}: cannot be read ({reason}); {_REMEDY}") from error
-        self._members = {member.filename: member for member in self._archive.infolist() if not member.is_dir()}
         if len(self._members) > MOST_FILES:
             raise BlockcoreError(f"{path}: holds more than {MOST_FILES} files; {_REMEDY}")
         self.names = frozenset(self._members)

@@ -46,6 +46,8 @@ FORMAT = "blockcore.scene"
 VERSION = 2
 _WITHOUT_BAKED_LIGHT = 1
 Regions = Mapping[str, npt.NDArray[np.int32]]
+OUTSIDE = "outside the palette"
+"""The region of the blocks whose materials are none to choose among: they keep them, and no other block gets them."""
 _HEADER, _ARRAYS = "scene.json", "arrays.npz"
 _NAMES = (
     *("positions", "materials", "palette_colors", "view", "proj", "tile_of", "tile_texels", "region_blocks"),

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.errors import SceneError
+from blockcore.formats.exchange import chosen_from, joined
 from blockcore.model.camera import Camera
 from blockcore.model.display import SRGB, Display
 from blockcore.model.grid import FACE_NAMES, BlockGrid
@@ -61,7 +62,8 @@ def extract(
         source: a collection or an object; None for the one that ``find_source`` finds.
         cameras: camera objects, each of which must have a target; None for all that have one.
         palette: the palette; None for the one noted on the world, or built from what the cubes' materials show. A block
-            whose material a given one does not have starts as its first one after Air.
+            whose material a given one does not have starts as its first one after Air; where a world is noted, as the
+            nearest one, and blocks of Minecraft that it lacks are kept, in the region ``OUTSIDE``.
         need_targets: whether having no camera with a target is an error; else all cameras are taken as they are.
         bake: whether the scene's own light is measured, where there is one and the blocks' world was not made in
             another, which is noted on it. Else it is left white, for ``light.baked`` to measure.
@@ -81,7 +83,9 @@ def extract(
         _LOG.warning("the cubes leave gaps of %.2g of a block; the blocks fill them", lattice.gap)
     holder, mark = _note(source, cubes)
     grid, grid_to_source = _noted_grid(cubes, lattice, holder, mark) or _tight_grid(lattice)
-    palette, materials = _materials(cubes, grid_to_source, palette or (mark.palette if mark else None))
+    wanted, noted_one = palette, mark.palette if mark else None
+    both = joined(noted_one, wanted) if noted_one and wanted else noted_one or wanted
+    palette, materials = _materials(cubes, grid_to_source, both)
     own = not (mark and mark.lighting) and has_light()
     noted = _turned(mark.lighting if mark and mark.lighting else WEBGPU_LIGHTING, grid_to_source)
     chosen = _chosen(cameras, need_targets)
@@ -94,6 +98,10 @@ def extract(
         source=Source(bpy.data.filepath, cubes.emitters, grid_to_source),
         regions=read_regions(cubes, roster),
     )
+    if noted_one and wanted:
+        scene, changed = chosen_from(scene, wanted)
+        for sentence in changed:
+            _LOG.warning("%s", sentence)
     return baked(scene) if own and bake else scene
 
 

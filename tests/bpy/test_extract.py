@@ -14,9 +14,10 @@ import pytest
 from blockcore.errors import BlockcoreError
 from blockcore.io.pictures import encode_png
 from blockcore.model.display import srgb_to_linear
+from blockcore.model.grid import BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
-from blockcore.model.scene import BlockScene
+from blockcore.model.scene import OUTSIDE, BlockScene
 from tests.parts import need
 
 need("bpy")
@@ -26,6 +27,7 @@ from mathutils import Matrix, Vector  # noqa: E402
 
 from bridge.blender import marks  # noqa: E402
 from bridge.blender.apply import apply  # noqa: E402
+from bridge.blender.build import build  # noqa: E402
 from bridge.blender.extract import extract, find_source  # noqa: E402
 from bridge.blender.targets import background_image, set_background_image  # noqa: E402
 from tests.bpy import scenes  # noqa: E402
@@ -401,3 +403,20 @@ def test_a_large_lattice_is_found_in_no_time() -> None:
     lattice = find_lattice(cubes, str)
     assert time.perf_counter() - began < 1.0  # measured: 0.05 s
     assert np.array_equal(lattice.cells, cells)
+
+
+def test_blocks_of_an_imported_world_that_a_palette_lacks_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    names = ("Air", "minecraft:glass", "minecraft:oak_log[axis=x]", "Moss")
+    own = Palette(names, np.linspace(0.0, 1.0, 36).reshape(4, 3, 3))
+    grid = BlockGrid((4, 1, 1), 2.0, np.arange(4)[:, None] * [1, 0, 0])
+    world = build(BlockScene(grid, [1, 2, 3, 1], own))
+    grays = np.array([0.0, 0.2, 0.5, 0.9])[:, None, None].repeat(3, axis=1).repeat(3, axis=2)
+    wanted = Palette(("Air", "a:dark", "minecraft:oak_log", "a:light"), grays)
+    scene = blocks_of(world, palette=wanted)
+    assert scene.palette.names == (*wanted.names, "minecraft:glass")
+    assert [scene.palette.names[material] for material in scene.materials] == [
+        *("minecraft:glass", "minecraft:oak_log", "a:light", "minecraft:glass")
+    ]
+    np.testing.assert_allclose(scene.palette.colors[4], own.colors[1], atol=1e-6)
+    assert scene.regions[OUTSIDE].tolist() == [0, 3]
+    assert "2 blocks keep their 1 materials, such as minecraft:glass" in caplog.text

@@ -11,11 +11,14 @@ from blockcore import formats
 from blockcore.commands.cli import main
 from blockcore.errors import BlockcoreError
 from blockcore.formats.block_states import BlockStates
-from blockcore.formats.exchange import adapted, concrete
+from blockcore.formats.exchange import adapted, chosen_from, concrete
 from blockcore.formats.webgpu import read_map, write_map
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
-from blockcore.model.scene import BlockScene
+from blockcore.model.scene import OUTSIDE, BlockScene
+from blockcore.model.settings import OptimizeSettings
+from blockcore.plan import Plan
+from tests.captures import captured, dataset_path, map_path
 from tests.fuzz.test_readers import small_scene
 
 READ = [one for one in formats.formats().values() if one.is_read]
@@ -175,3 +178,51 @@ def test_a_palette_names_the_materials(tmp_path):
     assert main(command) == 0
     blocks, _ = formats.read(tmp_path / "o.schem")
     assert set(blocks.states) == {"minecraft:air", "minecraft:stone", "minecraft:oak_log[axis=y]"}
+
+
+def test_blocks_that_the_palette_lacks_are_kept_and_locked_and_said(tmp_path, capsys):
+    world = captured(4)
+    rare, some = np.argsort(np.bincount(world.materials))[-3:-1]
+    names = ["Air", *(f"m{number}" for number in range(1, 8))]
+    names[rare], names[some] = "minecraft:glass", "minecraft:grass_block[snowy=false]"
+    own = Palette(tuple(names), world.palette.colors, {(int(rare), 2): np.full((2, 2, 4), 9, np.uint8)})
+    BlockScene(world.grid, world.materials, own, world.views[:1]).write(tmp_path / "scene")
+    colors = {"minecraft:grass_block": "#57ad5c", "minecraft:stone": "#8f9299", "minecraft:oak_planks": "#bfa272"}
+    (tmp_path / "p.json").write_text(json.dumps(colors))
+    command = ["optimize", "--scene", str(tmp_path / "scene"), "--palette", str(tmp_path / "p.json")]
+    command += ["--progress", "none", "--out", str(tmp_path / "out"), "--export", str(tmp_path / "o.schem")]
+    assert main(command) == 0
+    glass = world.materials == rare
+    said = capsys.readouterr().out
+    assert f"Palette: {glass.sum()} blocks keep their 1 materials, such as minecraft:glass, which" in said
+    assert "begin as the material of the nearest colour" in said
+    found = np.load(tmp_path / "out" / "materials.npy")
+    assert glass.any() and ((found == 4) == glass).all() and set(found[~glass].tolist()) <= {1, 2, 3}
+    counts = json.loads((tmp_path / "out" / "result.json").read_text())["materials"]
+    assert counts["minecraft:glass"] == glass.sum()
+    assert "minecraft:glass" in formats.read(tmp_path / "o.schem")[0].states
+    assert main([*command, "--dry-run"]) == 0
+    assert f"kept        {glass.sum()} blocks: their materials are not in the palette" in capsys.readouterr().out
+
+
+def test_a_scene_of_nothing_that_the_palette_has_is_refused_and_tiles_go_with_their_materials(tmp_path):
+    tiles = {(2, 3): np.full((2, 2, 4), 7, np.uint8)}
+    palette = Palette(("Air", "x:a", "x:b"), np.zeros((3, 3, 3)), tiles)
+    grid = BlockGrid((2, 1, 1), 2.0, np.array([[0, 0, 0], [1, 0, 0]]))
+    scene, said = chosen_from(BlockScene(grid, [2, 1], palette, captured(1).views), WEBGPU_PALETTE)
+    assert scene.palette.names == (*WEBGPU_PALETTE.names, "x:a", "x:b")
+    assert (scene.materials.tolist(), scene.regions[OUTSIDE].tolist()) == ([9, 8], [0, 1])
+    assert list(scene.palette.tiles) == [(9, 3)]
+    assert [loss.split(",")[0] for loss in said] == ["2 blocks keep their 2 materials"]
+    locked = Plan.of(scene, OptimizeSettings(locked=("all",)))
+    assert (locked.settings.locked, locked.decided.kept) == (("all", OUTSIDE), 2)
+
+
+def test_blocks_of_any_format_are_optimised_with_pictures(tmp_path, capsys):
+    assert main(["convert", str(map_path(4)), str(tmp_path / "w.schem")]) == 0
+    options = ["--dataset", str(dataset_path(4)), "--progress", "none", "--seed", "3"]
+    for source, out in ((str(tmp_path / "w.schem"), "a"), (str(map_path(4)), "b")):
+        assert main(["optimize", "--map", source, *options, "--out", str(tmp_path / out)]) == 0
+    results = [json.loads((tmp_path / out / "result.json").read_text()) for out in "ab"]
+    assert results[0]["psnr_after"] == results[1]["psnr_after"]
+    assert results[0]["materials"] == results[1]["materials"]

@@ -136,7 +136,9 @@ def test_a_hostile_tile_gives_one_clear_line(tmp_path: Path, name: str) -> None:
     assert_refused(tmp_path, name, says)
 
 
-@pytest.mark.parametrize("path", ["../outside.png", "/etc/hostname", "missing.png", "x" * 5000, "", ".", "a\0b", 7, None, ["x"]])
+@pytest.mark.parametrize(
+    "path", ["../outside.png", "/etc/hostname", "missing.png", "x" * 5000, "", ".", "a\0b", 7, None, ["x"]]
+)
 def test_a_tile_elsewhere_gives_one_clear_line(tmp_path: Path, path: object) -> None:
     (tmp_path / "outside.png").write_bytes(png_bytes(1, 1, zlib.compress(bytes(5))))
     cannot = path == "missing.png" or (isinstance(path, str) and len(path) > 1000)
