@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    args = _parser(words).parse_args(words)
+    args = _parsed(words)
     with outputs(args, _OUTPUTS.get(args.command, {"out": FILE})):
         from bridge.blender.starting import blender
 
@@ -69,9 +69,13 @@ def _run(words: Sequence[str]) -> int:
             return args.run(args) or 0
 
 
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    return _parser(words).parse_args(words)
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     from blockcore.commands.arguments import add_dry_run, add_export
-    from bridge.blocks import add_blocks_command, add_blocks_options, make_blocks
+    from bridge.blocks import add_blocks_command, add_blocks_options
     from bridge.farm.command import add_batch_command
     from bridge.farm.worker import serve
 
@@ -95,7 +99,6 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_out(command, "Y.blend", required=False)
     command.add_argument("--report", type=Path, metavar="DIR", help="keep the engine's result folder")
     _add_optimize_options(command)
-    command.add_argument("--add-light", action="store_true", help="with --lighting fitted: put it in as sun and world")
     add_export(command)
     add_dry_run(command)
     command.set_defaults(run=_optimize)
@@ -125,7 +128,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     add_blocks_command(commands)
     add_batch_command(commands, words, {"optimize": _add_optimize_options, "blocks": add_blocks_options})
     command = commands.add_parser("batch-worker")
-    command.set_defaults(run=partial(serve, {"optimize": _optimize, "blocks": make_blocks}))
+    command.set_defaults(run=partial(serve, _parsed))
 
     command = commands.add_parser("quality", help="compare blocks with peers' as Cycles shows them; takes minutes")
     _add_out(command, "DIR")
@@ -139,6 +142,7 @@ def _add_optimize_options(command: argparse.ArgumentParser) -> None:
     _add_choice(command)
     _add_in_place(command)
     command.add_argument("--job", type=Path, metavar="JOB_JSON", help="all of these as the panel saved them")
+    command.add_argument("--add-light", action="store_true", help="with --lighting fitted: put it in as sun and world")
     command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
     add_settings(command)
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from blockcore.assignment.statistics import face_statistics
+from blockcore.bench.landscape import landscape
 from blockcore.bench.textbook import Textbook
 from blockcore.descent.descent import Descent, temperature_schedule
 from blockcore.descent.fast_steps import FastSteps, Segments
@@ -29,10 +30,8 @@ from blockcore.io.files import Json
 from blockcore.machine import memory
 from blockcore.machine.device import choose_device
 from blockcore.model.baked_light import BakedLight
-from blockcore.model.camera import Camera, look_at, perspective
-from blockcore.model.grid import BlockGrid
-from blockcore.model.palette import WEBGPU_PALETTE
-from blockcore.model.scene import BlockScene, View
+from blockcore.model.camera import Camera
+from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from blockcore.ops.pixels import squared_error
 from blockcore.optimize import optimize, optimize_materials
@@ -326,7 +325,7 @@ def million(side: int = 1024, views: int = 64, size: int = 1024) -> Json:
 
     Once with so little memory that what the views show has to stay on the host.
     """
-    scene = landscape(side, views, size)
+    scene = landscape(side, views, size, "triton")
     faces = len(scene.grid.exposed_faces)
     pixels = OptimizeSettings(method="gradient", objective="pixels", device="cuda")
     solve, coarse = (OptimizeSettings(device="cuda", rasterizer=name) for name in ON_GPU)
@@ -367,25 +366,6 @@ def _large(scene: BlockScene, settings: OptimizeSettings, kept: bool = True) -> 
         "peak_gb": watch.peak / memory.GIGABYTE,
         "left_gb": watch.used() / memory.GIGABYTE,
     }
-
-
-def landscape(side: int, views: int, size: int) -> BlockScene:
-    """Returns rolling hills, one block a column, seen from rings of cameras, with pictures of random materials."""
-    x, z = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
-    height = (16 + 8 * np.sin(x / 23.0) + 6 * np.cos(z / 17.0)).astype(np.int32)
-    cells = np.stack([x, height, z], axis=-1).reshape(-1, 3)
-    materials = np.random.default_rng(0).integers(1, len(WEBGPU_PALETTE), len(cells)).astype(np.int32)
-    grid = BlockGrid((side, 48, side), 2.0, cells)
-    lens = perspective(1.0, 1.0, 0.5, 8.0 * side)
-    cameras = []
-    for k in range(views):
-        angle, reach = 2.0 * np.pi * k / views, side * (0.3 + 0.7 * (k % 4) / 4)
-        eye = (reach * np.cos(angle), 60.0 + 0.25 * side * (1 + k % 3), reach * np.sin(angle))
-        cameras.append(Camera(look_at(eye, (0.3 * eye[0], 20.0, 0.3 * eye[2])), lens, size, size))
-    scene = BlockScene(grid, materials)
-    colors = frame_colors(grid.exposed_faces, scene.materials, scene.palette, scene.lighting)
-    seen = ((camera, rasterize(grid.exposed_faces, [camera], "triton")[0]) for camera in cameras)
-    return replace(scene, views=tuple(View(camera, draw(v, camera, colors)[..., :3]) for camera, v in seen))
 
 
 class _Watch:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from blockcore.commands.arguments import emit_json
 
-_SUITES = ("speed", "quality")
+_SUITES = ("speed", "quality", "scale")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import argparse
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,7 +22,7 @@ from bridge.engine.optimize import StandingEngine
 from bridge.farm.records import MARKER, Task, find_done, hash_of, write_done
 from bridge.farm.sources import Source
 
-Ways = Mapping[str, Callable[[argparse.Namespace], None]]
+Parse = Callable[[Sequence[str]], argparse.Namespace]
 REPORT = "report"
 PATHS = ("palette", "job")
 """The options that name files, which travel as text."""
@@ -40,11 +40,11 @@ def work_of(task: Task) -> Json:
     }
 
 
-def serve(ways: Ways, args: argparse.Namespace) -> None:
+def serve(parse: Parse, args: argparse.Namespace) -> None:
     """Does what comes in as lines of JSON and says so as the engine does, until standard input closes.
 
     Args:
-        ways: the commands that there are.
+        parse: understands a command line of the bridge, whose ``run`` then runs it.
         args: of the command line; unused.
     """
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as voice:
@@ -54,7 +54,7 @@ def serve(ways: Ways, args: argparse.Namespace) -> None:
             for work in Asked(_end):
                 task = _task(work)
                 engine = engine or StandingEngine(task.options.get("engine"))
-                print(line_of(_answer(task, ways, engine)), file=voice, flush=True)
+                print(line_of(_answer(task, parse, engine)), file=voice, flush=True)
         finally:
             if engine is not None:
                 engine.end()
@@ -71,11 +71,11 @@ def _task(work: Json) -> Task:
     return Task(Source(Path(path), name), Path(work["out"]), work["way"], work["options"], work["key"])
 
 
-def _answer(task: Task, ways: Ways, engine: StandingEngine) -> Event:
+def _answer(task: Task, parse: Parse, engine: StandingEngine) -> Event:
     try:
         with reserved(task.out):
             if find_done(task) is None:  # another process may have done it meanwhile
-                _make(task, ways[task.way], engine)
+                _make(task, parse, engine)
             made = read_json(task.out / REPORT / "result.json", BlockcoreError, "run it again")
             return Done(str(task.out), 0.0, Summary.from_dict(made))
     except Busy as error:
@@ -87,21 +87,23 @@ def _answer(task: Task, ways: Ways, engine: StandingEngine) -> Event:
         return Failed(f"{task.source.path}: {type(error).__name__}: {error}; this is a fault of blockcore's")
 
 
-def _make(task: Task, command: Callable[[argparse.Namespace], None], engine: StandingEngine) -> None:
+def _make(task: Task, parse: Parse, engine: StandingEngine) -> None:
     from bridge.blender.files import files_read
 
     began = time.perf_counter()
     with new_folder(task.out, MARKER) as fresh:
         blend = f"{task.source.path.stem}.blend"
-        command(_arguments(task, fresh / blend, fresh / REPORT, engine))
+        args = _arguments(task, parse, fresh / blend, engine)
+        args.run(args)
         told = Summary.from_dict(read_json(fresh / REPORT / "result.json", BlockcoreError, "run it again"))
         reads = {str(path): hash_of(path) for path in files_read() if not path.is_relative_to(fresh)}
         write_done(fresh, task, blend, reads, time.perf_counter() - began, told)
 
 
-def _arguments(task: Task, out: Path, report: Path, engine: StandingEngine) -> argparse.Namespace:
-    """Returns what the command's own parser would."""
-    options = {name: Path(v) if name in PATHS and v else v for name, v in task.options.items()}
-    here = {"blend": task.source.path, "model": task.source.path, "out": out, "report": report, "export": []}
-    finds = {"engine": engine} if task.way == "optimize" else {}  # blocks are made in this process where it can
-    return argparse.Namespace(**options | here | finds | {"dry_run": None, "json": None, "progress": "none"})
+def _arguments(task: Task, parse: Parse, out: Path, engine: StandingEngine) -> argparse.Namespace:
+    """Returns what the command's own parser would, were all options on its command line."""
+    args = parse([task.way, str(task.source.path), "--out", str(out), "--report", str(out.with_name(REPORT))])
+    vars(args).update({name: Path(v) if name in PATHS and v else v for name, v in task.options.items()})
+    if task.way == "optimize":  # blocks are made in this process where it can
+        args.engine = engine
+    return args

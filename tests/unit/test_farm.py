@@ -253,3 +253,24 @@ def test_the_script_of_a_slurm_array_is_printed(tmp_path: Path, capsys, monkeypa
     assert share.endswith(f'{command} --shard "$SLURM_ARRAY_TASK_ID/2"')
     assert gather.strip().endswith(f"{command} --gather")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("way", ["optimize", "blocks"])
+def test_a_worker_understands_a_task_as_the_command_line_is(way: str, tmp_path: Path) -> None:
+    from bridge.cli import _parsed
+    from bridge.engine.optimize import StandingEngine
+    from bridge.farm.command import _tasks
+    from bridge.farm.worker import _arguments
+
+    engine, source = StandingEngine(), files(tmp_path, "in/a.blend") / "in/a.blend"
+    options = ["--palette", str(tmp_path / "p.json"), "--loss", "l1", "--limits", "Stone = 5"]
+    batch = _parsed(["batch", str(source), "--out", str(tmp_path / "out"), "--with", way, *options])
+    (task,) = _tasks(batch, find_sources(source, BLEND))
+    here = ["--out", str(tmp_path / "y.blend"), "--report", str(tmp_path / "report")]
+    single, inside = (
+        _parsed([way, str(source), *here, *options]),
+        _arguments(task, _parsed, tmp_path / "y.blend", engine),
+    )
+    assert inside.engine is (engine if way == "optimize" else None)
+    single.engine = inside.engine
+    assert vars(inside) == vars(single)
