@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -47,23 +47,28 @@ def locked(path: Path, what: Path | str) -> Iterator[None]:
     if path in _held:
         yield
         return
-    file = _taken(path)
-    if file is None:
-        raise Busy(f"{what}: is being written by {_owner(path)}; wait for it, or choose another place")
+    file, is_mine = None, not path.exists()
     try:
-        note = {"process": os.getpid(), "machine": socket.gethostname(), "since": time.time()}
-        with contextlib.suppress(OSError):  # a full disk: who holds it stays unsaid
-            file.write(json.dumps(note).encode())
-            file.flush()
-        _held[path] = file.fileno()
+        with leftover(path) if is_mine else nullcontext():  # a signal may come as soon as it is there
+            file = _taken(path)
+            is_mine = file is not None
+        if file is None:
+            raise Busy(f"{what}: is being written by {_owner(path)}; wait for it, or choose another place")
         with leftover(path):
+            note = {"process": os.getpid(), "machine": socket.gethostname(), "since": time.time()}
+            with contextlib.suppress(OSError):  # a full disk: who holds it stays unsaid
+                file.write(json.dumps(note).encode())
+                file.flush()
+            _held[path] = file.fileno()
             yield
     finally:
         _held.pop(path, None)
         with contextlib.suppress(OSError):
-            path.unlink()
+            if is_mine:
+                path.unlink()
         with contextlib.suppress(OSError):
-            file.close()
+            if file is not None:
+                file.close()
 
 
 def holds(path: Path) -> bool:

@@ -226,3 +226,18 @@ def test_lists_name_all_files_and_their_hashes(tmp_path: Path) -> None:
     assert sorted(note["files"]) == sorted(tree(tmp_path / "s").keys() - {LIST})
     shutil.copytree(tmp_path / "s", tmp_path / "copy")
     folders.check_folder(tmp_path / "copy", "scene.json")
+
+
+def test_a_signal_while_a_lock_is_made_leaves_none(tmp_path: Path, monkeypatch) -> None:
+    real, left = Path.stat, tmp_path / ".s.blockcore-lock"
+
+    def interrupted(path: Path, **how: bool) -> os.stat_result:
+        if path == left and real(path):
+            raise KeyboardInterrupt
+        return real(path, **how)
+
+    for name in ("stat", "exists"):
+        monkeypatch.setattr(Path, name, interrupted if name == "stat" else lambda path: os.path.lexists(path))
+    with pytest.raises(KeyboardInterrupt), reserved(tmp_path / "s"):
+        pass
+    assert not os.path.lexists(left)
