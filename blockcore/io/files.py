@@ -56,13 +56,13 @@ def check_file(path: Path | str) -> Path:
     Raises:
         BlockcoreError: there is something that is no file, such as a device or a folder, or it is the system's.
     """
+    real = real_path(path)
     try:
-        if _SYSTEMS.match(f"{Path(path).absolute()}"):
+        if _SYSTEMS.match(f"{path if Path(path).is_absolute() else Path.cwd() / path}"):
             raise OSError(22, "it is the system's")
-        real = real_path(path)
-        if not real.exists():
-            return real
         there = real.stat()
+    except FileNotFoundError:
+        return real
     except (OSError, ValueError) as error:
         raise BlockcoreError(f"{path}: cannot be written ({_reason(error)}); choose another place") from error
     if not stat.S_ISREG(there.st_mode):

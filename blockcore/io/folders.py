@@ -45,6 +45,7 @@ _EARLIER = {
 }
 """What folders held before there were lists, by the file that every one of a kind has."""
 _REMEDY = "choose another place, or remove it first"
+_hashes: dict[tuple[Path, int, int, int, int], str] = {}
 _SCRATCH, _LOCK = "blockcore-scratch-", ".lock"
 _MAKING = 10.0  # seconds that a process has to lock a scratch folder that it made
 
@@ -117,8 +118,13 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    """Returns a hash of a file's bytes; of one that did not change since it was last asked for, without reading it."""
+    there = path.lstat()
+    known = (path, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
+    if known not in _hashes:
+        with path.open("rb") as file:
+            _hashes[known] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    return _hashes[known]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from blockcore.errors import SettingsError
+from blockcore.errors import SettingsError, quoted
 from blockcore.model import rules_text
 from blockcore.model.registry import Registry, Words
 from blockcore.model.rules_text import RuleText
@@ -86,16 +86,16 @@ class Setting:
             known = isinstance(value, str) and ((self.is_open and ":" in value) or value in self.choices)
             if not known:
                 other = ", nor a module:function" if self.is_open else ""
-                raise SettingsError(f"{name} {value!r} is not one of {', '.join(self.choices)}{other}")
+                raise SettingsError(f"{name} {quoted(value)} is not one of {', '.join(self.choices)}{other}")
         elif type(self.default) is bool:
             if type(value) is not bool:
-                raise SettingsError(f"{name} {value!r} must be true or false")
+                raise SettingsError(f"{name} {quoted(value)} must be true or false")
         else:
             whole, (low, high) = type(self.default) is int, self.bounds
             right_type = type(value) is int if whole else type(value) in (int, float)
             if not right_type or not math.isfinite(value) or not low <= value <= high:
                 kind = "a whole number" if whole else "a number"
-                raise SettingsError(f"{name} {value!r} must be {kind} from {low} to {high}")
+                raise SettingsError(f"{name} {quoted(value)} must be {kind} from {low} to {high}")
         return value
 
 

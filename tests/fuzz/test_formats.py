@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from blockcore.model.camera import Camera
 from blockcore.model.lighting import Lighting
 from blockcore.model.scene import View
 from bridge.blender import marks
+from bridge.farm.records import hash_of
 from tests.fuzz.test_readers import check, damaged_array, damaged_bytes, damaged_json, hostile, many, small_scene, spots
 from tests.packs import cube, files_of, picture, same, write_zip
 from tests.unit.test_format_schematic import file as old_schematic
@@ -145,3 +148,26 @@ def test_damaged_notes_of_a_blend() -> None:
         check(lambda: View(Camera(np.eye(4), np.eye(4), 8, 8, "cam"), weight=weight))
 
     cases()
+
+
+@pytest.mark.parametrize("weight", [10**400, float("nan"), float("inf"), 0, -1.0])
+def test_a_weight_that_is_none_is_refused_by_the_view(weight: Any) -> None:
+    with pytest.raises(BlockcoreError, match=r"weight .* must be a number above 0"):
+        View(Camera(np.eye(4), np.eye(4), 8, 8, "cam"), weight=marks.read_weight({"blockcore_weight": weight}))
+
+
+@pytest.mark.parametrize(
+    "change", [{"grid_size": [2**34, 1, 1]}, {"world_scale": float("nan")}, {"grid_size": [1, "2", 1]}]
+)
+def test_a_note_of_no_world_is_none(change: dict[str, Any]) -> None:
+    scene, noted = small_scene(), {}
+    marks.write_world(noted, marks.WorldMark(scene.grid.size, 2.0, scene.palette, None))
+    (name,) = noted
+    assert marks.read_world(noted) is not None
+    assert marks.read_world({name: json.dumps(json.loads(noted[name]) | change)}) is None
+
+
+def test_a_file_that_is_a_pipe_is_not_waited_for_by_a_batch(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not an ordinary file"):
+        hash_of(tmp_path / "pipe")

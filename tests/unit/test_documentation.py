@@ -100,3 +100,12 @@ def test_the_example_of_tiles_runs():
     for example in examples("docs/webgpu.md", "python"):
         exec(compile(example, "docs/webgpu.md", "exec"), names)
     assert len(names["palette"].tiles) == 6
+
+
+def test_what_security_promises_is_held_by_tests_that_are_there():
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 15
+    assert not [name for name in named if f"def {name}(" not in tests]
+    assert all((ROOT / path).exists() for path in re.findall(r"`(tests/[\w/.]+)`", page))

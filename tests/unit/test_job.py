@@ -45,6 +45,10 @@ def test_what_a_job_leaves_out_keeps_its_default(tmp_path):
         ({"speed": 3}, "speed"),
         ({"settings": {"steps": -1}}, "steps"),
         ({"settings": []}, "settings"),
+        ({"settings": {"loss": "os:system"}}, "names code"),
+        ({"settings": {"loss": ["os:system"]}}, "names code"),
+        ({"settings": {"quality": "x" * 5000}}, "quality|unknown"),
+        ({"engine": "/bin/sh"}, "engine"),
     ],
 )
 def test_a_wrong_job_is_one_clear_line(tmp_path, change, message):
