@@ -17,7 +17,7 @@ from blockcore.model.scene import BlockScene
 from bridge.blender.build import build
 from bridge.blender.extract import extract
 
-from . import properties, status
+from . import outcome, properties, status
 from .reporting import reporting
 
 
@@ -126,6 +126,12 @@ class BLOCKS_OT_export_blocks(Operator, ExportHelper):
         subtype="FILE_PATH",
     )
 
+    result: BoolProperty(
+        name="Result",
+        description="Write the blocks as optimized, where the scene shows a result; else as they were chosen",
+        default=True,
+    )
+
     def invoke(self, context, event):
         """Asks for the file."""
         self.filename_ext = self.suffix
@@ -140,9 +146,11 @@ class BLOCKS_OT_export_blocks(Operator, ExportHelper):
     def execute(self, context):
         """Exports the blocks."""
         path = Path(self.filepath)
-        scene = extract(properties.source_of(context.scene), (), need_targets=False, bake=False)
+        shown = outcome.shown_world() if self.result else None
+        source = properties.source_of(context.scene) if shown is None or shown.hide_viewport else shown
+        scene = extract(source, (), need_targets=False, bake=False)
         palette = read_palette(bpy.path.abspath(self.palette)) if self.palette else None
-        _report(self, f"Exported {len(scene.grid):,} blocks to {path}", export(path, scene, palette))
+        _report(self, f"Exported {len(scene.grid):,} blocks of {source.name} to {path}", export(path, scene, palette))
         return {"FINISHED"}
 
 

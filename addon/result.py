@@ -7,11 +7,12 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 from bpy.types import Operator
 
+from blockcore.formats.bill import STACK, bill
 from blockcore.model.baked_light import light_from
 from bridge.blender import apply
 from bridge.blender.sunlight import add_light
 
-from . import layouts
+from . import layouts, menus
 from . import outcome as outcomes
 from .judgement import warnings_of
 from .outcome import Outcome
@@ -196,6 +197,17 @@ def draw(context, layout, outcome: Outcome) -> None:
         ("Material", "Before", "After"),
         [(name, f"{before:,}", f"{after:,}") for name, (before, after) in outcome.counts.items()],
     )
+    header, body = layout.panel("BLOCKS_PT_bill", default_closed=True)
+    header.label(text="Blocks to Gather")
+    if body is not None:
+        needed = bill({name: after for name, (_, after) in outcome.counts.items()})
+        _table(
+            body,
+            ("Material", f"Stacks of {STACK}", "Shulker Boxes"),
+            [(one.block, f"{one.stacks:,} + {one.rest}", f"{one.boxes:,}") for one in needed],
+        )
+        export = body.operator(menus.BLOCKS_OT_export_blocks.bl_idname, text="Export List…", icon="EXPORT")
+        export.suffix, export.filter_glob = ".csv", "*.csv"
 
 
 def _table(layout, titles, rows):

@@ -327,6 +327,45 @@ answer = [names, group.palette_file, listed, ticked, texel]
     assert texel == picture(9)[0, 0].tolist()
 
 
+def test_a_result_is_listed_and_exported(blender: Blender, tmp_path: Path):
+    (texts, counts, shown), said = blender.run(
+        DEMO
+        + f"""
+assert bpy.ops.blocks.optimize_materials() == {{'FINISHED'}}
+texts = []
+class Layout:  # what the panel draws on, where there is no window
+    def panel(self, name, default_closed):
+        return self, self
+    def label(self, text='', **options):
+        texts.append(text)
+    def operator(self, name, text='', **options):
+        texts.append(text)
+        return self
+    def __getattr__(self, name):
+        return lambda *values, **options: self
+outcome = part('session').session.outcome
+from types import SimpleNamespace
+system = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))
+here = SimpleNamespace(region=SimpleNamespace(width=300), preferences=system, scene=bpy.context.scene)
+part('result').draw(here, Layout(), outcome)
+part('panel')._draw_palette(here, Layout(), group, None)
+assert bpy.ops.blocks.export_blocks(filepath={str(tmp_path / "o.csv")!r}) == {{'FINISHED'}}
+assert bpy.ops.blocks.export_blocks(filepath={str(tmp_path / "o.json")!r}) == {{'FINISHED'}}
+answer = [texts, outcome.summary.materials, part('outcome').shown_world().name]
+"""
+    )
+    rows = (tmp_path / "o.csv").read_text().splitlines()[1:]
+    assert sum(int(row.split(",")[1]) for row in rows) == sum(counts.values())
+    most = max(counts, key=counts.get)
+    place = texts.index("Blocks to Gather")
+    wanted = ["Material", "Stacks of 64", "Shulker Boxes", most, f"{counts[most] // 64} + {counts[most] % 64}"]
+    assert texts[place + 1 : place + 6] == wanted
+    assert "Export List…" in texts and "Resource Packs…" not in texts
+    assert f"blocks of {shown} to" in said
+    blocks = json.loads((tmp_path / "o.json").read_text())["blocks"]
+    assert sum(block["blockType"] == most for block in blocks) == counts[most]
+
+
 def test_operators_that_cannot_be_used_say_why(blender: Blender):
     answer, _ = blender.run(
         """
