@@ -7,6 +7,7 @@ The panel, its operators and properties. What they do is done by ``bridge`` and,
 import bpy
 
 from . import (
+    block_tools,
     command,
     engine,
     handlers,
@@ -25,7 +26,9 @@ from . import (
     status,
 )
 
-_MODULES = (*(preferences, properties, operators, model, result, helpers, menus, palettes, model_panel, panel),)
+_MODULES = (
+    *(preferences, properties, operators, model, result, helpers, menus, palettes, model_panel, block_tools, panel),
+)
 
 
 def register():

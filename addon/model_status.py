@@ -64,6 +64,7 @@ class Look:
 
 
 _looked: dict[str, Look] = {}
+_old: set[str] = set()  # scenes whose model changed since
 
 
 def chosen(context: Any) -> list[Any]:
@@ -77,20 +78,20 @@ def chosen(context: Any) -> list[Any]:
 
 
 def of(context: Any) -> Look | None:
-    """Returns what is known about the chosen model, or None; then it is found out before long."""
+    """Returns what is known about the chosen model, or None; what is unknown or old is found out before long."""
     objects = chosen(context)
     look = _looked.get(context.scene.name)
     axes = context.scene.optimize_materials.model.axes
-    if objects and look is not None and (look.names, look.axes) == (_names(objects), axes):
-        return look
-    if objects and not bpy.app.timers.is_registered(_look):
+    is_known = look is not None and (look.names, look.axes) == (_names(objects), axes)
+    if objects and not (is_known and context.scene.name not in _old) and not bpy.app.timers.is_registered(_look):
         bpy.app.timers.register(_look, first_interval=_WAIT)
-    return None
+    return look if objects and is_known else None
 
 
 def stop() -> None:
     """Drops what is known, and does not look again."""
     _looked.clear()
+    _old.clear()
     if bpy.app.timers.is_registered(_look):
         bpy.app.timers.unregister(_look)
 
@@ -101,6 +102,7 @@ def _look() -> None:
     if objects:
         axes = context.scene.optimize_materials.model.axes
         _looked[context.scene.name] = _looked_at(objects, axes)
+        _old.discard(context.scene.name)
     layouts.redraw({"VIEW_3D"})
     layouts.redraw_views()
 
@@ -125,8 +127,8 @@ def _names(objects: list[Any]) -> tuple[str, ...]:
 
 @persistent
 def _after_change(scene: Any, graph: Any) -> None:
-    if _looked and any(update.is_updated_geometry or update.is_updated_transform for update in graph.updates):
-        _looked.pop(scene.name, None)
+    if any(update.is_updated_geometry or update.is_updated_transform for update in graph.updates):
+        _old.add(scene.name)
 
 
 def register() -> None:
