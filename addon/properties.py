@@ -233,7 +233,6 @@ class BlocksModel(PropertyGroup):
     show_grid: BoolProperty(
         name="Show Grid",
         description="Show in the 3D view where the blocks will lie",
-        default=True,
         update=_model_changed,
     )
 

@@ -16,7 +16,7 @@ from blockcore.errors import SceneError
 from blockcore.model.display import SRGB
 from blockcore.model.palette import AIR, Palette
 from blockcore.model.scene import BlockScene, Source, View
-from blockcore.voxelize.voxels import Fit
+from blockcore.voxelize.voxels import Fit, checked_triangles
 from bridge.blender.extract import read_camera, read_view
 from bridge.blender.held import held
 from bridge.blender.light import has_light, unmeasured
@@ -69,7 +69,7 @@ def fit_blocks(objects: Sequence[Any], wish: Wish, engine: str | None = None) ->
     model = read_model(objects)
     to_model = np.eye(4)
     to_model[:3, :3] = (axes_of(objects[0]) if wish.axes == "object" else np.eye(3)) @ TO_BLENDER[:3, :3]
-    corners = model.triangles.reshape(-1, 3)
+    corners = checked_triangles(model.triangles).reshape(-1, 3)
     cameras = add_cameras(corners.min(axis=0), corners.max(axis=0), wish.views)
     try:
         with picture(_OUTLINE):

@@ -293,3 +293,54 @@ def test_blocks_are_exported_in_other_formats(tmp_path):
     assert len(BlockScene.read(exports[1]).grid) == 4**3 - 2**3
     assert exports[0].stat().st_size > 100
     assert sorted(path.name for path in tmp_path.iterdir()) == ["blocks.schem", "in.blend", "scene"]
+
+
+def broken(kind: str) -> list[str]:
+    """Adds a model that cannot be used, or returns the words of an order that cannot be met."""
+    if kind == "empty":
+        return []
+    obj = add("cube")
+    if kind == "not finite":
+        obj.data.vertices[0].co.x = float("nan")
+    elif kind == "no face":
+        obj.data.clear_geometry()
+    elif kind == "one point":
+        obj.scale = (0, 0, 0)
+    elif kind == "sheared":
+        parent = add("cube")
+        parent.scale, obj.parent, obj.rotation_euler = (3, 1, 1), parent, (0.5, 0.5, 0.5)
+        return ["--object", obj.name, "--axes", "object"]
+    return {"blocks": ["--budget", "10000000"], "across": ["--across", "1e7"], "nobody": ["--object", "Nobody"]}.get(
+        kind, []
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("empty", "no model is chosen; select an object"),
+        ("no face", "has no face"),
+        ("not finite", "not finite numbers; remove them"),
+        ("one point", "all its corners are in one place; give it a size"),
+        ("sheared", "no axes at right angles; apply its scale"),
+        ("blocks", "10,000,000 blocks is out of range; give"),
+        ("across", "too fine; ask for fewer"),
+        ("nobody", "no object 'Nobody'"),
+    ],
+)
+def test_bad_models_and_orders_end_with_one_line_and_nothing_written(kind, message, tmp_path, capfd):
+    words = broken(kind)
+    save_file(tmp_path / "model.blend")
+    capfd.readouterr()
+    assert cli.main(["blocks", str(tmp_path / "model.blend"), *words, "--out", str(tmp_path / "out.blend")]) == 2
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and said.startswith("bridge: ") and message in said
+    assert [path.name for path in tmp_path.iterdir()] == ["model.blend"]
+
+
+def test_a_flat_plane_is_one_layer_wherever_it_lies():
+    for rotation in ((0, 0, 0), (np.pi / 2, 0, 0), (0, np.pi / 2, 0)):
+        plane = add("plane", size=8, rotation=rotation)
+        grid = fit_blocks([plane], Wish(across=8, views=3)).fit.voxels.grid
+        assert sorted(grid.size) == [1, 8, 8]
+        assert len(grid) == 64
