@@ -18,14 +18,15 @@ from blockcore.errors import CameraError, MapError, SettingsError
 from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
 from blockcore.model.display import SRGB, Display
-from blockcore.model.grid import BlockGrid
+from blockcore.model.grid import FACE_NAMES, BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.ops.batched import array_of, below_transforms
 from blockcore.shading import opaque
 from blockcore.shading.choice import Choice
+from blockcore.shading.looks import Looks
 from blockcore.shading.outputs import checked_outputs, over_background, shown_besides
-from blockcore.shading.painting import paint
+from blockcore.shading.painting import of_faces, paint
 from blockcore.shading.radiance import Sight, lit_radiance, radiance_of
 from blockcore.visibility import rasterize
 from blockcore.visibility.buffer import Visibility
@@ -49,6 +50,7 @@ class DifferentiableBlockRenderer(nn.Module):
         device: where pictures are made; the logits must live there. ``to`` moves it.
         palette: the M materials.
         lighting: the light.
+        looks: the palette and light that are trained, or None.
         rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"``, ``"nvdiffrast"`` or ``"reference"``.
 
     Up to ``remembered_views`` sets of cameras are remembered, the last ones, and no more than ``remembered_pixels`` of
@@ -66,6 +68,8 @@ class DifferentiableBlockRenderer(nn.Module):
         rasterizer: str = "auto",
         remembered_views: int = 64,
         remembered_pixels: int | None = None,
+        *,
+        trained: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.grid_size = grid_size
@@ -75,6 +79,7 @@ class DifferentiableBlockRenderer(nn.Module):
         self.palette = palette
         self.lighting = lighting
         self.rasterizer = rasterizer
+        self.looks = Looks(palette, lighting, trained, device) if trained else None
         self.remembered_views = remembered_views
         self.remembered_pixels = remembered_pixels
         self._begin()
@@ -138,8 +143,8 @@ class DifferentiableBlockRenderer(nn.Module):
 
         Args:
             positions: N cells (x, y, z).
-            material_logits: (N, M) floating point, on ``device``. Those of 16 bits are worked with in float32, as all
-                are under autocast.
+            material_logits: (N, M), or (N, 6, M) for each face its own, floating point, on ``device``. Those of 16 bits
+                are worked with in float32, as all are under autocast.
             camera_view: (4, 4) or (B, 4, 4), row-major, world to view space.
             camera_proj: (4, 4) or (B, 4, 4), row-major, view to clip space. One of one kind goes with B of the other.
             img_h: rows.
@@ -173,28 +178,42 @@ class DifferentiableBlockRenderer(nn.Module):
             SettingsError: the temperature, the relaxation, an output, the background or ``samples`` cannot be meant.
         """
         choice = Choice(temperature, relaxation, hard or hard_materials, generator)
-        plainly = light is None and outputs is None and background is None and samples == 1
+        plainly = (
+            material_logits.ndim == 2
+            and light is None
+            and self.looks is None
+            and outputs is None
+            and background is None
+            and samples == 1
+        )
         if torch.compiler.is_compiling() and plainly:
             return self._opaque(positions, material_logits, camera_view, camera_proj, img_h, img_w, choice)
         wanted = ("rgba",) if outputs is None else checked_outputs(outputs)
         if type(samples) is not int or samples < 1:
             raise SettingsError(f"samples {samples!r} must be a whole number above 0")
+        if self.looks is not None:
+            if light is not None:
+                raise SettingsError("light: where palette or light are trained, none is given besides")
+            background = self.looks.background if background is None else background
         grid, posed = self._grid(positions), _Posed.of(camera_view, camera_proj, img_h, img_w)
         self._check_logits(material_logits, len(grid))
-        logits, found = choice.perturbed(material_logits), {}
+        per_face = material_logits.ndim == 3
+        logits, found = choice.perturbed(material_logits.reshape(-1, len(self.palette))), {}
         if "rgba" in wanted:
             show = display, display_table
             fine = posed if samples == 1 else replace(posed, height=img_h * samples, width=img_w * samples)
-            sight = self._see(grid, fine).sight if light is None else self._lit_sight(grid, fine, light, *show)
+            sight = self._shown(grid, fine) if light is None else self._lit_sight(grid, fine, light, *show)
             if background is not None:
                 sight = replace(sight, background=torch.zeros_like(sight.background))
+            sight = of_faces(sight) if per_face else sight
             rgba = paint(_of_visible(logits, sight), sight, choice.temperature, choice.hard, generator)
             rgba = rgba if samples == 1 else torch.nn.functional.avg_pool2d(rgba, samples)
             found["rgba"] = rgba if background is None else over_background(rgba, background)
         besides = [name for name in wanted if name != "rgba"]
         if besides:
             sight = self._see(grid, posed).sight
-            found |= shown_besides(sight, grid, posed.cameras(), _of_visible(logits, sight), besides)
+            rows = of_faces(sight) if per_face else sight
+            found |= shown_besides(sight, grid, posed.cameras(), rows, _of_visible(logits, rows), besides)
         return found["rgba"] if outputs is None else {name: found[name] for name in wanted}
 
     def _opaque(
@@ -222,7 +241,7 @@ class DifferentiableBlockRenderer(nn.Module):
 
     def _check_logits(self, logits: torch.Tensor, count: int) -> None:
         expected = (count, len(self.palette))
-        if tuple(logits.shape) != expected:
+        if tuple(logits.shape) not in (expected, (count, len(FACE_NAMES), len(self.palette))):
             raise MapError(f"material logits have shape {tuple(logits.shape)}, expected {expected}: (N, M)")
         if not logits.is_floating_point():
             raise MapError(f"material logits are {logits.dtype}; give them as floating point")
@@ -287,6 +306,13 @@ class DifferentiableBlockRenderer(nn.Module):
                     return grid
             self._grids.appendleft(BlockGrid(self.grid_size, self.world_scale, cells))
             return self._grids[0]
+
+    def _shown(self, grid: BlockGrid, posed: _Posed) -> Sight:
+        """Returns what the cameras see, in colours that are trained if any are."""
+        sight = self._see(grid, posed).sight
+        if self.looks is None:
+            return sight
+        return replace(sight, radiance=self.looks.radiance(sight.visible.looks))
 
     def _see(self, grid: BlockGrid, posed: _Posed) -> _Seen:
         """Returns what the cameras see."""

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from blockcore.errors import CameraError, MapError, SettingsError, listed
+from blockcore.errors import CameraError, MapError, SettingsError, listed, quoted
 from blockcore.formats.exchange import export
 from blockcore.model.baked_light import Light
 from blockcore.model.display import SRGB, Display
-from blockcore.model.grid import BlockGrid
+from blockcore.model.grid import FACE_NAMES, BlockGrid
 from blockcore.model.lighting import WEBGPU_LIGHTING
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene, View
@@ -63,16 +63,21 @@ class DifferentiableBlockWorld(nn.Module):
         remembered_pixels: int | None = None,
         *,
         occupancy: bool = False,
+        trained: Sequence[str] = (),
+        logits_per: str = "block",
     ) -> None:
         super().__init__()
         self.grid_size = grid_size
         self.world_scale = world_scale
         self.palette = palette
+        if logits_per not in ("block", "face"):
+            raise SettingsError(f"logits_per {quoted(logits_per)} is not one of block, face")
+        self._row = (len(palette),) if logits_per == "block" else (len(FACE_NAMES), len(palette))
         self.logits: nn.Parameter | None
         self.register_parameter("logits", None)
         self.placed = nn.ParameterDict()
         look = grid_size, world_scale, device, palette, lighting, rasterizer, remembered_views, remembered_pixels
-        self.renderer = DifferentiableBlockRenderer(*look)
+        self.renderer = DifferentiableBlockRenderer(*look, trained=trained)
         self.field: BlockField | None = None
         if occupancy:
             self.field = BlockField(grid_size, world_scale, device, palette, lighting)
@@ -100,6 +105,9 @@ class DifferentiableBlockWorld(nn.Module):
         bias_strength: float = 10.0,
         remembered_views: int = 64,
         remembered_pixels: int | None = None,
+        *,
+        trained: Sequence[str] = (),
+        logits_per: str = "block",
     ) -> DifferentiableBlockWorld:
         """Makes a world of N blocks with a single parameter.
 
@@ -116,12 +124,15 @@ class DifferentiableBlockWorld(nn.Module):
             bias_strength: logit of the material in ``materials``; the others' is 0.
             remembered_views: as for the renderer.
             remembered_pixels: likewise.
+            trained: what is learned besides materials, of ``looks.TRAINABLE``: ``"colors"``, ``"tiles"``, ``"light"``.
+            logits_per: ``"block"``, or ``"face"``: each face of a block chooses for itself, and shapes of logits have
+                six faces before the materials.
 
         Raises:
             MapError: a position is outside the grid, repeated, or not whole; or materials or logits do not fit.
         """
         look = lighting, rasterizer, remembered_views, remembered_pixels
-        world = cls(grid_size, world_scale, device, palette, *look)
+        world = cls(grid_size, world_scale, device, palette, *look, trained=trained, logits_per=logits_per)
         cells = BlockGrid(grid_size, world_scale, cell_array(positions)).positions
         world._share(cells, world._start_of_all(len(cells), materials, logits, bias_strength))
         return world
@@ -251,8 +262,12 @@ class DifferentiableBlockWorld(nn.Module):
         """Returns the world as a scene of the likeliest materials, seen by ``views``."""
         cells, logits = self._gathered()
         grid = BlockGrid(self.grid_size, self.world_scale, cells)
+        if len(self._row) == 2:  # a scene's blocks are of one material: what most faces speak for
+            logits = torch.softmax(logits, dim=-1).mean(dim=1)
         materials = best_materials(logits).cpu().numpy()
-        return BlockScene(grid, materials, self.palette, tuple(views), self.renderer.lighting)
+        looks = self.renderer.looks
+        palette, lighting = (self.palette, self.renderer.lighting) if looks is None else looks.settled()
+        return BlockScene(grid, materials, palette, tuple(views), lighting)
 
     def save(self, path: Path | str) -> tuple[str, ...]:
         """Writes the likeliest materials in the format that the name asks for, such as .schem, .litematic or .glb.
@@ -268,7 +283,15 @@ class DifferentiableBlockWorld(nn.Module):
     def to_mesh(
         self, temperature: float = 1.0, hard: bool = True
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-        """Returns vertices, faces and attributes; see ``build_block_mesh``."""
+        """Returns vertices, faces and attributes; see ``build_block_mesh``.
+
+        Raises:
+            MapError: faces choose for themselves.
+        """
+        if len(self._row) == 2:
+            raise MapError(
+                "to_mesh: its blocks have one material each; make the mesh of to_scene(), or logits_per='block'"
+            )
         return build_block_mesh(
             *self._gathered(), self.grid_size, self.world_scale, temperature, hard, palette=self.palette
         )
@@ -312,7 +335,7 @@ class DifferentiableBlockWorld(nn.Module):
         except KeyError as error:
             raise MapError(f"saved blocks: {error} is missing; save them again") from error
         grid = BlockGrid(self.grid_size, self.world_scale, cells)
-        if tuple(logits.shape) != (len(grid), len(self.palette)):
+        if tuple(logits.shape) != (len(grid), *self._row):
             raise MapError(f"saved blocks: logits have shape {tuple(logits.shape)}; save them again")
         if self.logits is not None:
             self._place({})
@@ -347,7 +370,7 @@ class DifferentiableBlockWorld(nn.Module):
                 self._share(extra["cells"].numpy().copy(), shared.detach().to(self.device))
                 self._keep(self._bulk_cells, extra["kept"].numpy().copy())
             cells: list[Cell] = [(x, y, z) for x, y, z in extra["placed"]]
-            empty = torch.zeros(len(self.palette), device=self.device)
+            empty = torch.zeros(self._row, device=self.device)
             self._place(dict.fromkeys(cells, empty))
         super()._load_from_state_dict(state_dict, prefix, *others)
 
@@ -404,34 +427,34 @@ class DifferentiableBlockWorld(nn.Module):
         logits: torch.Tensor | None,
         bias_strength: float,
     ) -> torch.Tensor:
-        shape = (count, len(self.palette))
+        shape = (count, *self._row)
         if logits is not None:
             start = logits.detach().to(self.device)
         elif materials is not None:
             index = torch.from_numpy(cell_array(materials).astype(np.int64)).to(self.device)
-            if tuple(index.shape) != shape[:1] or bool(((index <= AIR) | (index >= shape[1])).any()):
-                raise MapError(f"materials must be {shape[0]} palette indices from 1 to {shape[1] - 1}")
+            if tuple(index.shape) != shape[:1] or bool(((index <= AIR) | (index >= shape[-1])).any()):
+                raise MapError(f"materials must be {shape[0]} palette indices from 1 to {shape[-1] - 1}")
             start = torch.zeros(shape, device=self.device)
-            start[torch.arange(shape[0], device=self.device), index] = bias_strength
+            start[torch.arange(shape[0], device=self.device), ..., index] = bias_strength
         else:
             start = torch.randn(shape, device=self.device)
         if tuple(start.shape) != shape:
-            raise MapError(f"logits have shape {tuple(start.shape)}, expected {shape}: (N, M)")
+            raise MapError(f"logits have shape {tuple(start.shape)}, expected {shape}: (N, …, M)")
         return start
 
     def _start(self, material: str | int | None, logits: torch.Tensor | None, bias_strength: float) -> torch.Tensor:
         count = len(self.palette)
         if logits is not None:
-            if tuple(logits.shape) != (count,):
-                raise MapError(f"logits have shape {tuple(logits.shape)}, expected ({count},): one per material")
+            if tuple(logits.shape) != self._row:
+                raise MapError(f"logits have shape {tuple(logits.shape)}, expected {self._row}: one per material")
             return logits.detach().clone().to(self.device)
         if material is None:
-            return torch.randn(count, device=self.device)
+            return torch.randn(self._row, device=self.device)
         index = self.palette.index(material) if isinstance(material, str) else int(material)
         if not AIR < index < count:
             raise MapError(f"a block cannot be made of material {material!r}; use 1 to {count - 1} or its name")
-        start = torch.zeros(count, device=self.device)
-        start[index] = bias_strength
+        start = torch.zeros(self._row, device=self.device)
+        start[..., index] = bias_strength
         return start
 
     def _cell(self, position: Cell) -> Cell:
@@ -464,7 +487,7 @@ class DifferentiableBlockWorld(nn.Module):
         if self._placed_cells:
             rows.append(torch.stack([one for one in self.placed._parameters.values() if one is not None]))
         if not rows:
-            return cells, torch.zeros(0, len(self.palette), device=self.device)
+            return cells, torch.zeros(0, *self._row, device=self.device)
         return cells, rows[0] if len(rows) == 1 else torch.cat(rows)
 
 

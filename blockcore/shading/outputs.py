@@ -30,7 +30,12 @@ def checked_outputs(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def shown_besides(
-    sight: Sight, grid: BlockGrid, cameras: Sequence[Camera], logits: torch.Tensor, wanted: Sequence[str]
+    sight: Sight,
+    grid: BlockGrid,
+    cameras: Sequence[Camera],
+    rows: Sight,
+    logits: torch.Tensor,
+    wanted: Sequence[str],
 ) -> dict[str, torch.Tensor]:
     """Returns what pictures show besides colours, without gradients.
 
@@ -38,7 +43,8 @@ def shown_besides(
         sight: what the cameras see of the grid's blocks.
         grid: the blocks.
         cameras: B of them.
-        logits: (V, M), of the visible blocks.
+        rows: the same, with as its blocks what has logits of its own.
+        logits: (V, M), of those that are visible.
         wanted: of ``depth``: (B, 1, H, W) of the logits' type, along the viewing axis in world units, 0 where there is
             nothing; ``normal``: (B, 3, H, W) of that type, outward in world space, 0 where there is nothing; ``block``:
             (B, 1, H, W) int64, the block's number, -1 where there is nothing; ``material``: likewise, the likeliest
@@ -59,7 +65,7 @@ def shown_besides(
     if "block" in wanted:
         found["block"] = torch.where(covered, block[at], -1)[:, None]
     if "material" in wanted:
-        best = best_materials(logits)[sight.visible.block]
+        best = best_materials(logits)[rows.visible.block]
         found["material"] = torch.where(covered, best[at], AIR)[:, None]
     normals = torch.tensor(FACE_NORMALS.copy(), device=device)[direction]
     if "normal" in wanted:

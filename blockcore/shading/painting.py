@@ -6,10 +6,12 @@ than they take. The adjoint is written out here instead; ``shading.shaded_pictur
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from blockcore.model.grid import FACE_NAMES
 from blockcore.ops.batched import OneByOne
 from blockcore.ops.blend import blend, blended_to_shares, sum_over_blocks
 from blockcore.ops.pixels import gather_faces, gathered, sum_over_faces, summed, takes_triton
@@ -131,3 +133,12 @@ class Painting(OneByOne):
         """Returns how they change with a step of the logits."""
         (logits,) = ctx.saved_tensors
         return _picture_tangent(tangents[0], logits, *ctx.how)
+
+
+def of_faces(sight: Sight) -> Sight:
+    """Returns a sight in which every face of a block is a block of its own, of number ``6 · block + direction``."""
+    visible = sight.visible
+    direction = torch.from_numpy(visible.looks[:, 0].copy()).to(visible.look.device)[visible.look]
+    row = visible.blocks[visible.block] * len(FACE_NAMES) + direction
+    blocks, block = torch.unique_consecutive(row, return_inverse=True)
+    return replace(sight, visible=replace(visible, blocks=blocks, block=block))

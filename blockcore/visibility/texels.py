@@ -118,6 +118,20 @@ def looks_surface(palette: Palette, looks: npt.NDArray[np.int64]) -> npt.NDArray
     return np.asarray(surface)
 
 
+def looks_texels(palette: Palette, looks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Returns which texel each material shows in each look, (M, L), counted through all tiles; -1 where it has none."""
+    cuts = TileCuts.of(palette)
+    texels = np.full((len(palette), len(looks)), -1, np.int64)
+    first = 0
+    for (material, direction), tile in palette.tiles.items():
+        here = np.flatnonzero(looks[:, 0] == direction)
+        x = _texel_at(looks[here, 1], cuts.widths[direction], tile.shape[1])
+        y = _texel_at(looks[here, 2], cuts.heights[direction], tile.shape[0])
+        texels[material, here] = first + y * tile.shape[1] + x
+        first += tile.shape[0] * tile.shape[1]
+    return texels
+
+
 def looks_radiance(
     palette: Palette,
     lighting: Light,
