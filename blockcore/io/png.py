@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _INDEXED, _GRAY_ALPHA, _RGBA = 0, 2, 3, 4, 6
+_PACKED = (_GRAY, _INDEXED)  # several pixels may share a byte
 _CHANNELS = {_GRAY: 1, _RGB: 3, _INDEXED: 1, _GRAY_ALPHA: 2, _RGBA: 4}
 MOST_CHUNKS = 1 << 16
 """The most pieces that a PNG may come in: reading costs time for each, however small it is."""
@@ -54,7 +55,7 @@ def _count_chunks(data: bytes) -> int:
 
 
 def decode(data: bytes) -> npt.NDArray[np.uint8]:
-    """Decodes a PNG of 8 bits a channel, or with a colour table, that is not interlaced.
+    """Decodes a PNG of 8 bits a channel, of grey, or with a colour table, that is not interlaced.
 
     Returns:
         (H, W, 4) uint8, row 0 on top.
@@ -64,7 +65,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
     """
     width, height = size(data)
     depth, kind, interlaced = data[24], data[25], data[28]
-    if kind not in _CHANNELS or interlaced or (depth != 8 and (kind != _INDEXED or depth not in (1, 2, 4))):
+    if kind not in _CHANNELS or interlaced or (depth != 8 and (kind not in _PACKED or depth not in (1, 2, 4))):
         raise ValueError("a kind of PNG that is not supported here; save it with 8 bits a channel, not interlaced")
     chunks = _chunks(data)
     row_bytes = (width * _CHANNELS[kind] * depth + 7) // 8
@@ -73,7 +74,12 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
     unfiltered = _unfilter(rows[:, 0], rows[:, 1:].reshape(height, -1, _CHANNELS[kind]))
     if kind == _INDEXED:
         return _look_up(_unpack_bits(unfiltered[..., 0], depth)[:, :width], chunks)
-    return _to_rgba(unfiltered, kind, chunks.get(b"tRNS"))
+    clear = chunks.get(b"tRNS")
+    if depth < 8:
+        step = 255 // (2**depth - 1)
+        unfiltered = (_unpack_bits(unfiltered[..., 0], depth)[:, :width, None] * step).astype(np.uint8)
+        clear = clear and struct.pack(">H", min(255, step * int.from_bytes(clear[:2], "big")))
+    return _to_rgba(unfiltered, kind, clear)
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:

@@ -53,6 +53,21 @@ def test_packed_color_tables_are_decoded(bits):
     )
 
 
+@pytest.mark.parametrize("clear", [None, 1])
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_packed_grays_are_decoded(bits, clear):
+    values = np.random.default_rng(bits).integers(0, 2**bits, (9, 13))
+    packed = [np.packbits((row[:, None] >> np.arange(bits - 1, -1, -1) & 1).astype(np.uint8).ravel()) for row in values]
+    raw = zlib.compress(b"".join(b"\0" + row.tobytes() for row in packed))
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 13, 9, bits, 0, 0, 0, 0)), (b"IDAT", raw), (b"IEND", b"")]
+    if clear is not None:
+        chunks.insert(1, (b"tRNS", struct.pack(">H", clear)))
+    parts = (struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in chunks)
+    rgba = png.decode(png.SIGNATURE + b"".join(parts))
+    np.testing.assert_array_equal(rgba[..., 0], values * 255 // (2**bits - 1))
+    np.testing.assert_array_equal(rgba[..., 3], np.where(values == clear, 0, 255))
+
+
 def filtered_png(filters, pixels):
     """A PNG whose rows hold arbitrary filtered bytes: every mix of filters, not only what encoders choose."""
     height, width, channels = pixels.shape
