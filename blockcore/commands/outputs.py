@@ -33,7 +33,7 @@ def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None
         BlockcoreError: an output is an input, holds one or lies in one; something is there that we did not write; or
             another process writes it.
     """
-    from blockcore.io.folders import check_apart, reserved
+    from blockcore.io.folders import check_apart, clear_beside, reserved
 
     given = [path for name in INPUTS if name not in kinds for path in _paths(getattr(args, name, None))]
     wanted = [(name, kind, path) for name, kind in kinds.items() for path in _paths(getattr(args, name, None))]
@@ -45,7 +45,7 @@ def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None
             _check_alone(output, [path for _, _, path in wanted[:number]])
             _check(output, kind)
             if name in _BY_ANOTHER:
-                stack.callback(_clear, output)
+                stack.callback(clear_beside, output)
             else:
                 stack.enter_context(reserved(output))
         yield
@@ -75,14 +75,6 @@ def _check_alone(output: Path, others: Iterable[Path]) -> None:
         theirs = real_path(other)
         if mine.is_relative_to(theirs) or theirs.is_relative_to(mine):
             raise BlockcoreError(f"{output}: is written for {other} already; choose another place")
-
-
-def _clear(output: Path) -> None:
-    """Removes what an engine that was killed left beside its output."""
-    from blockcore.io.folders import reserved
-
-    with contextlib.suppress(BlockcoreError), reserved(output):
-        pass
 
 
 def _paths(value: object) -> list[Path]:

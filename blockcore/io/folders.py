@@ -146,6 +146,12 @@ def reserved(path: Path) -> Iterator[None]:
         yield
 
 
+def clear_beside(path: Path) -> None:
+    """Removes what a process that was killed left beside its output, unless another one writes it now."""
+    with contextlib.suppress(BlockcoreError), reserved(path):
+        pass
+
+
 def _make_parents(folder: Path, stack: ExitStack) -> None:
     if not folder.exists():
         _make_parents(folder.parent, stack)

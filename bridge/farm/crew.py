@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from blockcore.io.folders import clear_beside
 from blockcore.report.events import Done, Failed
 from bridge.engine.process import StandingRun
 from bridge.farm.records import Outcome, Task, failed, find_done, note_outcome
@@ -40,6 +41,7 @@ class Crew:
         """Takes what starts a Blender that serves, how many work at once, and the bytes at which one is renewed."""
         self._command, self._jobs, self._memory = list(command), jobs, memory
         self._runs: list[BlenderRun] = []
+        self._outs: set[Path] = set()  # being made
         self._lock = threading.Lock()
         self._ended = False
 
@@ -53,6 +55,8 @@ class Crew:
             run.dismiss()
         for run in self._runs:
             run.end()
+        for out in list(self._outs):
+            clear_beside(out)
 
     def outcomes(self, tasks: Sequence[Task], prepare: Prepare) -> Iterator[Outcome]:
         """Yields what becomes of each task, in the order in which they end.
@@ -94,10 +98,12 @@ class Crew:
         """Has a task done; returns the Blender for the next one, and what came of it: None where it is another's."""
         for _ in range(_TRIES):
             run = run if run is not None and run.is_alive else self._start()
+            self._outs.add(task.out)
             run.hand(work_of(task))
             *_, last = run.events(_INTERVAL)
             if run.is_alive:
                 break
+        self._outs.discard(task.out)
         assert run is not None
         run = None if self._renews(run) else run
         if isinstance(last, Failed):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from blockcore.io.files import write_file
+from blockcore.io.files import BESIDE, write_file
 from blockcore.io.folders import LIST, check_folder, write_folder
 from tests.fuzz.test_readers import small_scene
 
@@ -38,6 +38,7 @@ COMMANDS = {
         "bridge optimize cubes.blend --lighting unlit --out y.blend --report result.json", 6.0, _ENDLESS
     ),
     "bridge optimize, lit": Command("bridge optimize cubes.blend --lighting scene --out y.blend", 8.0, _ENDLESS),
+    "bridge batch": Command("bridge batch blends --lighting unlit --out results", 8.0, _ENDLESS),
     "bridge blocks": Command("bridge blocks cube.obj --across 4 --views 3 --out y.blend --report result.json", 10.0),
 }
 CUBES = """
@@ -75,8 +76,10 @@ class Place:
         (self.folder / "cube.obj").write_text(CUBE)
         if blend is not None:
             (self.folder / "cubes.blend").write_bytes(blend.read_bytes())
+            write_file(self.folder / "blends" / "cubes.blend", blend.read_bytes())
         words = command.words.split()
         self.out = [self.folder / words[i + 1] for i, word in enumerate(words) if word in ("--out", "--report")]
+        self.out = [path for path in self.out if path.suffix]  # the others are filled where they were left
         for path in self.out:
             if path.suffix == ".json":  # stands for a folder that always has such a file
                 write_folder(path, path.name, lambda fresh, name=path.name: write_file(fresh / name, OLD))
@@ -121,7 +124,8 @@ class Place:
 
     def left(self) -> list[str]:
         """Names what is beside the inputs and outputs, and among temporary files."""
-        beside = [p.name for p in self.folder.iterdir() if p.name not in self.names]
+        beside = [p.name for p in self.folder.iterdir() if p.name not in (*self.names, "results")]
+        beside += [p.name for p in self.folder.rglob(f"*{BESIDE}*")]
         return sorted([*beside, *(p.name for p in self.temporary.iterdir() if p.name not in CACHES)])
 
     def running(self) -> list[int]:

@@ -241,3 +241,22 @@ def test_a_signal_while_a_lock_is_made_leaves_none(tmp_path: Path, monkeypatch) 
     with pytest.raises(KeyboardInterrupt), reserved(tmp_path / "s"):
         pass
     assert not os.path.lexists(left)
+
+
+def test_nothing_new_is_begun_while_a_process_ends(tmp_path: Path) -> None:
+    code = """
+import os, sys, threading, time
+from pathlib import Path
+from blockcore.io.folders import new_folder
+from blockcore.io.leftovers import leftover, remove_leftovers
+noted = Path(sys.argv[1]) / "noted"
+noted.mkdir()
+with leftover(noted):
+    threading.Thread(target=lambda: (remove_leftovers(), time.sleep(0.3), os._exit(7))).start()
+    while noted.exists():
+        pass
+    with new_folder(Path(sys.argv[1]) / "s", "scene.json"):
+        os._exit(0)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60)
+    assert done.returncode == 7 and not list(tmp_path.iterdir())

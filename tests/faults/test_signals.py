@@ -17,6 +17,7 @@ FEW = {
     *(("optimize", how) for how in SIGNALS),
     *(("view", "SIGTERM"), ("bridge export", "SIGKILL"), ("bridge optimize", "SIGTERM")),
     *(("bridge optimize, lit", "SIGKILL"), ("bridge blocks", "SIGINT")),
+    ("bridge batch", "SIGHUP"),
 }
 
 
