@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +17,6 @@ def run(args: argparse.Namespace) -> int:
     from blockcore.commands.cli import main
     from blockcore.machine.asked import Asked
 
-    busy = threading.Lock()
-    asked = Asked(lambda: signal.raise_signal(signal.SIGINT) if busy.locked() else None)
-    for words in asked:
-        with busy:
-            if asked.ended:
-                break
-            main(["optimize", *map(str, words)])
+    for words in Asked():
+        main(["optimize", *map(str, words)])
     return 0

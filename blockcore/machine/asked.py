@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from blockcore.errors import SettingsError
 
 
 class Asked:
-    """The JSON values on the lines of standard input. A thread reads them, so that their end is noticed during work.
+    """The JSON values on the lines of standard input, one piece of work each.
 
-    Attributes:
-        ended: whether standard input has closed.
+    A thread reads them. Where standard input closes during work, it raises SIGINT, so that the work ends as it does
+    where somebody stops it.
     """
 
-    def __init__(self, at_end: Callable[[], None]) -> None:
-        """Begins to read; ``at_end`` is called in the reading thread when standard input closes."""
-        self.ended = False
-        self._at_end = at_end
+    def __init__(self) -> None:
+        self._ended = False
+        self._working = threading.Lock()
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, name="standard input", daemon=True).start()
 
@@ -34,10 +34,14 @@ class Asked:
             SettingsError: a line is not JSON.
         """
         while (line := self._lines.get()) is not None:
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise SettingsError(f"standard input: a line is not JSON ({error}); send one value a line") from error
+            with self._working:
+                if self._ended:
+                    return
+                try:
+                    value = json.loads(line)
+                except ValueError as error:
+                    raise SettingsError(f"standard input: a line is not JSON ({error}); send one a line") from error
+                yield value
 
     def _read(self) -> None:
         # Unbuffered reads: a daemon thread inside a buffered stdin would hold its lock when the interpreter ends.
@@ -46,6 +50,7 @@ class Asked:
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 self._lines.put(line)
-        self.ended = True
+        self._ended = True
         self._lines.put(None)
-        self._at_end()
+        if self._working.locked():
+            signal.raise_signal(signal.SIGINT)

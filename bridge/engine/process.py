@@ -21,7 +21,7 @@ from blockcore.report.events import Baked, Done, Event, Failed, Made, Stopped, p
 from bridge.engine.environment import process_options
 
 GRACE = 0.4  # seconds a cancelled engine has to stop by itself
-_CLEARING_UP = 2.0  # seconds
+_CLEARING_UP = 10.0  # seconds at most
 _LOG_LINES = 8
 
 

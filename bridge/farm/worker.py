@@ -9,12 +9,10 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from blockcore.errors import BlockcoreError, Busy
 from blockcore.io.files import Json, read_json
 from blockcore.io.folders import new_folder, reserved
-from blockcore.io.leftovers import remove_leftovers
 from blockcore.machine.asked import Asked
 from blockcore.report.events import Done, Event, Failed, line_of
 from blockcore.report.summary import Summary
@@ -26,7 +24,6 @@ Parse = Callable[[Sequence[str]], argparse.Namespace]
 REPORT = "report"
 PATHS = ("palette", "job")
 """The options that name files, which travel as text."""
-_STOPPED = 130
 
 
 def work_of(task: Task) -> Json:
@@ -51,19 +48,13 @@ def serve(parse: Parse, args: argparse.Namespace) -> None:
         os.dup2(2, 1)  # whatever else is printed goes to the log
         engine: StandingEngine | None = None
         try:
-            for work in Asked(_end):
+            for work in Asked():
                 task = _task(work)
                 engine = engine or StandingEngine(task.options.get("engine"))
                 print(line_of(_answer(task, parse, engine)), file=voice, flush=True)
         finally:
             if engine is not None:
                 engine.end()
-
-
-def _end() -> NoReturn:
-    """Ends this process whatever it is at: who asked is gone."""
-    remove_leftovers()
-    os._exit(_STOPPED)
 
 
 def _task(work: Json) -> Task:

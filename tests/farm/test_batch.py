@@ -12,12 +12,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from tests.faults.test_signals import CUBE, CUBES
+from tests.faults.commands import CUBE, CUBES
 from tests.parts import need
 
 KILLS = int(os.environ.get("BLOCKCORE_KILLS", "2"))
@@ -74,14 +76,26 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Undisturbed(NamedTuple):
+    """A batch that nothing disturbed: its results, and how long it took."""
+
+    out: Path
+    seconds: float
+
+
 @pytest.fixture(scope="module")
-def out(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A batch that nothing disturbed."""
+def undisturbed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     out = tmp_path_factory.mktemp("results") / "out"
+    began = time.monotonic()
     done = bridge("batch", inputs, "--out", out, "--jobs", 2)
     assert done.returncode == 1, done.stderr
     assert told(done) == dict.fromkeys(FILES, "done") | {"broken.blend": "failed"}
-    return out
+    return Undisturbed(out, time.monotonic() - began)
+
+
+@pytest.fixture(scope="module")
+def out(undisturbed: Undisturbed) -> Path:
+    return undisturbed.out
 
 
 def test_results_are_those_of_single_calls(inputs: Path, out: Path, tmp_path: Path) -> None:
@@ -170,7 +184,7 @@ def running(mark: str) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes as Linux shows them")
-def test_a_batch_that_is_killed_goes_on_where_it_was(inputs: Path, out: Path, tmp_path: Path) -> None:
+def test_a_batch_that_is_killed_goes_on_where_it_was(inputs: Path, undisturbed: Undisturbed, tmp_path: Path) -> None:
     place, temporary = tmp_path / "out", tmp_path / "temporary"
     temporary.mkdir()
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "BLOCKCORE_MARK": str(tmp_path)}
@@ -179,7 +193,7 @@ def test_a_batch_that_is_killed_goes_on_where_it_was(inputs: Path, out: Path, tm
     chance = random.Random(20)
     for _ in range(KILLS):
         with subprocess.Popen(command, env=environment, **pipes) as process:
-            time.sleep(chance.uniform(0.3, 8.0))
+            time.sleep(chance.uniform(0.3, undisturbed.seconds))
             process.send_signal(signal.SIGKILL)
         until = time.monotonic() + 4.0
         while running(f"BLOCKCORE_MARK={tmp_path}") and time.monotonic() < until:
@@ -190,6 +204,28 @@ def test_a_batch_that_is_killed_goes_on_where_it_was(inputs: Path, out: Path, tm
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert set(told(done).values()) <= {"done", "skipped", "failed"}
-    assert contents(place) == contents(out)
+    assert contents(place) == contents(undisturbed.out)
     assert [path for path in place.rglob(".*") if path.name != ".blockcore.json"] == []
     assert [path.name for path in temporary.iterdir() if not path.name.startswith("torchinductor")] == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own that a result does not fit on."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(place)], check=False)
+    if mounted.returncode:
+        pytest.skip("only root can make a small disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_one_line(inputs: Path, small_disk: Path, tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    words = [sys.executable, "-m", "bridge", "batch", str(inputs), "--out", str(small_disk / "out")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "No space left on device" in done.stderr and "make room" in done.stderr
+    assert not list(small_disk.rglob("batch.json"))
+    assert not [path for path in small_disk.rglob(".*") if "blockcore" in path.name]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.farm.cluster import Cluster, cluster
-from tests.faults.test_signals import CUBES
+from tests.faults.commands import CUBES
 from tests.parts import need
 
 ROOT = Path(__file__).parents[2]
