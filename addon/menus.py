@@ -105,6 +105,9 @@ class BLOCKS_OT_import_blocks(Operator, ImportHelper):
         scene, unlike = adapted(found, BlockScene, palette)
         world = build(scene, path.stem)
         properties.choose_blocks(context.scene, world)
+        group = context.scene.optimize_materials
+        group.palette_file = self.palette or group.palette_file
+        group.palette = "file" if self.palette else "scene"  # others have none of its blocks
         status.forget()
         _report(self, f"Imported {len(scene.grid):,} blocks", (*unread, *unlike))
         return {"FINISHED"}

@@ -267,7 +267,6 @@ def test_files_of_blocks_go_in_and_out_and_what_is_lost_is_told(blender: Blender
 bpy.ops.wm.read_homefile(use_empty=True)
 from blockcore.formats import formats
 told = [sorted(bpy.ops.blocks.import_blocks(filepath={str(tmp_path / "in.litematic")!r}))]
-bpy.context.scene.optimize_materials.palette = 'scene'
 part('status').refresh(bpy.context.scene)
 names = [m.name for m in bpy.context.scene.optimize_materials.materials]
 for end in ('schem', 'litematic', 'nbt', 'vox', 'csv', 'glb'):
