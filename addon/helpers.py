@@ -83,7 +83,7 @@ class BLOCKS_OT_orbit_cameras(Operator):
         """Adds the cameras."""
         scene = context.scene
         source = properties.source_of(scene)
-        centers = find_cubes(source).matrices
+        centers = find_cubes(source, as_boxes=scene.optimize_materials.as_boxes).matrices
         half = np.abs(centers[:, :3, :3]).sum(axis=2) / 2.0
         low = (centers[:, :3, 3] - half).min(axis=0)
         high = (centers[:, :3, 3] + half).max(axis=0)

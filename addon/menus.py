@@ -15,7 +15,6 @@ from blockcore.formats.palette_file import read_palette
 from blockcore.formats.webgpu import read_scene, write_dataset, write_map
 from blockcore.model.scene import BlockScene
 from bridge.blender.build import build
-from bridge.blender.extract import extract
 
 from . import outcome, properties, status
 from .reporting import reporting
@@ -69,7 +68,7 @@ class BLOCKS_OT_export_map(Operator, ExportHelper):
         """Exports the map."""
         path = Path(self.filepath)
         cameras = None if self.with_dataset else ()
-        scene = extract(properties.source_of(context.scene), cameras, need_targets=self.with_dataset, bake=False)
+        scene = properties.blocks_of(context.scene, cameras, need_targets=self.with_dataset)
         write_map(path, scene.grid, scene.materials, scene.palette, path.stem)
         if self.with_dataset:
             write_dataset(path.parent / "dataset", scene.views)
@@ -151,7 +150,7 @@ class BLOCKS_OT_export_blocks(Operator, ExportHelper):
         path = Path(self.filepath)
         shown = outcome.shown_world() if self.result else None
         source = properties.source_of(context.scene) if shown is None or shown.hide_viewport else shown
-        scene = extract(source, (), need_targets=False, bake=False)
+        scene = properties.blocks_of(context.scene, (), need_targets=False, source=source)
         palette = read_palette(bpy.path.abspath(self.palette)) if self.palette else None
         _report(self, f"Exported {len(scene.grid):,} blocks of {source.name} to {path}", export(path, scene, palette))
         return {"FINISHED"}

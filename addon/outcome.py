@@ -26,8 +26,7 @@ from blockcore.io.files import inside, parse_json
 from blockcore.io.folders import LIST, in_own_scratch, write_folder
 from blockcore.model.scene import BlockScene
 from blockcore.report.summary import Summary
-from bridge.blender import apply, marks, world
-from bridge.blender.identity import find_object
+from bridge.blender import apply, world
 from bridge.blender.references import collection_of, forget, refer, referred
 
 _NOTE = "blockcore_outcome"
@@ -81,7 +80,7 @@ def place_of(scene: BlockScene, in_place: bool) -> str:
     """Returns where the result of a scene goes."""
     if not in_place:
         return NEW
-    return CUBES if _map_of(scene) is None else MAP
+    return CUBES if apply.map_of(scene) is None else MAP
 
 
 def check_place(scene: BlockScene, in_place: bool) -> None:
@@ -101,7 +100,7 @@ def put(outcome: Outcome) -> None:
     """
     found = _holder()
     if outcome.place == MAP and (found is not None or outcome.scene is not None):
-        shown = found if outcome.scene is None else _map_of(outcome.scene)
+        shown = found if outcome.scene is None else apply.map_of(outcome.scene)
         if shown is None:
             raise SceneError("the block map is no longer there; choose the blocks, and optimize them again")
         if outcome.scene is not None:
@@ -245,13 +244,6 @@ def find_appended(scene: Any) -> None:
     group = scene.optimize_materials
     if group.outcome_object is None and collection_of(scene, _CUBES) is None:
         group.outcome_object = next((obj for obj in scene.objects if _NOTE in obj), None)
-
-
-def _map_of(scene: BlockScene) -> Any | None:
-    """Returns the block map that the blocks came from, if they came from one."""
-    names = set(scene.source.block_objects) if scene.source is not None else set()
-    source = find_object(next(iter(names))) if len(names) == 1 else None
-    return source if source is not None and marks.read_world(source) else None
 
 
 def _write(holder: Any, name: str, materials: Any) -> None:

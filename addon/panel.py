@@ -84,6 +84,7 @@ def _draw_blocks(context, layout, group, found):
     row = layout.row(align=True)
     row.prop(group, group.blocks_kind)
     row.operator(operators.BLOCKS_OT_refresh.bl_idname, text="", icon="FILE_REFRESH")
+    layout.prop(group, "as_boxes")
     if found is None:
         layout.label(text="Counting blocks…", icon="TIME")
     elif group.source is None:

@@ -19,7 +19,11 @@ from blockcore.errors import SceneError, SettingsError
 from blockcore.formats.block_facts import GROUPS
 from blockcore.model.palette import BOTTOM, SIDE, TOP
 from blockcore.model.rules_text import EVERYWHERE
+from blockcore.model.scene import BlockScene
 from blockcore.model.settings import SETTINGS, OptimizeSettings
+from bridge.blender.extract import extract
+from bridge.blender.identity import find_named
+from bridge.blender.jobs import find_source_of
 from bridge.blender.targets import background_image
 from bridge.job import Job
 from bridge.model.wish import Wish
@@ -249,6 +253,11 @@ class BlocksScene(PropertyGroup):
         ],
         update=_changed,
     )
+    as_boxes: BoolProperty(
+        name="Take as Boxes",
+        description="Take any mesh as the box around it; else what is no cube is refused",
+        update=_changed,
+    )
     collection: PointerProperty(
         type=bpy.types.Collection,
         name="Collection",
@@ -339,15 +348,16 @@ def job_of(scene) -> Job:
     ticked = [view.camera for view in group.views if view.use and view.camera]
     if group.views and not ticked:
         raise SceneError("no camera is ticked; tick at least one under Views")
-    cameras = tuple(camera.name for camera in ticked if background_image(camera) is not None)
+    cameras = tuple(camera.name_full for camera in ticked if background_image(camera) is not None)
     if ticked and not cameras:
         raise SceneError(f"camera {ticked[0].name!r}: has no target; give it a background image, or render targets")
     return Job(
-        blocks=source.name,
+        blocks=source.name_full,
         blocks_kind=group.blocks_kind,
         palette=group.palette,
         palette_file=group.palette_file if group.palette == "file" else "",
         cameras=cameras,
+        as_boxes=group.as_boxes,
         result=group.result,
         settings=_with_ticks(group),
     )
@@ -388,19 +398,20 @@ def show_job(job: Job, scene) -> None:
         SceneError: the file has no such collection, object or camera.
     """
     group = scene.optimize_materials
-    source = (bpy.data.collections if job.blocks_kind == "collection" else bpy.data.objects).get(job.blocks)
+    source = find_source_of(job)
     if source is None:
         raise SceneError(f"there is no {job.blocks_kind} {job.blocks!r} in this file; open the file the job is for")
-    missing = [name for name in job.cameras if name not in scene.objects]
-    if missing:
-        raise SceneError(f"there is no camera {missing[0]!r} in this scene; open the file the job is for")
+    cameras = [find_named(scene.objects, name) for name in job.cameras]
+    if None in cameras:
+        missing = job.cameras[cameras.index(None)]
+        raise SceneError(f"there is no camera {missing!r} in this scene; open the file the job is for")
     group.blocks_kind, group.palette, group.palette_file = job.blocks_kind, job.palette, job.palette_file
     setattr(group, job.blocks_kind, source)
-    group.result = job.result
+    group.as_boxes, group.result = job.as_boxes, job.result
     show_settings(job.settings, group.settings)
     status.refresh(scene)
     for view in group.views:
-        view.use = not job.cameras or view.camera.name in job.cameras
+        view.use = not cameras or view.camera in cameras
     _show_allowed(job.settings.rules.allowed, group)
 
 
@@ -430,6 +441,16 @@ def blind_cameras(scene) -> list[str]:
     """Returns the names of ticked cameras that have no target, and so take no part."""
     ticked = [view.camera for view in scene.optimize_materials.views if view.use and view.camera]
     return [camera.name for camera in ticked if background_image(camera) is None]
+
+
+def blocks_of(scene, cameras, need_targets: bool, source=None) -> BlockScene:
+    """Reads the blocks that are chosen, or those of ``source``, and cameras, as ``extract`` does, without their light.
+
+    Raises:
+        BlockcoreError: none are chosen, or they cannot be used.
+    """
+    as_boxes = scene.optimize_materials.as_boxes
+    return extract(source or source_of(scene), cameras, need_targets=need_targets, bake=False, as_boxes=as_boxes)
 
 
 def cameras_of(scene) -> list:

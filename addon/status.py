@@ -110,7 +110,7 @@ def refresh(scene: Any) -> None:
     own, status, regions = None, Status(), ()
     try:
         if group.source is not None:
-            world = extract(group.source, cameras=(), need_targets=False, bake=False)
+            world = extract(group.source, cameras=(), need_targets=False, bake=False, as_boxes=group.as_boxes)
             regions = sorted(world.regions)
             x, up, y = world.grid.size
             own, status = world.palette, Status(len(world.grid), world.grid.world_scale, (x, y, up))

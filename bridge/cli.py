@@ -159,6 +159,7 @@ def _add_blend(command: argparse.ArgumentParser) -> None:
 def _add_choice(command: argparse.ArgumentParser, cameras: bool = True) -> None:
     command.add_argument("--blocks", metavar="NAME", help="collection or object that holds the blocks (default: found)")
     command.add_argument("--palette", type=Path, metavar="FILE.json", help="materials (default: the scene's)")
+    command.add_argument("--as-boxes", action="store_true", help="take any mesh as the box around it")
     if cameras:
         command.add_argument("--camera", action="append", metavar="NAME", help="use this camera; may be given again")
 
@@ -200,7 +201,7 @@ def _optimize(args: argparse.Namespace) -> None:
     from blockcore.io.folders import scratch_folder
     from blockcore.model.baked_light import BakedLight
     from blockcore.report.metrics import decibel
-    from bridge.blender.apply import check
+    from bridge.blender.apply import check, map_of
     from bridge.blender.files import save_file
     from bridge.engine.optimize import find_materials, told_plan
     from bridge.job import told_settings
@@ -214,7 +215,7 @@ def _optimize(args: argparse.Namespace) -> None:
     if args.dry_run:
         print(told_plan(scene, settings, args.dry_run, args.engine))
         return
-    check(scene, args.in_place)
+    check(scene, args.in_place and map_of(scene) is None)
     with scratch_folder() as folder:
         begin = None
         if isinstance(scene.lighting, BakedLight) and settings.lighting == "scene":
@@ -303,9 +304,9 @@ def _extract(args: argparse.Namespace, bake: bool = True) -> BlockScene:
     palette = _palette(args.palette)
     source = find_source(args.blocks)
     if "camera" not in args:
-        return extract(source, (), palette, need_targets=False, bake=False)
+        return extract(source, (), palette, need_targets=False, bake=False, as_boxes=args.as_boxes)
     cameras = [find_camera(name) for name in args.camera] if args.camera else None
-    return extract(source, cameras, palette, bake=bake)
+    return extract(source, cameras, palette, bake=bake, as_boxes=args.as_boxes)
 
 
 def _palette(path: Path | None) -> Palette | None:
@@ -315,10 +316,14 @@ def _palette(path: Path | None) -> Palette | None:
 
 
 def _put_back(args: argparse.Namespace, scene: BlockScene) -> None:
-    from bridge.blender.apply import apply, apply_in_place
+    from bridge.blender.apply import apply, apply_in_place, map_of
     from bridge.blender.files import save_file
+    from bridge.blender.world import fill_world
 
-    if args.in_place:
+    block_map = map_of(scene) if args.in_place else None
+    if block_map is not None:
+        fill_world(block_map, scene)
+    elif args.in_place:
         apply_in_place(scene)
     else:
         apply(scene)

@@ -32,6 +32,7 @@ class Job:
         palette: ``"webgpu"`` (built-in), ``"file"`` or ``"scene"`` (the scene's materials).
         palette_file: path of the palette; with ``"file"`` alone.
         cameras: names of the camera objects to use; empty for all that have a target.
+        as_boxes: whether any mesh is taken as the box around it.
         result: ``"new_object"`` or ``"in_place"``: where the materials found are put.
         settings: how to look for them.
     """
@@ -41,6 +42,7 @@ class Job:
     palette: str = "webgpu"
     palette_file: str = ""
     cameras: tuple[str, ...] = ()
+    as_boxes: bool = False
     result: str = "new_object"
     settings: OptimizeSettings = field(default_factory=OptimizeSettings)
 
@@ -51,6 +53,8 @@ class Job:
         for name in ("blocks", "palette_file"):
             if not isinstance(getattr(self, name), str):
                 raise SettingsError(f"job: {name} must be text")
+        if not isinstance(self.as_boxes, bool):
+            raise SettingsError("job: as_boxes must be true or false")
         if isinstance(self.cameras, str) or not all(isinstance(name, str) for name in self.cameras):
             raise SettingsError("job: cameras must be a list of names")
         object.__setattr__(self, "cameras", tuple(self.cameras))
@@ -95,7 +99,8 @@ def told_settings(args: argparse.Namespace) -> OptimizeSettings:
     settings = settings_of(args)
     if getattr(args, "job", None) is None:
         return settings
-    if settings != OptimizeSettings() or args.blocks or args.palette or args.camera or args.in_place:
+    said = args.blocks or args.palette or args.camera or args.in_place or args.as_boxes
+    if settings != OptimizeSettings() or said:
         raise SettingsError("--job says which blocks, materials and settings; leave those options out, or --job")
     job = Job.read(args.job)
     args.in_place = job.result == "in_place"

@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ _SYSTEMS = re.compile("/(dev(?!/shm/)|proc|sys)/")
 """Names of devices and of streams, some of which lead to ordinary files that others have open."""
 BESIDE = "blockcore-"
 """What follows the name of a file or folder in the names of those that are made beside it, for a while."""
+_LONGEST = 200  # bytes of a name that another is made of; file systems take 255
+
+
+def beside(path: Path) -> str:
+    """Returns what the names of files begin with that stand beside one for a while, short enough for file systems."""
+    name = path.name.encode()
+    if len(name) > _LONGEST:
+        name = name[:_LONGEST] + b"~%08x" % zlib.crc32(name)
+    return f".{name.decode(errors='ignore')}.{BESIDE}"
 
 
 def write_file(path: Path, data: bytes | str) -> None:
@@ -35,7 +45,7 @@ def write_file(path: Path, data: bytes | str) -> None:
     path = check_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.{BESIDE}", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=beside(path), dir=path.parent)
         fresh = Path(name)
         with leftover(fresh):
             try:

@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from blockcore.errors import BlockcoreError, quoted
-from blockcore.io.files import BESIDE, read_json, real_path, umask, write_json
+from blockcore.io.files import beside, read_json, real_path, umask, write_json
 from blockcore.io.leftovers import leftover
 from blockcore.io.locks import holds, is_held, locked
 
@@ -139,7 +139,7 @@ def reserved(path: Path) -> Iterator[None]:
         try:
             path = real_path(path)
             _make_parents(path.parent, stack)
-            stack.enter_context(locked(path.with_name(f".{path.name}.{BESIDE}lock"), path))
+            stack.enter_context(locked(path.with_name(f"{beside(path)}lock"), path))
             _clear(path)
         except OSError as error:
             raise BlockcoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
@@ -166,10 +166,10 @@ def _remove_if_empty(folder: Path) -> None:
 
 def _clear(path: Path) -> None:
     """Takes an output that was moved aside back into its place, and removes other left-overs. Under its lock."""
-    aside = path.with_name(f".{path.name}.{BESIDE}old")
+    aside = path.with_name(f"{beside(path)}old")
     if aside.exists() and not path.exists():
         aside.replace(path)
-    for left in path.parent.glob(f".{_literal(path.name)}.{BESIDE}*"):
+    for left in path.parent.glob(f"{_literal(beside(path))}*"):
         if left.name.endswith("lock"):
             continue
         if left.is_dir() and not left.is_symlink():
@@ -199,7 +199,7 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     path = check_folder(path, marker)
     with reserved(path):
         try:
-            fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.{BESIDE}", dir=path.parent))
+            fresh = Path(tempfile.mkdtemp(prefix=beside(path), dir=path.parent))
             try:
                 with leftover(fresh):
                     fresh.chmod(0o777 & ~umask())
@@ -263,7 +263,7 @@ def _exchange(fresh: Path, path: Path) -> None:
     if not path.exists():
         fresh.replace(path)
         return
-    aside = path.with_name(f".{path.name}.{BESIDE}old")
+    aside = path.with_name(f"{beside(path)}old")
     path.replace(aside)
     try:
         fresh.replace(path)

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from blockcore.errors import SceneError
 from blockcore.model.scene import BlockScene
-from bridge.blender import curtain
+from bridge.blender import curtain, marks
 from bridge.blender.cubes import INSTANCERS
-from bridge.blender.identity import find_objects
+from bridge.blender.identity import find_object, find_objects
 from bridge.blender.materials import face_materials
 from bridge.blender.shapes import axes_of
 from bridge.blender.slots import part_cubes
@@ -90,6 +90,13 @@ def revert(world: Any) -> None:
     """Removes a result and shows the cubes that it was made of as they were."""
     curtain.reveal(world)
     remove_world(world)
+
+
+def map_of(scene: BlockScene) -> Any | None:
+    """Returns the block map, an object of ``world.add_world``, that a scene's blocks came from, if they did."""
+    names = set(scene.source.block_objects) if scene.source is not None else set()
+    source = find_object(next(iter(names))) if len(names) == 1 else None
+    return source if source is not None and marks.read_world(source) else None
 
 
 def apply_in_place(scene: BlockScene, materials: npt.ArrayLike | None = None) -> list[Any]:

@@ -11,6 +11,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import or_
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -95,6 +96,7 @@ def find_cubes(source: Any, in_detail: bool = True, as_boxes: bool = False, rost
         SceneError: there are none, or there is a mesh that is not made of cubes.
     """
     roster = roster or Roster()
+    _check_libraries(source)
     members = _members(source, roster)
     cubes = _seen(members, in_detail, as_boxes, roster)
     if not len(cubes):
@@ -104,6 +106,25 @@ def find_cubes(source: Any, in_detail: bool = True, as_boxes: bool = False, rost
     if not len(cubes):
         raise SceneError(_why_none(source, members))
     return cubes
+
+
+def _check_libraries(source: Any) -> None:
+    gone = {one for one in bpy.data.libraries if _is_gone(one)}
+    if not gone:
+        return
+    is_collection = isinstance(source, bpy.types.Collection)
+    inside = [source, *source.children_recursive, *(source.all_objects if is_collection else ())]
+    inside += [obj.instance_collection for obj in inside if getattr(obj, "instance_collection", None) is not None]
+    for one in inside:
+        if one.library in gone:
+            raise SceneError(
+                f"{one.name!r}: its library {one.library.filepath!r} is missing; bring the file back, or relocate it"
+            )
+
+
+def _is_gone(library: Any) -> bool:
+    inside = library.packed_file is not None or getattr(library, "is_archive", False)
+    return not inside and not Path(bpy.path.abspath(library.filepath)).is_file()
 
 
 def _members(source: Any, roster: Roster) -> Set[str]:

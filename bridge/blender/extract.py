@@ -28,7 +28,7 @@ from bridge.blender import marks
 from bridge.blender.cubes import CubeKind, Cubes, find_cubes
 from bridge.blender.display import read_display
 from bridge.blender.fitting import fitting, surfaces
-from bridge.blender.identity import Roster, find_collection, find_object
+from bridge.blender.identity import Roster, find_collection, find_named, find_object
 from bridge.blender.light import baked, has_light, unmeasured
 from bridge.blender.looks import Look, facing_side, look, slot_material
 from bridge.blender.materials import Named, index_in, named, palette_of
@@ -136,7 +136,7 @@ def find_camera(name: str) -> Any:
     Raises:
         SceneError: there is none.
     """
-    camera = bpy.context.scene.objects.get(name)
+    camera = find_named(bpy.context.scene.objects, name)
     if camera is None or camera.type != "CAMERA":
         names = ", ".join(repr(obj.name) for obj in bpy.context.scene.objects if obj.type == "CAMERA")
         raise SceneError(f"there is no camera called {name!r}; the scene has {names or 'none'}")

@@ -6,17 +6,20 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import bpy
 
 from blockcore.errors import BlockcoreError, SceneError
-from blockcore.io.files import BESIDE, check_file
-from blockcore.io.folders import rescue
+from blockcore.io.files import beside, check_file
+from blockcore.io.folders import rescue, scratch_folder
 from blockcore.io.leftovers import leftover
+
+_LONGEST_PATH = 259 if os.name == "nt" else 1000  # bytes
 
 
 def new_file() -> None:
@@ -33,6 +36,8 @@ def open_file(path: Path | str) -> None:
     path = Path(path)
     if not path.is_file():
         raise SceneError(f"{path}: there is no such file; check its name")
+    if not _is_short(path):
+        raise SceneError(f"{path}: its path is too long for Blender; move it, or its folder, further up")
     try:
         with quiet():
             bpy.ops.wm.open_mainfile(filepath=str(path.absolute()), load_ui=False, use_scripts=False)
@@ -63,15 +68,24 @@ def save_file(path: Path | str) -> None:
 
 
 def _save(path: Path) -> None:
-    fresh = path.with_name(f".{path.name}.{BESIDE}{os.getpid()}.blend")
+    fresh = path.with_name(f"{beside(path)}{os.getpid()}.blend")
     with leftover(fresh), leftover(fresh.with_name(f"{fresh.name}@")):  # where Blender writes first
         try:
-            with quiet():
-                bpy.ops.wm.save_as_mainfile(filepath=str(fresh), compress=True, copy=True, check_existing=False)
+            with ExitStack() as stack:
+                near = fresh if _is_short(fresh) else stack.enter_context(scratch_folder()) / "saved.blend"
+                stack.enter_context(quiet())
+                bpy.ops.wm.save_as_mainfile(filepath=str(near), compress=True, copy=True, check_existing=False)
+                if near != fresh:
+                    shutil.copyfile(near, fresh)
             fresh.replace(path)
         finally:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
+
+
+def _is_short(path: Path) -> bool:
+    """Whether Blender takes a path as it is; it cuts longer ones, and says nothing."""
+    return len(os.fsencode(path.absolute())) <= _LONGEST_PATH
 
 
 def reason(error: Exception) -> str:

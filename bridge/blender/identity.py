@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import bpy
+
+from bridge.names import composed
 
 
 class Roster:
@@ -28,13 +30,24 @@ class Roster:
         return self.of(collection).union(*(self.of(one) for one in inside)) if inside else self.of(collection)
 
 
+def find_named(things: Iterable[Any], name: str) -> Any | None:
+    """Returns the first thing of that full name, or else of that name, however its letters are composed."""
+    every = list(things)
+    wished = composed(name)
+    for called in (lambda one: one.name_full == name, lambda one: composed(one.name) == wished):
+        found = next((one for one in every if called(one)), None)
+        if found is not None:
+            return found
+    return None
+
+
 def find_object(name: str) -> Any | None:
     """Returns the object of that full name, or else the one of that name, the scene's and the file's own first."""
-    return find_objects([name])[0]
+    return find_objects([name])[0] or find_named([*bpy.context.scene.objects, *bpy.data.objects], name)
 
 
 def find_objects(names: Sequence[str]) -> list[Any | None]:
-    """Returns ``find_object`` of many names at once."""
+    """Returns the objects of those full names, or else of those names, the scene's and the file's own first."""
     known = {obj.name_full: obj for obj in bpy.data.objects}  # of the file's own, the full name is the name
     found = [known.get(name) for name in names]
     if None not in found:
@@ -44,9 +57,5 @@ def find_objects(names: Sequence[str]) -> list[Any | None]:
 
 
 def find_collection(name: str) -> Any | None:
-    """Returns the collection of that name, the scene's first, or else the one of that full name."""
-    inside = bpy.context.scene.collection.children_recursive
-    every = [*inside, *bpy.data.collections]
-    return next((one for one in every if one.name_full == name), None) or next(
-        (one for one in every if one.name == name), None
-    )
+    """Returns the collection of that full name, or else of that name, the scene's first."""
+    return find_named([*bpy.context.scene.collection.children_recursive, *bpy.data.collections], name)

@@ -12,6 +12,7 @@ from blockcore.formats.palette_file import read_palette
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene
 from bridge.blender.extract import extract
+from bridge.blender.identity import find_collection, find_named, find_object
 from bridge.job import Job
 
 
@@ -21,14 +22,19 @@ def read_scene(job: Job) -> BlockScene:
     Raises:
         BlockcoreError: the scene lacks it, or cannot be used.
     """
-    source = (bpy.data.collections if job.blocks_kind == "collection" else bpy.data.objects).get(job.blocks)
+    source = find_source_of(job)
     if source is None:
         raise SceneError(f"there is no {job.blocks_kind} {job.blocks!r} in this file; choose one that holds the blocks")
-    return extract(source, _cameras(job), palette_of(job), bake=False)
+    return extract(source, _cameras(job), palette_of(job), bake=False, as_boxes=job.as_boxes)
+
+
+def find_source_of(job: Job) -> Any | None:
+    """Returns the collection or object that a job names, or None where there is none."""
+    return find_collection(job.blocks) if job.blocks_kind == "collection" else find_object(job.blocks)
 
 
 def _cameras(job: Job) -> list[Any] | None:
-    cameras = [bpy.context.scene.objects.get(name) for name in job.cameras]
+    cameras = [find_named(bpy.context.scene.objects, name) for name in job.cameras]
     if None in cameras:
         missing = job.cameras[cameras.index(None)]
         raise SceneError(f"there is no camera {missing!r} in this scene; choose the cameras again")

@@ -14,6 +14,7 @@ JOB = Job(
     palette="file",
     palette_file="//palettes/my palette.json",
     cameras=("Camera 1", "Kamera ü"),
+    as_boxes=True,
     result="in_place",
     settings=OptimizeSettings(steps=12, seed=7, allowed="Grass, Stone"),
 )
