@@ -75,7 +75,7 @@ class _Tree:
     def shader(self, socket: Any, groups: Groups) -> Shown:
         """Returns what a shader shows."""
         source, node, inside = _source(socket, groups)
-        if node is None and source.type == "SHADER":
+        if source is None or (node is None and source.type == "SHADER"):
             return _BLACK, _OPAQUE
         if node is None or source.type != "SHADER":  # a colour where a shader is wanted shines
             return self.color(socket, groups), _OPAQUE
@@ -127,6 +127,8 @@ class _Tree:
 
     def _found(self, socket: Any, groups: Groups) -> tuple[Floats, str]:
         source, node, groups = _source(socket, groups)
+        if source is None:
+            return _CLEAR, "VALUE"
         if node is None:
             return _constant(source), source.type
         work = NODES.get(node.type)
@@ -142,7 +144,8 @@ def _alike(one: Floats, other: Floats) -> bool:
 def _source(socket: Any, groups: Groups) -> tuple[Any, Any, Groups]:
     """Follows a link to where its value comes from: (socket, node, groups); the node is None for a constant.
 
-    Behind a muted node that lets nothing through, the socket's own value counts.
+    Behind a muted node that lets nothing through, the socket's own value counts; before Blender 5, behind one that lets
+    an own value through, nothing does: the socket is None.
     """
     wanting = socket, groups
     while True:
@@ -156,6 +159,8 @@ def _source(socket: Any, groups: Groups) -> tuple[Any, Any, Groups]:
                 return wanting[0], None, wanting[1]
         elif node.mute:
             through = next((one.from_socket for one in node.internal_links if one.to_socket == output), None)
+            if through is not None and not through.is_linked and bpy.app.version < (5, 0, 0):
+                return None, None, groups
             if through is None or not through.is_linked:
                 return wanting[0], None, wanting[1]
             socket = through

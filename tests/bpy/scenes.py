@@ -45,6 +45,15 @@ def material(name: str, color: tuple[float, float, float] = (0.5, 0.5, 0.5)) -> 
     return made
 
 
+def light_world(color: tuple[float, ...] = (1.0, 1.0, 1.0)) -> None:
+    """Lights the scene alike from everywhere."""
+    made = bpy.data.worlds.new("World")
+    if made.node_tree is None:  # Blender 5 makes it by itself
+        made.use_nodes = True
+    made.node_tree.nodes["Background"].inputs["Color"].default_value = (*color, 1.0)
+    bpy.context.scene.world = made
+
+
 def collection(name: str = "Blocks") -> Any:
     made = bpy.data.collections.new(name)
     bpy.context.scene.collection.children.link(made)

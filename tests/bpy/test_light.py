@@ -22,6 +22,7 @@ from bridge.blender.bake import bake_received
 from bridge.blender.display import read_display, show
 from bridge.blender.extract import extract
 from bridge.convert import TO_BLENDER
+from tests.bpy import scenes
 
 
 def lit(sun: float = 0.0, world: tuple[float, ...] | None = None, turn: tuple[float, ...] = (0.9, 0.0, 0.4)):
@@ -34,9 +35,7 @@ def lit(sun: float = 0.0, world: tuple[float, ...] | None = None, turn: tuple[fl
     scene.render.resolution_x = scene.render.resolution_y = 96
     scene.view_settings.view_transform = "Standard"
     if world is not None:
-        scene.world = bpy.data.worlds.new("World")
-        node = next(node for node in scene.world.node_tree.nodes if node.type == "BACKGROUND")
-        node.inputs["Color"].default_value = (*world, 1.0)
+        scenes.light_world(world)
     if sun:
         light = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
         light.data.energy, light.data.angle, light.rotation_euler = sun, 0.0, turn
@@ -47,7 +46,7 @@ def lit(sun: float = 0.0, world: tuple[float, ...] | None = None, turn: tuple[fl
 def plant(scene, count: int = 8) -> list[int]:
     draws, materials = np.random.default_rng(0), []
     for index in range(count):
-        material = bpy.data.materials.new(f"Wool {chr(65 + index)}")
+        material = scenes.material(f"Wool {chr(65 + index)}")
         shader = material.node_tree.nodes["Principled BSDF"]
         shader.inputs["Base Color"].default_value = (*(draws.uniform(0.05, 0.9, 3) ** 2), 1.0)
         shader.inputs["Roughness"].default_value, shader.inputs["Specular IOR Level"].default_value = 1.0, 0.0

@@ -187,11 +187,7 @@ def lit_white() -> None:
     scene = bpy.context.scene
     scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 64, False
     scene.cycles.max_bounces, scene.cycles.pixel_filter_type = 0, "BOX"
-    world = bpy.data.worlds.new("White")
-    if world.node_tree is None:
-        world.use_nodes = True
-    world.node_tree.nodes["Background"].inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
-    scene.world = world
+    scenes.light_world()
     scene.view_settings.view_transform, scene.render.film_transparent = "Raw", True
     settings = scene.render.image_settings
     settings.file_format, settings.color_depth, settings.color_mode = "OPEN_EXR", "32", "RGBA"
