@@ -254,7 +254,7 @@ class BlocksScene(PropertyGroup):
         update=_changed,
     )
     as_boxes: BoolProperty(
-        name="Take as Boxes",
+        name="Boxes Around Meshes",
         description="Take any mesh as the box around it; else what is no cube is refused",
         update=_changed,
     )
