@@ -46,7 +46,7 @@ def outputs(args: argparse.Namespace, kinds: Mapping[str, str]) -> Iterator[None
             _check(output, kind)
             if name in _BY_ANOTHER:
                 stack.callback(clear_beside, output)
-            else:
+            elif kind != LOOSE:
                 stack.enter_context(reserved(output))
         yield
 

@@ -274,3 +274,12 @@ def test_a_worker_understands_a_task_as_the_command_line_is(way: str, tmp_path: 
     assert inside.engine is (engine if way == "optimize" else None)
     single.engine = inside.engine
     assert vars(inside) == vars(single)
+
+
+def test_several_processes_may_fill_one_folder(tmp_path: Path) -> None:
+    from argparse import Namespace
+
+    from blockcore.commands.outputs import LOOSE, outputs
+
+    with outputs(Namespace(out=tmp_path / "out"), {"out": LOOSE}):
+        assert list(tmp_path.iterdir()) == []  # no lock either: each process locks the results that it makes
