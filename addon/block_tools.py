@@ -5,6 +5,7 @@ from bpy.props import EnumProperty
 from bpy.types import Operator, Panel
 
 from bridge.blender.marks import is_world
+from bridge.blender.realize import realize_mesh, realize_objects
 from bridge.blender.world_edit import (
     grid_of,
     material_names,
@@ -139,12 +140,49 @@ class BLOCKS_OT_remove_floating(_OnWorld, Operator):
         return self.tell(context, remove_blocks(context.object, floating(grid_of(context.object))), "removed")
 
 
+class BLOCKS_OT_realize(_OnWorld, Operator):
+    """Makes plain data of blocks."""
+
+    bl_idname = "blocks.realize"
+    bl_label = "Realize…"
+    bl_description = "Turn the blocks into plain Blender data that every tool and exporter understands"
+
+    kind: EnumProperty(
+        name="Into",
+        description="What the blocks become",
+        items=[
+            ("MESH", "One Mesh", "One mesh of the faces that show, with a UV map"),
+            ("OBJECTS", "Objects", "An object for each block, in a collection of their own"),
+        ],
+    )
+
+    @classmethod
+    def obstacle(cls, context):
+        """That Edit Mode would lose its changes, or there are no blocks."""
+        return super().obstacle(context) or ("" if context.mode == "OBJECT" else "Leave this mode first")
+
+    def invoke(self, context, event):
+        """Asks into what."""
+        return context.window_manager.invoke_props_dialog(self, confirm_text="Realize")
+
+    @reporting
+    def execute(self, context):
+        """Makes it."""
+        world = context.object
+        if self.kind == "MESH":
+            realize_mesh(world)
+        else:
+            realize_objects(world)
+        return self.tell(context, len(world.data.vertices), "realized")
+
+
 _TOOLS = (
     (BLOCKS_OT_paint_selected, "BRUSH_DATA"),
     (BLOCKS_OT_select_material, "RESTRICT_SELECT_OFF"),
     (BLOCKS_OT_replace_material, "ARROW_LEFTRIGHT"),
     (BLOCKS_OT_hollow_out, "MOD_SOLIDIFY"),
     (BLOCKS_OT_remove_floating, "X"),
+    (BLOCKS_OT_realize, "MESH_DATA"),
 )
 
 

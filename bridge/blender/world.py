@@ -99,6 +99,18 @@ def world_materials(world: Any) -> npt.NDArray[np.int32]:
     return values
 
 
+def cubes_of(world: Any) -> list[Any]:
+    """Returns the cubes that a world shows its blocks as, by palette index.
+
+    Raises:
+        SceneError: the object is no world, or its nodes are others.
+    """
+    collections = [one for modifier in _instancers(world) for one in _collections_of(modifier.node_group)]
+    if collections:
+        return sorted(collections[0].objects, key=lambda cube: str(cube.name))
+    raise SceneError(f"object {world.name!r}: its blocks have no cubes any more; undo what removed them")
+
+
 def remove_world(world: Any) -> None:
     """Removes a world's object with all that ``add_world`` made for it, but for the materials."""
     trees = [modifier.node_group for modifier in _instancers(world)]
@@ -120,10 +132,12 @@ def _points(scene: BlockScene, name: str) -> Any:
 
 def _instancers(world: Any) -> list[Any]:
     """Returns the modifiers that show cubes on a world's points."""
-    return [one for one in world.modifiers if one.type == "NODES" and one.node_group and _cubes_of(one.node_group)]
+    return [
+        one for one in world.modifiers if one.type == "NODES" and one.node_group and _collections_of(one.node_group)
+    ]
 
 
-def _cubes_of(tree: Any) -> list[Any]:
+def _collections_of(tree: Any) -> list[Any]:
     """Returns the collections of cubes that a node tree picks from."""
     picked = [node.inputs["Collection"].default_value for node in tree.nodes if node.bl_idname == _COLLECTION_INFO]
     return [collection for collection in picked if collection is not None]
@@ -135,7 +149,7 @@ def _remove_if_unused(kind: Any, data: Any) -> None:
 
 
 def _remove_tree(tree: Any) -> None:
-    cubes = _cubes_of(tree)
+    cubes = _collections_of(tree)
     bpy.data.node_groups.remove(tree)
     for collection in cubes:
         if not collection.users:
