@@ -27,7 +27,7 @@ FACES = (6_000, 100_000)
 
 def landscape(faces: int) -> BlockScene:
     """Returns hills of about so many faces, seen from a little outside, where a block is about six pixels wide."""
-    side = round((faces / 1.9) ** 0.5)
+    side = round((faces / 3.29) ** 0.5)
     x, z = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
     height = (6 + 3 * np.sin(x / 5) + 3 * np.cos(z / 7)).astype(int)
     cells = [(i, j, k) for i in range(side) for k in range(side) for j in range(max(0, height[i, k] - 2), height[i, k])]
