@@ -34,6 +34,20 @@ def test_python_examples_run_in_order(page, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
+@pytest.mark.parametrize("page", ["loop", "occupancy", "several-gpus", "losses", "leaving"])
+def test_pages_of_the_library_run_in_order(page, capsys):
+    names: dict[str, object] = {}
+    for number, example in enumerate(examples(f"docs/{page}.md", "python")):
+        exec(compile(example, f"docs/{page}.md, example {number + 1}", "exec"), names)
+    said = capsys.readouterr().out
+    if page == "leaving":
+        assert said.rstrip().endswith("36 True")
+    else:
+        assert names["losses"][-1] < names["losses"][0] / 2
+    if page == "occupancy":
+        assert len(names["right"]) == 12 and said.rstrip().endswith("0 too many")
+
+
 def test_every_public_name_is_there():
     import blockcore
 
