@@ -8,7 +8,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal -m 'not alone'
 OUT ?= out/demo
 
-.PHONY: demo test fresh fuzz test-numpy2 gui farm extension bench clean
+.PHONY: demo test docs fresh fuzz test-numpy2 gui farm extension bench clean
 
 demo: $(VENV)/.libraries
 	$(PY) -m bridge demo --out $(OUT)
@@ -44,6 +44,10 @@ farm: $(VENV)/.test-libraries
 	tests/farm/setup.sh
 	BLOCKCORE_REQUIRE=bpy,slurm,node,namespaces OMP_NUM_THREADS=1 $(PY) -m pytest tests/farm
 
+# The documentation as a site, built without a network.
+docs: $(VENV)/.docs
+	$(PY) tools/build_docs.py
+
 extension: $(VENV)/.libraries
 	$(PY) tools/build_extension.py
 
@@ -67,6 +71,10 @@ $(VENV)/.libraries: $(VENV)/.ready
 
 $(VENV)/.test-libraries: $(VENV)/.libraries
 	$(PY) tools/system_libraries.py blender webgpu browser
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.ready
+	$(PIP) -c constraints.txt -e '.[docs]'
 	touch $@
 
 $(VENV)/.numpy2: $(VENV)/.ready
