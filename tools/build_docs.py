@@ -65,10 +65,14 @@ def _stage(source: Path) -> None:
     """Brings the written pages together: those that are for the site alone lie in ``docs/site``."""
     shutil.copytree(PROJECT / "docs", source, ignore=shutil.ignore_patterns("site"))
     shutil.copytree(PROJECT / "docs" / "site", source, dirs_exist_ok=True)
-    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
-        shutil.copy(PROJECT / name, source.parent)
+    shutil.copytree(PROJECT / "farm", source.parent / "farm")  # what pages offer for download
+    shutil.copy(PROJECT / "README.md", source.parent)
     for name in ("changelog", "contributing"):
         shutil.copy(PROJECT / f"{name.upper()}.md", source / f"{name}.md")
+    index = source / "index.md"
+    listed = index.read_text(encoding="utf-8")
+    others = sorted(page.stem for page in (PROJECT / "docs").glob("*.md") if f"\n{page.stem}\n" not in listed)
+    index.write_text(listed.replace("OTHERS", "\n".join(others)), encoding="utf-8")
 
 
 def _write_reference(folder: Path) -> None:
