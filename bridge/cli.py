@@ -196,8 +196,7 @@ def _export(args: argparse.Namespace) -> None:
 def _optimize(args: argparse.Namespace) -> None:
     import bpy
 
-    from blockcore.commands.arguments import tell
-    from blockcore.formats.exchange import export
+    from blockcore.commands.arguments import export_all
     from blockcore.io.folders import scratch_folder
     from blockcore.model.baked_light import BakedLight
     from blockcore.report.metrics import decibel
@@ -227,8 +226,7 @@ def _optimize(args: argparse.Namespace) -> None:
     if args.add_light:
         _add_light(found, done.result.lighting)
     _put_back(args, found)
-    for path in args.export:
-        tell(export(path, found))
+    export_all(args.export, found)
     result = done.result
     print(f"light: {result.light}")
     print(f"{result.visible_blocks} of {result.blocks} blocks are visible; {done.seconds:.1f} s")

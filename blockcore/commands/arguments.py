@@ -15,6 +15,7 @@ from blockcore.io.files import finite, write_json
 from blockcore.model.settings import SETTINGS, Machine, OptimizeSettings, settings_in
 
 if TYPE_CHECKING:
+    from blockcore.model.palette import Palette
     from blockcore.model.scene import BlockScene
 
 
@@ -73,6 +74,21 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     """Adds --export."""
     text = "write the blocks to this file, too, in the format that the end of its name says; may be given again"
     parser.add_argument("--export", type=Path, action="append", default=[], metavar="FILE", help=text)
+
+
+def export_all(paths: Iterable[Path], what: Any, palette: Palette | None = None, file: TextIO | None = None) -> None:
+    """Writes a world to files of any format, and prints where it is and what they could not carry.
+
+    Raises:
+        BlockcoreError: one cannot be written.
+    """
+    from blockcore.formats.exchange import export
+
+    losses: dict[str, None] = {}
+    for path in paths:
+        losses |= dict.fromkeys(export(path, what, palette))
+        print(f"Saved: {path}", file=file)
+    tell(losses, file)
 
 
 def tell(losses: Iterable[str], file: TextIO | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from blockcore.commands.arguments import add_export, tell
+from blockcore.commands.arguments import add_export, export_all, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,14 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from blockcore import formats
-    from blockcore.formats.exchange import export
     from blockcore.formats.palette_file import read_palette
 
     formats.writer(args.out)  # refuses a name before it reads what may be large
     palette = read_palette(args.palette) if args.palette else None
     found, unread = formats.read(args.input, palette)
     tell(unread)
-    for path in (args.out, *args.export):
-        tell(export(path, found, palette))
-        print(f"Saved: {path}")
+    export_all((args.out, *args.export), found, palette)
     return 0

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +19,9 @@ from blockcore.commands.arguments import (
     add_export,
     add_scene,
     add_settings,
+    export_all,
     load_scene,
     settings_of,
-    tell,
 )
 from blockcore.commands.stopping import stop_requests
 from blockcore.errors import BlockcoreError, Cancelled, SettingsError
@@ -79,14 +79,11 @@ def _silent(event: Event) -> None:
 
 def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Report, first: bool) -> int:
     settings = settings_of(args)
-    scene = load_scene(args)
-    if args.palette is not None:
-        from blockcore.formats.exchange import chosen_from
-        from blockcore.formats.palette_file import read_palette
-
-        scene, changed = chosen_from(scene, read_palette(args.palette))
-        for sentence in changed if first else ():
-            print(f"Palette: {sentence}", file=sys.stderr if args.progress == "jsonl" else None)
+    # standard output is kept for the lines of events, or for the plan
+    aside = sys.stderr if args.progress == "jsonl" or args.dry_run == "json" else None
+    scene, changed = _scene(args)
+    for sentence in changed if first else ():
+        print(f"Palette: {sentence}", file=aside)
 
     from blockcore.plan import Plan
 
@@ -102,16 +99,20 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
         from blockcore.report.results import write_results
 
         summary = write_results(args.out, scene, settings, result)
-        _export(args, scene.with_materials(result.materials))
+        export_all(args.export, scene.with_materials(result.materials), file=aside)
         report(Done(str(args.out), result.seconds, summary))
     return 0
 
 
-def _export(args: argparse.Namespace, found: BlockScene) -> None:
-    from blockcore.formats.exchange import export
+def _scene(args: argparse.Namespace) -> tuple[BlockScene, Sequence[str]]:
+    """Returns the scene, its blocks ready for the palette that was given, and what that changed."""
+    scene = load_scene(args)
+    if args.palette is None:
+        return scene, ()
+    from blockcore.formats.exchange import chosen_from
+    from blockcore.formats.palette_file import read_palette
 
-    for path in args.export:  # standard output is the events' where they are lines
-        tell(export(path, found), sys.stderr if args.progress == "jsonl" else None)
+    return chosen_from(scene, read_palette(args.palette))
 
 
 def _in_words(decided: Decided) -> str:

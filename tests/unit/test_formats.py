@@ -203,6 +203,8 @@ def test_blocks_that_the_palette_lacks_are_kept_and_locked_and_said(tmp_path, ca
     assert "minecraft:glass" in formats.read(tmp_path / "o.schem")[0].states
     assert main([*command, "--dry-run"]) == 0
     assert f"kept        {glass.sum()} blocks: their materials are not in the palette" in capsys.readouterr().out
+    assert main([*command, "--dry-run", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kept"] == glass.sum()
 
 
 def test_a_scene_of_nothing_that_the_palette_has_is_refused_and_tiles_go_with_their_materials(tmp_path):
