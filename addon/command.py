@@ -10,7 +10,7 @@ from blockcore.commands.ending import run_safely
 from blockcore.commands.outputs import FILE, outputs
 from blockcore.errors import BlockcoreError
 from bridge.blender.files import reason, save_file
-from bridge.blender.starting import blender
+from bridge.blender.starting import blender, open_blend
 from bridge.job import Job
 
 from . import properties
@@ -30,7 +30,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.blend", help="where to save the result")
     parser.add_argument("--report", type=Path, metavar="DIR", help="folder for the report and the figures")
     given = parser.parse_args(arguments)
-    given.blend = Path(bpy.data.filepath) if bpy.data.filepath else None
+    given.open = open_blend()
     return run_safely("optimize_materials", lambda: _run(given))
 
 

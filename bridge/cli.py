@@ -60,13 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    args = _parsed(words)
-    with outputs(args, _OUTPUTS.get(args.command, {"out": FILE})):
-        from bridge.blender.starting import blender
+    from bridge.blender.starting import blender, open_blend
 
-        # A batch has Blenders that work for it.
-        with nullcontext() if args.command == "batch" else blender():
-            return args.run(args) or 0
+    args = _parsed(words)
+    if "blend" in args and args.blend is None:
+        args.open = open_blend()
+    kinds = _OUTPUTS.get(args.command, {"out": FILE})
+    # A batch has Blenders that work for it.
+    with outputs(args, kinds), nullcontext() if args.command == "batch" else blender():
+        return args.run(args) or 0
 
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:

@@ -13,7 +13,7 @@ from blockcore.errors import BlockcoreError
 
 FILE = ""
 """The kind of an output that is a file; that of a folder is the file that every such folder has."""
-INPUTS = ("scene", "map", "dataset", "blend", "model", "palette", "job", "result", "input", "only", "cameras")
+INPUTS = ("scene", "map", "dataset", "blend", "open", "model", "palette", "job", "result", "input", "only", "cameras")
 _BY_ANOTHER = ("report",)  # the engine writes it, and reserves it itself
 LOOSE = "*"
 """The kind of a folder that a command goes on to fill where it stopped; who fills it sees to what is there."""

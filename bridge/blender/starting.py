@@ -15,6 +15,15 @@ from blockcore.io.leftovers import leftover
 _WHERE = ("TEMP", "TMP") if os.name == "nt" else ("TMPDIR",)
 
 
+def open_blend() -> Path | None:
+    """Returns the .blend that is open in this process, or None."""
+    if "bpy" not in sys.modules:
+        return None
+    import bpy
+
+    return Path(bpy.data.filepath) if bpy.data.filepath else None
+
+
 @contextmanager
 def blender() -> Iterator[None]:
     """Starts Blender where it is a package of this Python; it keeps its temporary files in a scratch folder.

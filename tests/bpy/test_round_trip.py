@@ -108,6 +108,8 @@ def test_the_same_command_inside_blender(tmp_path: Path) -> None:
     assert answer.stderr.splitlines()[-1] == (
         "bridge: there is no camera; add one and give it the picture it should show as a background image"
     )
+    answer = subprocess.run([*command[:-1], str(tmp_path / "a.blend")], capture_output=True, text=True, check=False)
+    assert answer.returncode == 2 and "a.blend: is read and would be overwritten" in answer.stderr
     command = [sys.executable, "-c", code, "--", "import-map", str(map_path(4)), "--out", str(tmp_path / "c.blend")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 

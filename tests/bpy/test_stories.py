@@ -294,3 +294,25 @@ answer = [names, said, counts, cleared, shown, group.materials['Leaf'].limit]
     assert names == ["First, and last"]
     assert said == ["Leaf = 2", '"First, and last"'] and cleared == ["", ""] and shown == [2, True] and nonsense == 0
     assert counts == {"Leaf": [0, 2], "Rock": [4, 2]}
+
+
+def test_the_command_line_writes_and_refuses_as_others_do(blender: Blender, row: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    answer, said = blender.run(
+        looks(row)
+        + f"""
+place, answer = pathlib.Path({str(tmp_path)!r}), []
+for words in (
+    ['--out', str(folder / 'row.blend')],
+    ['--out', str(place / 'y.blend'), '--report', str(place / 'mine')],
+    ['--out', str(place / 'y.blend'), '--report', str(place / 'report')],
+):
+    bpy.ops.wm.open_mainfile(filepath=str(folder / 'row.blend'))
+    answer.append(part('command').run(words))
+"""
+    )
+    assert answer == [2, 2, 0]
+    assert said.count("optimize_materials: ") == 2 and "is read and would be overwritten" in said
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "y.blend").is_file() and (tmp_path / "report" / "report.html").is_file()
