@@ -1,4 +1,4 @@
-"""How long the bridge takes for the hills (88,767 blocks), and how large their .blend is.
+"""How long the bridge takes for the hills (88,767 blocks), and how large their .blend is; and for 100,000 cube objects.
 
 Usage: python -m tests.bench.bench_bridge [--json PATH|-]
 """
@@ -6,11 +6,13 @@ Usage: python -m tests.bench.bench_bridge [--json PATH|-]
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -21,7 +23,10 @@ from bridge.blender.build import build
 from bridge.blender.extract import extract
 from bridge.blender.files import new_file, open_file, save_file
 from bridge.blender.world import update_materials
+from tests.bpy import scenes
 from tests.captures import captured
+
+_OBJECTS = 100_000
 
 
 def measure() -> dict[str, float]:
@@ -54,7 +59,24 @@ def measure() -> dict[str, float]:
             update_materials(world, materials[::-1].copy())
         save_file(path)
         figures["megabytes"] = round(path.stat().st_size / 1e6, 3)
+    new_file()
+    cubes = _cube_objects(_OBJECTS)
+    with timed("extract_cube_objects"):
+        found = extract(cubes, (), need_targets=False, bake=False)
+    assert len(found.grid) == _OBJECTS
     return figures
+
+
+def _cube_objects(count: int) -> Any:
+    """Returns a collection of cube objects that share eight meshes, each with a material."""
+    blocks = scenes.collection()
+    paints = [scenes.material(f"Paint {i}", (i / 8, 0.3, 0.2)) for i in range(8)]
+    meshes = [scenes.cube_mesh(materials=(paint,)) for paint in paints]
+    side = math.ceil(count ** (1 / 3))
+    for number, cell in zip(range(count), np.ndindex(side, side, side), strict=False):
+        scenes.add(meshes[number % 8], f"Block {number}", cell, blocks)
+    bpy.context.view_layer.update()
+    return blocks
 
 
 def main() -> None:
