@@ -65,11 +65,15 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 def _unwinds(frame: FrameType | None) -> bool:
-    """Whether an exception would get out: bpy crashes at one through its import, and takes those of its operators."""
+    """Whether an exception would get out.
+
+    bpy crashes at one through its import, and takes those of its operators; llvmlite takes those of its callbacks.
+    """
     inner = frame
     while frame is not None:
         source = frame.f_code.co_filename.replace("\\", "/")
-        if source.startswith("<frozen importlib") or (source.endswith("/bpy/ops.py") and frame is not inner):
+        is_called_back = frame is not inner and source.endswith("/bpy/ops.py")
+        if is_called_back or source.startswith("<frozen importlib") or "/llvmlite/" in source:
             return False
         frame = frame.f_back
     return True

@@ -232,8 +232,8 @@ def write_folder(path: Path, marker: str, fill: Callable[[Path], None]) -> Path:
             fill(fresh)
     except BlockcoreError as error:
         saved = rescue(fill)
-        where = f"the result is in {saved}" if saved else "no other place took the result"
-        raise type(error)(f"{error}; {where}") from error
+        where = f"the result is in {saved}, since" if saved else "no other place took the result:"
+        raise type(error)(f"{where} {error}") from error  # first, as a long line is cut in the middle
     return path
 
 

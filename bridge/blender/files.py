@@ -63,8 +63,8 @@ def save_file(path: Path | str) -> None:
         _save(path)
     except (OSError, RuntimeError) as error:
         saved = rescue(lambda folder: _save(folder / path.name))
-        where = f"what was to be saved is in {saved}" if saved else "choose another place"
-        raise BlockcoreError(f"{path}: cannot be written ({reason(error)}); {where}") from error
+        where = f"what was to be saved is in {saved}, since " if saved else ""
+        raise BlockcoreError(f"{where}{path}: cannot be written ({reason(error)}); choose another place") from error
 
 
 def _save(path: Path) -> None:

@@ -118,7 +118,7 @@ class Place:
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -55,7 +55,7 @@ def check_refusal(place: Place, done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 2 and len(said) == 1 and len(said[0]) < 330, done.stderr
     place.check_outputs()
     if " is in " in done.stderr:
-        saved = Path(done.stderr.rpartition(" is in ")[2].strip())
+        saved = Path(done.stderr.partition(" is in ")[2].partition(", since ")[0])
         assert any(saved.iterdir())
         shutil.rmtree(saved)
     assert not place.left()

@@ -260,3 +260,12 @@ with leftover(noted):
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60)
     assert done.returncode == 7 and not list(tmp_path.iterdir())
+
+
+def test_a_line_that_is_cut_still_names_where_the_result_is(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(BlockcoreError) as told:
+        write_folder(tmp_path / "file" / ("x" * 200) / "s", "scene.json", fill)
+    (saved,) = tmp_path.glob("blockcore-rescue-*")
+    assert f" is in {saved}, since " in str(told.value) and str(told.value).endswith("choose another place")

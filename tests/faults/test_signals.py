@@ -62,4 +62,6 @@ def test_a_signal_loses_nothing(name: str, how: str, placed: Callable[..., Place
             time.sleep(longest)
             process.terminate()
             process.communicate(timeout=60)
+        while place.running():
+            time.sleep(0.05)
         assert not place.left()
