@@ -207,7 +207,13 @@ class DifferentiableBlockWorld(nn.Module):
         light: torch.Tensor | None = None,
         display: Display = SRGB,
         display_table: torch.Tensor | None = None,
-        **how: Any,
+        *,
+        relaxation: str = "softmax",
+        hard: bool = False,
+        generator: torch.Generator | None = None,
+        outputs: Sequence[str] | None = None,
+        background: torch.Tensor | Sequence[float] | None = None,
+        samples: int = 1,
     ) -> Any:
         """Renders the world; arguments and result as for ``DifferentiableBlockRenderer.render``.
 
@@ -217,27 +223,24 @@ class DifferentiableBlockWorld(nn.Module):
         if self.field is not None:
             if light is not None or display is not SRGB or display_table is not None:
                 raise SettingsError("occupancy: a light that is a tensor needs blocks that are there; harden() first")
-            return self._render_field(view, proj, img_h, img_w, temperature, hard_materials, **how)
+            asked = {"outputs": outputs is not None, "relaxation": relaxation != "softmax", "samples": samples != 1}
+            unknown = [name for name, is_asked in asked.items() if is_asked]
+            if unknown:
+                raise SettingsError(f"occupancy: {listed(unknown)} needs blocks that are there; harden() first")
+            choice = Choice(temperature, hard=hard or hard_materials)
+            cameras = below_transforms(self.renderer.cameras, view, proj, img_h, img_w)
+            return self.field.render(cameras, choice.temperature, choice.hard, background)
         cells, logits = self._gathered()
         looks = light, display, display_table
-        return self.renderer.render(cells, logits, view, proj, img_h, img_w, temperature, hard_materials, *looks, **how)
-
-    def _render_field(
-        self,
-        view: torch.Tensor,
-        proj: torch.Tensor,
-        height: int,
-        width: int,
-        temperature: float,
-        hard: bool,
-        **how: Any,
-    ) -> torch.Tensor:
-        unknown = sorted(set(how) - {"hard", "background"})
-        if unknown or self.field is None:
-            raise SettingsError(f"occupancy: {listed(unknown)} needs blocks that are there; harden() first")
-        choice = Choice(temperature, hard=hard or bool(how.get("hard", False)))
-        cameras = below_transforms(self.renderer.cameras, view, proj, height, width)
-        return self.field.render(cameras, choice.temperature, choice.hard, how.get("background"))
+        return self.renderer.render(
+            *(cells, logits, view, proj, img_h, img_w, temperature, hard_materials, *looks),
+            relaxation=relaxation,
+            hard=hard,
+            generator=generator,
+            outputs=outputs,
+            background=background,
+            samples=samples,
+        )
 
     def harden(self, least: float = 0.5) -> DifferentiableBlockWorld:
         """Returns a world of the blocks that a world with occupancy has found, with one material each.
