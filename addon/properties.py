@@ -306,7 +306,7 @@ class BlocksScene(PropertyGroup):
     outcome_object: PointerProperty(
         type=bpy.types.Object, name="Result", description="The object that shows the last result", options={"HIDDEN"}
     )
-    model: PointerProperty(type=BlocksModel)
+    model: PointerProperty(type=BlocksModel, name="Blocks from Model", description="How blocks are made of a model")
 
     @property
     def source(self):

@@ -397,7 +397,7 @@ ask('once reverted', 'revert_result', 'show_original')
         "cancel at first": "No run is under way",
         "apply_result at first": "There is no result yet; optimize the materials first",
         "open_report at first": "There is no report yet; optimize the materials first",
-        "optimize_materials in edit mode": "Leave this mode first; the materials are optimized in Object Mode",
+        "optimize_materials in edit mode": "Leave this mode first; this works in Object Mode",
         "optimize_materials in a run": "A run is under way; wait for it, or cancel it",
         "revert_result in a run": "Wait for the run to end, or cancel it",
         "apply_result once applied": "The result is applied already",

@@ -268,8 +268,10 @@ def test_an_empty_world_and_odd_names_open(driver: Any, tmp_path: Path) -> None:
 
 def test_an_optimisation_leaves_a_viewer_that_compares_before_and_after(driver: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = ["--map", str(map_path(4)), "--dataset", str(dataset_path(4)), "--out", str(out)]
-    assert main(["optimize", *arguments, "--init", "random", "--progress", "none"]) == 0
+    truth = captured(4)
+    scrambled = np.random.default_rng(0).integers(1, len(truth.palette), len(truth.grid)).astype(np.int32)
+    truth.with_materials(scrambled).write(tmp_path / "scene")
+    assert main(["optimize", "--scene", str(tmp_path / "scene"), "--out", str(out), "--progress", "none"]) == 0
     driver.get((out / "report.html").as_uri())
     driver.find_element("link text", "Walk through the result").click()
     assert call(driver, "viewer.drawing.before !== null") is True
