@@ -16,6 +16,7 @@ import bpy
 from blockcore.errors import BlockcoreError
 from blockcore.formats.palette_file import read_palette
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
+from bridge.blender import marks
 from bridge.blender.extract import extract, fills_frame, frame_size
 from bridge.blender.targets import background_image
 
@@ -143,7 +144,7 @@ def _note(camera: Any, render: Any) -> ViewNote:
         return ViewNote(problem="No target: left out until it has a background image; load or render one")
     if not image.has_data and not all(image.size):
         return ViewNote(image.name, f"The picture {image.name} cannot be read; find the file or load another")
-    if not fills_frame(tuple(image.size), render):
+    if not (marks.is_rendered(camera) or fills_frame(tuple(image.size), render)):
         width, height = frame_size(render)
         return ViewNote(
             image.name,

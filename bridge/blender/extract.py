@@ -160,8 +160,10 @@ def read_view(camera: Any, grid_to_source: npt.ArrayLike, need_target: bool = Fa
     target = None if image is None else camera_target(camera)
     render = bpy.context.scene.render
     size = None
-    if target is not None and fills_frame((target.shape[1], target.shape[0]), render):
-        size = target.shape[1], target.shape[0]
+    if target is not None:
+        wanted = target.shape[1], target.shape[0]
+        # What was rendered of a model shows the frame that the scene had then.
+        size = wanted if marks.is_rendered(camera) or fills_frame(wanted, render) else None
     return View(read_camera(camera, grid_to_source, size), target, marks.read_weight(camera))
 
 

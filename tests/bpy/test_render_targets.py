@@ -11,12 +11,16 @@ import pytest
 
 from blockcore.errors import BlockcoreError
 from blockcore.io.pictures import read_picture
+from blockcore.model.lighting import UNLIT
+from blockcore.shading.frames import draw, frame_colors
+from blockcore.visibility import rasterize
 from tests.parts import need
 
 need("bpy")
 
 import bpy  # noqa: E402
 
+from bridge.blender.extract import extract  # noqa: E402
 from bridge.blender.render_targets import render_targets  # noqa: E402
 from bridge.blender.targets import background_image, target_pixels  # noqa: E402
 from tests.bpy import scenes  # noqa: E402
@@ -225,3 +229,21 @@ def test_hidden_helpers_stay_hidden_and_handlers_are_not_called() -> None:
     assert not calls
     assert helper.hide_render
     assert 0.001 < shown.mean() < 0.05  # the body alone; the helper would fill the picture's middle
+
+
+def test_a_rendered_target_keeps_the_frame_it_was_rendered_in() -> None:
+    blocks = scenes.flat_blocks()
+    camera = scenes.camera(place=(1.0, -9.0, 5.0))
+    camera.rotation_euler = (1.1, 0.0, 0.0)
+    scenes.picture_size(96, 64)
+    bpy.context.scene.render.engine, bpy.context.scene.cycles.samples = "CYCLES", 1
+    list(render_targets(blocks, [camera]))
+    scenes.picture_size(500, 700)  # for the film that the user makes next
+    scene = extract(blocks, [camera], bake=False)
+    (view,) = scene.views
+    assert (view.camera.width, view.camera.height) == (96, 64) and view.target is not None
+    colors = frame_colors(scene.grid.exposed_faces, scene.materials, scene.palette, UNLIT)
+    drawn = draw(rasterize(scene.grid.exposed_faces, [view.camera], "cpu")[0], view.camera, colors).astype(int)
+    shown = view.target[..., 3] == 255
+    off = np.abs(drawn[..., :3] - view.target[..., :3])[shown].max(axis=-1) > 8
+    assert shown.mean() > 0.05 and off.mean() < 0.1  # a pixel at an edge is mixed

@@ -73,7 +73,7 @@ def test_kernels_are_compiled_ahead_and_what_needs_torch_says_so(bare_tree: Tree
         assert ahead and kernels(bare_tree) == ahead, "a run had to compile after all"
         take_back(window)
         window.ask("bpy.context.scene.optimize_materials.settings.quality = 'GRADUAL'")
-        window.wait_for("needs PyTorch")
+        window.wait_for("Show Preferences")
         window.picture("without torch")
         press_the_button(window)
         window.wait_until(lambda: window.ask(SESSION + "answer = bool(session.message)"), 30.0, "the refusal")

@@ -74,9 +74,7 @@ def test_from_a_model_to_blocks_with_the_mouse(window: Window):
     assert "Model Cameras" in collections and not is_shown
     made = window.ask(SESSION + "answer = session.made.to_dict()")
     assert made["outline_match"] > 0.9
-    window.scroll_down()
     window.wait_for("Snow")
-    window.picture("5 the table")
 
     x, y, width, height = window.view()
     window.key("ctrl+z", x + width // 2, y + height // 2)
