@@ -1,7 +1,8 @@
 """Parts that a machine may lack: what a test needs, it asks for here.
 
 A missing part skips the test with a reason, or fails it where the environment variable BLOCKCORE_REQUIRE names the part
-(a comma list of bpy, wgpu, chromium, blender, cuda, interpreter, slurm, node, namespaces).
+(a comma list of bpy, wgpu, chromium, blender, cuda, interpreter, slurm, node, namespaces, npm,
+mounts, two-gpus).
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ def need(part: str) -> None:
     At the top of a test module it does the same to the whole module.
     """
     lacking = _lacking(part)
-    if not lacking:
-        return
+    if lacking:
+        lack(part, lacking)
+
+
+def lack(part: str, lacking: str) -> None:
+    """Skips the running test for want of a part, or fails it if the part is required."""
     if part in os.environ.get("BLOCKCORE_REQUIRE", "").split(","):
         pytest.fail(f"{part} is not to be had here, and BLOCKCORE_REQUIRE asks for it: {lacking}", pytrace=False)
     pytest.skip(f"{part} is not to be had here: {lacking}", allow_module_level=True)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from blockcore import formats
-from blockcore.shading.frames import draw, frame_colors
-from blockcore.visibility import rasterize
 from tests.packs import turned_world
 from tests.parts import need
 
@@ -18,7 +15,7 @@ need("bpy")
 import bpy  # noqa: E402
 
 from bridge.blender.build import build  # noqa: E402
-from tests.bpy.test_tiles import glow, render, white_light  # noqa: E402
+from tests.bpy.test_tiles import check_texels, glow, white_light  # noqa: E402
 
 
 @pytest.mark.parametrize("name", ["cubes.glb", "faces.mesh.glb"])
@@ -30,12 +27,4 @@ def test_blender_shows_the_file_as_we_draw_the_world(name: str, tmp_path: Path) 
     bpy.data.objects.remove(blocks)
     bpy.ops.import_scene.gltf(filepath=str(tmp_path / name))
     glow()
-    colors = frame_colors(scene.grid.exposed_faces, scene.materials, scene.palette, scene.lighting)
-    for view in scene.views:
-        (seen,) = rasterize(scene.grid.exposed_faces, [view.camera], "cpu")
-        ours = draw(seen, view.camera, colors)[..., :3].astype(int)
-        bpy.context.scene.camera = bpy.data.objects[view.camera.name]
-        theirs = render(tmp_path / f"{view.camera.name}.png")
-        shown = seen.face >= 0
-        assert shown.sum() == 64 * len(scene.grid)
-        assert np.abs(ours - theirs)[shown].max() <= 2, view.camera.name
+    check_texels(scene, tmp_path)

@@ -59,12 +59,17 @@ def test_a_packs_blocks_show_texel_by_texel_in_all_turns(tmp_path: Path) -> None
     build(scene)
     white_light()
     glow()
+    check_texels(scene, tmp_path)
+
+
+def check_texels(scene: BlockScene, folder: Path) -> None:
+    """Holds what Blender renders from each camera to our own pictures: the same texel in every place."""
     colors = frame_colors(scene.grid.exposed_faces, scene.materials, scene.palette, scene.lighting)
     for view in scene.views:
         (seen,) = rasterize(scene.grid.exposed_faces, [view.camera], "cpu")
         ours = draw(seen, view.camera, colors)[..., :3].astype(int)
         bpy.context.scene.camera = bpy.data.objects[view.camera.name]
-        theirs = render(tmp_path / f"{view.camera.name}.png")
+        theirs = render(folder / f"{view.camera.name}.png")
         shown = seen.face >= 0
         assert shown.sum() == 64 * len(scene.grid)
         assert np.abs(ours - theirs)[shown].max() <= 2, view.camera.name

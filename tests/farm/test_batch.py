@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from tests.faults.commands import CUBE, CUBES
-from tests.parts import need
+from tests.parts import lack, need
 
 KILLS = int(os.environ.get("BLOCKCORE_KILLS", "2"))
 ROOT = Path(__file__).parents[2]
@@ -216,7 +216,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(place)], check=False)
     if mounted.returncode:
-        pytest.skip("only root can make a small disk")
+        lack("mounts", "only root can make a small disk")
     yield place
     subprocess.run(["umount", str(place)], check=True)
 

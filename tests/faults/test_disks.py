@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.commands import COMMANDS, MANY, Place
+from tests.parts import lack
 
 STEP, MOST = 64, 4096  # KiB that are free on the disk
 FOREIGN = ("sh: ", "libpng ")  # what shells and libraries say that Blender uses
@@ -40,7 +41,7 @@ exit $code
 @pytest.fixture(scope="module", autouse=True)
 def mounts() -> None:
     if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
-        pytest.skip("a disk of its own needs the right to mount one")
+        lack("mounts", "a disk of its own needs the right to mount one")
 
 
 def on_disk(place: Place, disk: Path, fault: object) -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,7 @@ from blockcore.model.grid import FACE_UVS, BlockGrid
 from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene
 from tests.captures import captured
+from tests.parts import lack, need
 
 TYPES = {5126: np.float32, 5123: np.uint16, 5125: np.uint32}
 WIDTH = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
@@ -157,12 +158,13 @@ Promise.all(process.argv.slice(1).map((path) => validator.validateBytes(new Uint
 @pytest.fixture(scope="module")
 def validator(tmp_path_factory):
     """Installs Khronos' validator, by name, where npm is there and reaches a registry."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are not to be had here")
+    need("node")
+    if shutil.which("npm") is None:
+        lack("npm", "not found")
     folder = tmp_path_factory.mktemp("npm")
     command = ["npm", "install", "--silent", "--prefix", str(folder), "gltf-validator@2.0.0-dev.3.10"]
     if subprocess.run(command, capture_output=True, check=False, timeout=120).returncode:
-        pytest.skip("npm cannot install gltf-validator here")
+        lack("npm", "it cannot install gltf-validator")
     return folder
 
 

@@ -14,7 +14,7 @@ import torch
 from blockcore.formats.webgpu import read_map
 from blockcore.machine.workers import ALONE, Workers, current, joined
 from tests.captures import dataset_path, map_path
-from tests.parts import need
+from tests.parts import lack, need
 
 DESCEND = """
 import sys, numpy, torch
@@ -83,7 +83,7 @@ def two_of(device: str) -> None:
     if device == "cuda":
         need("cuda")
         if torch.cuda.device_count() < 2:
-            pytest.skip("there are not two GPUs here")
+            lack("two-gpus", "there are not two GPUs")
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
