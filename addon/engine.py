@@ -3,6 +3,7 @@
 
 import atexit
 import contextlib
+import subprocess
 import threading
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from . import layouts
 
 _FIRST = 1.0  # seconds after Blender's start: the window comes first
 _POLL = 0.3
+_LEAVING = 2.0  # seconds that a process which was killed has to be gone
 
 
 class Ahead:
@@ -48,6 +50,8 @@ class Ahead:
         self._stopped = True
         if self._process is not None:
             self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # Windows removes no add-on whose files it has open
+                self._process.wait(_LEAVING)
 
 
 _ahead: Ahead | None = None

@@ -6,6 +6,7 @@ threads together, whatever else the machine does.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -53,7 +54,13 @@ AXES = {
 
 
 def run(data: Path) -> Json:
-    """Measures all curves; returns the figures as JSON values. ``data`` is not needed."""
+    """Measures all curves; returns the figures as JSON values. ``data`` is not needed.
+
+    Raises:
+        BackendError: a point cannot be measured here.
+    """
+    if importlib.util.find_spec("resource") is None:
+        raise BackendError("bench: Windows does not tell what a process held at most; measure on Linux or macOS")
     return {axis: [_point(axis, size) for size in sizes] for axis, sizes in AXES.items()}
 
 

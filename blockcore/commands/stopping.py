@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from blockcore.machine.heard import heard
 
 
 @contextmanager
@@ -20,8 +20,7 @@ def stop_requests(watch_stdin: bool) -> Iterator[Callable[[], bool]]:
 
 
 def _wait_for_end(stop: threading.Event) -> None:
-    # Unbuffered reads: a daemon thread inside a buffered stdin would hold its lock when the interpreter ends.
-    while os.read(sys.stdin.fileno(), 4096):
+    for _ in heard():
         pass
     stop.set()
     signal.raise_signal(signal.SIGINT)  # ends what takes long between two looks at ``stop``

@@ -79,6 +79,11 @@ def _steady(stream: TextIO | None, number: int) -> tuple[_Steady | None, TextIO]
         except (OSError, ValueError):  # a test's, or a window's
             return None, stream
     raw = _Steady(number)
-    encoding = stream.encoding if stream is not None else "utf-8"
+    encoding = _encoding(number) or (stream.encoding if stream is not None else "utf-8")
     lines = number == 2 or raw.isatty()
     return raw, io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors="replace", line_buffering=lines)
+
+
+def _encoding(number: int) -> str | None:
+    """Returns that of a Windows console, which Python's own stream goes around and bytes written to it do not."""
+    return os.device_encoding(number) if sys.platform == "win32" else None

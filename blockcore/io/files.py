@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import tempfile
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ _SYSTEMS = re.compile("/(dev(?!/shm/)|proc|sys)/")
 """Names of devices and of streams, some of which lead to ordinary files that others have open."""
 BESIDE = "blockcore-"
 """What follows the name of a file or folder in the names of those that are made beside it, for a while."""
+_PATIENCE = 1.0 if os.name == "nt" else 0.0  # seconds
 _LONGEST = 200  # bytes of a name that another is made of; file systems take 255
 
 
@@ -52,12 +54,32 @@ def write_file(path: Path, data: bytes | str) -> None:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data.encode() if isinstance(data, str) else data)
                 fresh.chmod(0o666 & ~umask())
-                fresh.replace(path)
+                put(fresh, path)
             except BaseException:
                 fresh.unlink(missing_ok=True)
                 raise
     except OSError as error:
         raise BlockcoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def put(fresh: Path, place: Path) -> None:
+    """Renames what is made to its place, in one step.
+
+    Windows does not while somebody has either of them open, be it to look for a virus or to read the one before; there
+    this waits a little for them.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fresh.replace(place)
+            return
+        except PermissionError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(0.02)
 
 
 def check_file(path: Path | str) -> Path:

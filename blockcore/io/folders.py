@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from blockcore.errors import BlockcoreError, quoted
-from blockcore.io.files import beside, read_json, real_path, umask, write_json
+from blockcore.io.files import beside, put, read_json, real_path, umask, write_json
 from blockcore.io.leftovers import leftover
 from blockcore.io.locks import holds, is_held, locked
 
@@ -168,7 +168,7 @@ def _clear(path: Path) -> None:
     """Takes an output that was moved aside back into its place, and removes other left-overs. Under its lock."""
     aside = path.with_name(f"{beside(path)}old")
     if aside.exists() and not path.exists():
-        aside.replace(path)
+        put(aside, path)
     for left in path.parent.glob(f"{_literal(beside(path))}*"):
         if left.name.endswith("lock"):
             continue
@@ -261,14 +261,14 @@ def _list(folder: Path) -> None:
 def _exchange(fresh: Path, path: Path) -> None:
     """Puts ``fresh`` into the place of ``path``; where that fails the old folder is in its place again."""
     if not path.exists():
-        fresh.replace(path)
+        put(fresh, path)
         return
     aside = path.with_name(f"{beside(path)}old")
-    path.replace(aside)
+    put(path, aside)
     try:
-        fresh.replace(path)
+        put(fresh, path)
     except BaseException:
-        aside.replace(path)
+        put(aside, path)
         raise
     shutil.rmtree(aside, ignore_errors=True)
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_made: dict[Path, None] = {}
+REMOVES_OPEN = os.name != "nt"
+"""Whether this system removes files that are open."""
+_made: dict[Path, int | None] = {}
 _ending = threading.Event()
 
 
 @contextmanager
-def leftover(path: Path) -> Iterator[None]:
-    """Notes a file or folder that must not stay, for as long as it is in the making."""
-    _made[path] = None
+def leftover(path: Path, handle: int | None = None) -> Iterator[None]:
+    """Notes a file or folder that must not stay, for as long as it is in the making; ``handle`` is open on it."""
+    _made[path] = handle
     if _ending.is_set():  # another thread ends this process: what is made now would stay
         _remove(path)
         threading.Event().wait()
@@ -29,7 +32,10 @@ def leftover(path: Path) -> Iterator[None]:
 def remove_leftovers() -> None:
     """Removes all that is noted, as the last thing that a process does; threads that would make more stand still."""
     _ending.set()
-    for path in list(_made):
+    for path, handle in list(_made.items()):
+        if handle is not None and not REMOVES_OPEN:
+            with contextlib.suppress(OSError):
+                os.close(handle)
         _remove(path)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from blockcore.errors import Busy
-from blockcore.io.leftovers import leftover
+from blockcore.io.leftovers import REMOVES_OPEN, leftover
 
 if os.name == "nt":
     import msvcrt
@@ -54,7 +54,7 @@ def locked(path: Path, what: Path | str) -> Iterator[None]:
             is_mine = file is not None
         if file is None:
             raise Busy(f"{what}: is being written by {_owner(path)}; wait for it, or choose another place")
-        with leftover(path):
+        with leftover(path, file.fileno()):
             note = {"process": os.getpid(), "machine": socket.gethostname(), "since": time.time()}
             with contextlib.suppress(OSError):  # a full disk: who holds it stays unsaid
                 file.write(json.dumps(note).encode())
@@ -63,12 +63,11 @@ def locked(path: Path, what: Path | str) -> Iterator[None]:
             yield
     finally:
         _held.pop(path, None)
-        with contextlib.suppress(OSError):
-            if is_mine:
-                path.unlink()
-        with contextlib.suppress(OSError):
-            if file is not None:
-                file.close()
+        ends = [path.unlink] * is_mine + ([] if file is None else [file.close])
+        # A lock is removed while it is held, where that can be, or another process may hold one that goes.
+        for end in ends if REMOVES_OPEN else reversed(ends):
+            with contextlib.suppress(OSError):
+                end()
 
 
 def holds(path: Path) -> bool:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 from blockcore.errors import SettingsError
+from blockcore.machine.heard import heard
 
 
 class Asked:
@@ -44,9 +43,8 @@ class Asked:
                 yield value
 
     def _read(self) -> None:
-        # Unbuffered reads: a daemon thread inside a buffered stdin would hold its lock when the interpreter ends.
         rest = b""
-        while data := os.read(sys.stdin.fileno(), 1 << 16):
+        for data in heard():
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 self._lines.put(line)

@@ -15,7 +15,7 @@ from pathlib import Path
 import bpy
 
 from blockcore.errors import BlockcoreError, SceneError
-from blockcore.io.files import beside, check_file
+from blockcore.io.files import beside, check_file, put
 from blockcore.io.folders import rescue, scratch_folder
 from blockcore.io.leftovers import leftover
 
@@ -77,7 +77,7 @@ def _save(path: Path) -> None:
                 bpy.ops.wm.save_as_mainfile(filepath=str(near), compress=True, copy=True, check_existing=False)
                 if near != fresh:
                     shutil.copyfile(near, fresh)
-            fresh.replace(path)
+            put(fresh, path)
         finally:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)

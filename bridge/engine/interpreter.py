@@ -20,6 +20,7 @@ from blockcore.plan import reason_for_torch
 from bridge.engine.environment import absolute, checkout, process_options
 
 CHECK_SECONDS = 120.0  # the first import of torch from a cold disk takes its time
+_PYTHON = "py" if os.name == "nt" else "python3"  # what a Python that somebody installed is called
 _NEEDED = ("blockcore", "numba", "numpy", "PIL", "scipy")
 _PROBE = "import importlib.util, sys; sys.exit(not all(map(importlib.util.find_spec, sys.argv[1:])))"
 
@@ -104,7 +105,7 @@ def install_command(python: str | None = None, package: Path | None = None) -> s
         python: the interpreter to install them for.
         package: a wheel of blockcore; by default the project's folder, or what the registry has.
     """
-    words = [python or "python3", "-m", "pip", "install", f"{package or checkout() or 'blockcore'}[torch]"]
+    words = [python or _PYTHON, "-m", "pip", "install", f"{package or checkout() or 'blockcore'}[torch]"]
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
