@@ -1,8 +1,8 @@
 """Parts that a machine may lack: what a test needs, it asks for here.
 
-A missing part skips the test with a reason, or fails it where the environment variable BLOCKCORE_REQUIRE names the part
-(a comma list of bpy, wgpu, chromium, blender, cuda, interpreter, slurm, node, namespaces, npm,
-mounts, two-gpus).
+A part is here if it does its work, not if some file exists. A missing one skips the test with a reason, or fails it
+where the environment variable BLOCKCORE_REQUIRE names the part (a comma list of bpy, wgpu, chromium, blender, cuda,
+interpreter, slurm, node, namespaces, npm, mounts, two-gpus).
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 
 import pytest
 from packaging.version import Version
+
+from tools.system_libraries import PARTS
+
+_SECONDS = 60  # a program that takes longer does not run
 
 
 def need(part: str) -> None:
@@ -44,10 +49,20 @@ def chromium() -> str | None:
 @cache
 def _lacking(part: str) -> str:
     """Returns what of ``part`` is not here; nothing if it is."""
-    found = _CHECKS[part]()
-    if isinstance(found, str):
-        return found
-    return "" if found else "not found"
+    return _CHECKS[part]()
+
+
+def _fails(*command: str) -> str:
+    """Returns what is wrong with a program that ends by itself; nothing if it does so with exit code 0."""
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except FileNotFoundError:
+        return f"{command[0]} not found"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{command[0]} does not run ({error})"
+    return f"{' '.join(command)} ends with exit code {done.returncode}" if done.returncode else ""
 
 
 def _module(name: str) -> bool:
@@ -66,10 +81,22 @@ def _wgpu() -> str:
     return "" if backend == "Vulkan" else f"pictures are promised for Vulkan, and the adapter is of {backend}"
 
 
-def _blender() -> bool:
+def _bpy() -> str:
+    """Imported elsewhere: in this process it would answer signals from then on."""
+    return _fails(sys.executable, "-c", "import bpy") if _module("bpy") else "the Python package bpy is not installed"
+
+
+def _chromium() -> str:
+    lacking = [package for part in PARTS["browser"] if not part.works() for package in part.packages]
+    return f"{', '.join(lacking)} not found, or does not start" if lacking else ""
+
+
+def _blender() -> str:
     from tests.gui.window import TREE
 
-    return (TREE / "installed-packages").is_file()
+    if not (TREE / "installed-packages").is_file():
+        return "its tree is not installed; run tests/gui/setup.sh"
+    return _fails("chroot", str(TREE), "blender", "--version")
 
 
 def _interpreter() -> str:
@@ -81,19 +108,19 @@ def _interpreter() -> str:
     return f"Triton {versions[0]} cannot interpret with numpy {versions[1]}; install triton>=3.9" if too_old else ""
 
 
-def _cuda() -> bool:
+def _cuda() -> str:
     import torch
 
     from blockcore.visibility import nvdiffrast
 
-    return torch.cuda.is_available() and not nvdiffrast.problem()
+    return nvdiffrast.problem() if torch.cuda.is_available() else "not found"
 
 
 def _slurm() -> str:
     if os.getuid():
         return "only root can start it"
-    lacking = [name for name in ("munged", "slurmctld", "slurmd", "sbatch") if shutil.which(name) is None]
-    return f"{', '.join(lacking)} not found; run tests/farm/setup.sh" if lacking else ""
+    lacking = list(filter(None, (_fails(name, "-V") for name in ("munged", "slurmctld", "slurmd", "sbatch"))))
+    return f"{'; '.join(lacking)}; run tests/farm/setup.sh" if lacking else ""
 
 
 def _namespaces() -> str:
@@ -103,14 +130,14 @@ def _namespaces() -> str:
     return made.stderr.strip()
 
 
-_CHECKS: dict[str, Callable[[], bool | str]] = {
-    "bpy": lambda: _module("bpy"),
+_CHECKS: dict[str, Callable[[], str]] = {
+    "bpy": _bpy,
     "blender": _blender,
-    "chromium": lambda: chromium() is not None,
+    "chromium": _chromium,
     "cuda": _cuda,
     "interpreter": _interpreter,
     "namespaces": _namespaces,
-    "node": lambda: shutil.which("node") is not None,
+    "node": lambda: _fails("node", "--version"),
     "slurm": _slurm,
     "wgpu": _wgpu,  # of type Vulkan: another backend rounds otherwise, and its pictures differ
 }

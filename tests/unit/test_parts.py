@@ -1,8 +1,10 @@
-"""Parts that tests ask for are told by what they do: a WebGPU adapter of another backend than Vulkan is none."""
+"""Parts that tests ask for are told by what they do: an adapter of another backend is none, nor is a broken program."""
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -46,3 +48,32 @@ def test_no_adapter_says_why(monkeypatch):
     monkeypatch.setitem(sys.modules, "wgpu", SimpleNamespace(gpu=SimpleNamespace(request_adapter_sync=none)))
     with pytest.raises(pytest.skip.Exception, match="no driver"):
         parts.need("wgpu")
+
+
+@pytest.mark.parametrize(
+    ("part", "program"),
+    [
+        ("node", "node"),
+        ("chromium", "chromium"),
+        ("chromium", "chromedriver"),
+        *(("slurm", name) for name in ("munged", "slurmctld", "slurmd", "sbatch")),
+    ],
+)
+def test_a_program_that_does_not_run_is_none(part: str, program: str, tmp_path: Path, monkeypatch):
+    for name in ("node", "chromium", "chromedriver", "munged", "slurmctld", "slurmd", "sbatch"):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {int(name == program)}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    with pytest.raises(pytest.skip.Exception, match="does not start" if part == "chromium" else f"{program} .*code 1"):
+        parts.need(part)
+    (tmp_path / program).write_text("#!/bin/sh\nexit 0\n")
+    parts._lacking.cache_clear()
+    parts.need(part)
+
+
+def test_a_blender_that_cannot_be_imported_is_none(tmp_path: Path, monkeypatch):
+    (tmp_path / "bpy.py").write_text("raise ImportError('libXi.so.6: cannot open shared object file')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(pytest.skip.Exception, match="import bpy ends with exit code 1"):
+        parts.need("bpy")
