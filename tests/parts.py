@@ -2,7 +2,7 @@
 
 A part is here if it does its work, not if some file exists. A missing one skips the test with a reason, or fails it
 where the environment variable BLOCKCORE_REQUIRE names the part (a comma list of bpy, wgpu, chromium, blender, cuda,
-interpreter, slurm, node, namespaces, npm, mounts, two-gpus).
+interpreter, slurm, node, namespaces, npm, mounts, torch, two-gpus).
 """
 
 from __future__ import annotations
@@ -139,5 +139,6 @@ _CHECKS: dict[str, Callable[[], str]] = {
     "namespaces": _namespaces,
     "node": lambda: _fails("node", "--version"),
     "slurm": _slurm,
+    "torch": lambda: "" if _module("torch") else "the Python package torch is not installed",
     "wgpu": _wgpu,  # of type Vulkan: another backend rounds otherwise, and its pictures differ
 }

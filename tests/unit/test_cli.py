@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -86,7 +87,8 @@ def test_info_says_what_auto_chooses(capsys):
     assert main(["info", "--json", "-"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["device"] in ("cpu", "cuda:0", "cuda") and told["why_device"] and told["why_rasterizer"]
-    assert told["libraries"]["torch"] and told["libraries"]["numba"]
+    assert bool(told["libraries"]["torch"]) == (importlib.util.find_spec("torch") is not None)
+    assert told["libraries"]["numba"]
     assert told["why_webgpu"]
 
 
@@ -104,6 +106,7 @@ def test_info_says_why_there_is_no_webgpu(capsys, monkeypatch):
 
 
 def test_optimize_writes_the_result_and_tells_its_steps(tmp_path):
+    need("torch")
     done = blockcore(
         "optimize", *capture_arguments(4), "--method", "gradient", "--progress", "jsonl", "--out", tmp_path / "out",
         "--preview", tmp_path / "preview.npy",
@@ -209,6 +212,7 @@ def test_a_folder_that_is_something_else_is_left_alone(tmp_path, capsys):
 
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "stdin"])
 def test_a_run_can_be_stopped(how, tmp_path):
+    need("torch")
     command = [sys.executable, "-m", "blockcore", "optimize", *map(str, capture_arguments(1)), "--out"]
     command += [str(tmp_path / "out"), "--progress", "jsonl", "--watch-stdin", "--method", "gradient"]
     command += ["--objective", "pixels", "--steps", "100000", "--patience", "0"]

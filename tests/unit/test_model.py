@@ -13,7 +13,7 @@ from blockcore.commands import cli
 from blockcore.commands.voxelize import read_cameras, write_cameras
 from blockcore.errors import BlockcoreError, CameraError, MapError, SettingsError
 from blockcore.io.files import write_array
-from blockcore.model.camera import Camera, create_look_at_matrix, create_perspective_matrix
+from blockcore.model.camera import Camera, look_at, perspective
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import WEBGPU_PALETTE
 from blockcore.model.scene import BlockScene, Source
@@ -33,8 +33,8 @@ TETRAHEDRON = np.array(
 
 
 def camera() -> Camera:
-    view = create_look_at_matrix((9, 7, 8), (1, 1, 1))
-    return Camera(np.asarray(view), np.asarray(create_perspective_matrix(0.7, 1.0)), 64, 64)
+    view = look_at((9, 7, 8), (1, 1, 1))
+    return Camera(view, perspective(0.7, 1.0, 0.1, 500.0), 64, 64)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from blockcore.report.results import write_results
 from blockcore.shading.frames import draw, frame_colors
 from blockcore.visibility import rasterize
 from tests.captures import captured
+from tests.parts import need
 
 
 class Tags(HTMLParser):
@@ -42,6 +43,8 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module", params=["solve", "gradient"])
 def page(request, tmp_path_factory):
+    if request.param == "gradient":
+        need("torch")
     settings = OptimizeSettings(method=request.param, device="cpu", steps=30)
     folder = tmp_path_factory.mktemp("report") / "result"
     write_results(folder, captured(4), settings, optimize_materials(captured(4), settings))

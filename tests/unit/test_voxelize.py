@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blockcore.errors import BlockcoreError, MapError, SettingsError
-from blockcore.model.camera import Camera, create_look_at_matrix, create_perspective_matrix
+from blockcore.model.camera import Camera, look_at, perspective
 from blockcore.voxelize import reference
 from blockcore.voxelize.blocks import size_for_budget, voxelize, voxels_of
 from blockcore.voxelize.cells import cells_of, count, neighbours, positions_of
@@ -169,9 +169,9 @@ def test_thin_parts_stay_in_one_piece():
 
 def test_places_of_the_grid_are_chosen_by_outline():
     triangles = box((0.3, 0.4, 0.2), (9.9, 6.0, 7.0))
-    matrices = [create_look_at_matrix(eye, (5.0, 3.0, 3.5)) for eye in ((30, 3, 3.5), (5, 3, 40), (30, 30, 30))]
-    proj = create_perspective_matrix(0.7, 1.0)
-    cameras = [Camera(np.asarray(view), np.asarray(proj), 96, 96) for view in matrices]
+    matrices = [look_at(eye, (5.0, 3.0, 3.5)) for eye in ((30, 3, 3.5), (5, 3, 40), (30, 30, 30))]
+    proj = perspective(0.7, 1.0, 0.1, 500.0)
+    cameras = [Camera(view, proj, 96, 96) for view in matrices]
     fit = best_fit(triangles, 1.0, cameras)
     voxels, match = fit.voxels, fit.match
     plain = voxels_of(triangles, 1.0)

@@ -17,6 +17,7 @@ from blockcore.formats.webgpu import (
     write_map,
 )
 from tests.captures import captured, dataset_path, map_path
+from tests.parts import need
 
 
 @pytest.mark.parametrize("number", [1, 4])
@@ -46,6 +47,7 @@ def test_dataset_survives_a_round_trip(inline, tmp_path):
 
 
 def test_matrices_load_as_tensors():
+    need("torch")
     view, proj = load_camera_matrices_from_metadata(dataset_path(1), 3)
     camera = captured(1).views[3].camera
     assert np.array_equal(view.numpy(), camera.view.astype(np.float32))

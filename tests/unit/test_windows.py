@@ -14,6 +14,7 @@ import pytest
 from blockcore.commands import streams
 from bridge.engine import interpreter
 from tests.captures import dataset_path, map_path
+from tests.parts import need
 
 if not Path("/proc/self/fd").is_dir():
     pytest.skip("sees which files are open as Linux tells it", allow_module_level=True)
@@ -61,6 +62,7 @@ def test_a_job_that_the_bridge_watches_over_runs_replaces_its_result_and_leaves_
 
 
 def test_a_job_ends_where_standard_input_closes(tmp_path):
+    need("torch")
     run = start(tmp_path, "optimize", *VILLAGE, "--out", "out", "--method", "gradient", "--steps", "100000",
                 "--progress", "jsonl", "--watch-stdin")  # fmt: skip
     assert b"start" in run.stdout.readline()
