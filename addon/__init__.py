@@ -10,6 +10,7 @@ from . import (
     block_tools,
     command,
     engine,
+    gltf,
     handlers,
     helpers,
     menus,
@@ -25,6 +26,10 @@ from . import (
     result,
     status,
 )
+
+# What Blender's glTF exporter looks for in an add-on's own module.
+glTF2ExportUserExtension = gltf.glTF2ExportUserExtension
+glTF2_post_export_callback = gltf.glTF2_post_export_callback
 
 _MODULES = (
     *(preferences, properties, operators, model, result, helpers, menus, palettes, model_panel, block_tools, panel),

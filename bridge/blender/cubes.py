@@ -24,6 +24,7 @@ from bridge.blender.identity import Roster
 from bridge.blender.looks import Depends, Skin, depends, read_values, signature, skin_of
 from bridge.blender.rendered import Rendered, opened
 from bridge.blender.shapes import Box, boxes_of, shape_key
+from bridge.blender.world_nodes import instanced
 
 Floats = npt.NDArray[np.float64]
 
@@ -137,12 +138,13 @@ def _seen(members: Set[str], in_detail: bool, as_boxes: bool, roster: Roster) ->
     """Returns the cubes of members, those that only the viewport hides included."""
     if not members:
         return Cubes((), np.zeros(0, np.int32), (), np.zeros((0, 4, 4)))
-    bpy.context.view_layer.update()
-    cubes, seen = _Search(members, in_detail, as_boxes, roster).run()
-    with opened(members, seen, roster) as is_more:
-        if is_more:
-            bpy.context.view_layer.update()
-            cubes, _ = _Search(members, in_detail, as_boxes, roster).run()
+    with instanced(obj for obj in bpy.data.objects if marks.is_world(obj)):
+        bpy.context.view_layer.update()
+        cubes, seen = _Search(members, in_detail, as_boxes, roster).run()
+        with opened(members, seen, roster) as is_more:
+            if is_more:
+                bpy.context.view_layer.update()
+                cubes, _ = _Search(members, in_detail, as_boxes, roster).run()
     return cubes
 
 

@@ -38,7 +38,7 @@ def realize_mesh(world: Any) -> Any:
     points, corner = np.unique(lattice, axis=0, return_inverse=True)
     mesh = bpy.data.meshes.new(world.name)
     mesh.vertices.add(len(points))
-    mesh.vertices.foreach_set("co", _places(world, points, grid).astype(np.float32).ravel())
+    mesh.vertices.foreach_set("co", places(world, points, grid).astype(np.float32).ravel())
     mesh.loops.add(len(lattice))
     mesh.loops.foreach_set("vertex_index", corner.astype(np.int32).ravel())
     mesh.polygons.add(len(faces))
@@ -81,8 +81,23 @@ def realize_objects(world: Any) -> Any:
     return collection
 
 
-def _places(world: Any, points: npt.NDArray[np.int64], grid: Any) -> npt.NDArray[np.float64]:
-    """Returns corners of the lattice in a world's own space."""
+def stand_in(world: Any) -> Any:
+    """Returns an object that no scene has, whose mesh is what a world's modifiers make of it; for ``drop_stand_in``."""
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    mesh = bpy.data.meshes.new_from_object(world.evaluated_get(depsgraph), depsgraph=depsgraph)
+    mesh.name = f"{world.name} Mesh"
+    made = bpy.data.objects.new(world.name, mesh)
+    made.matrix_world = world.matrix_world
+    return made
+
+
+def drop_stand_in(made: Any) -> None:
+    """Removes an object of ``stand_in``."""
+    bpy.data.meshes.remove(made.data)  # and the object with it
+
+
+def places(world: Any, points: npt.NDArray[np.int64], grid: Any) -> npt.NDArray[np.float64]:
+    """Returns corners of a grid's lattice, (n, 3), in the own space of the world whose grid it is."""
     first = np.array(world.data.vertices[0].co, dtype=np.float64)
     away = (points - grid.positions[0] - 0.5) * grid.world_scale
     return np.asarray(first + away @ TO_BLENDER[:3, :3].T)

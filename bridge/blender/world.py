@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One Blender object that shows a whole block world: a point a block, and a cube a material, instanced on them.
+"""One Blender object that shows a whole block world: a point a block, and a cube a material, put on them by nodes.
 
 The points carry the palette index as the integer attribute ``material``; a geometry-nodes modifier picks the cube by
 it. Changing the materials of a world therefore means writing one attribute. The cubes lie in a collection of their own
@@ -23,6 +23,7 @@ from blockcore.model.scene import BlockScene
 from bridge.blender import marks
 from bridge.blender.materials import face_materials
 from bridge.blender.regions import write_regions
+from bridge.blender.world_nodes import collections_of, instancers, world_nodes
 from bridge.convert import TO_BLENDER
 
 ATTRIBUTE = "material"
@@ -57,12 +58,14 @@ def fill_world(world: Any, scene: BlockScene) -> Any:
     world.rotation_mode = "QUATERNION"
     if scene.source is not None:
         world.matrix_world = Matrix(scene.source.grid_to_source @ np.linalg.inv(TO_BLENDER))
-    modifier = next(iter(_instancers(world)), None) or world.modifiers.new("Blocks", "NODES")
+    modifier = next(iter(instancers(world)), None) or world.modifiers.new("Blocks", "NODES")
     tree, modifier.node_group = modifier.node_group, None
     if tree is not None and not tree.users:
         _remove_tree(tree)
     cubes = _cube_collection(scene.palette, f"{name} Cubes")
-    modifier.node_group = _node_tree(f"{name} Instances", cubes, scene.grid.world_scale)
+    for material in dict.fromkeys(slot for cube in cubes.objects for slot in cube.data.materials):
+        world.data.materials.append(material)  # the USD exporter counts the slots of what modifiers start from
+    modifier.node_group = world_nodes(f"{name} Instances", cubes, scene.grid.world_scale, ATTRIBUTE)
     noted = None if isinstance(scene.lighting, BakedLight) else scene.lighting
     marks.write_world(world, marks.WorldMark(scene.grid.size, scene.grid.world_scale, scene.palette, noted))
     write_regions(world, scene.regions)
@@ -105,7 +108,7 @@ def cubes_of(world: Any) -> list[Any]:
     Raises:
         SceneError: the object is no world, or its nodes are others.
     """
-    collections = [one for modifier in _instancers(world) for one in _collections_of(modifier.node_group)]
+    collections = [one for modifier in instancers(world) for one in collections_of(modifier.node_group)]
     if collections:
         return sorted(collections[0].objects, key=lambda cube: str(cube.name))
     raise SceneError(f"object {world.name!r}: its blocks have no cubes any more; undo what removed them")
@@ -113,7 +116,7 @@ def cubes_of(world: Any) -> list[Any]:
 
 def remove_world(world: Any) -> None:
     """Removes a world's object with all that ``add_world`` made for it, but for the materials."""
-    trees = [modifier.node_group for modifier in _instancers(world)]
+    trees = [modifier.node_group for modifier in instancers(world)]
     mesh = world.data
     bpy.data.objects.remove(world)
     _remove_if_unused(bpy.data.meshes, mesh)
@@ -130,26 +133,13 @@ def _points(scene: BlockScene, name: str) -> Any:
     return mesh
 
 
-def _instancers(world: Any) -> list[Any]:
-    """Returns the modifiers that show cubes on a world's points."""
-    return [
-        one for one in world.modifiers if one.type == "NODES" and one.node_group and _collections_of(one.node_group)
-    ]
-
-
-def _collections_of(tree: Any) -> list[Any]:
-    """Returns the collections of cubes that a node tree picks from."""
-    picked = [node.inputs["Collection"].default_value for node in tree.nodes if node.bl_idname == _COLLECTION_INFO]
-    return [collection for collection in picked if collection is not None]
-
-
 def _remove_if_unused(kind: Any, data: Any) -> None:
     if not data.users:
         kind.remove(data)
 
 
 def _remove_tree(tree: Any) -> None:
-    cubes = _collections_of(tree)
+    cubes = collections_of(tree)
     bpy.data.node_groups.remove(tree)
     for collection in cubes:
         if not collection.users:
@@ -187,40 +177,3 @@ def _fill_cube(mesh: Any, materials: list[Any]) -> None:
     uv = FACE_UVS.reshape(-1, 2) * (1.0, -1.0) + (0.0, 1.0)  # Blender counts rows from below
     mesh.uv_layers.new(name="UVMap").data.foreach_set("uv", uv.astype(np.float32).ravel())
     mesh.update()
-
-
-_COLLECTION_INFO = "GeometryNodeCollectionInfo"
-
-
-def _node_tree(name: str, cubes: Any, block_size: float) -> Any:
-    tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
-    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-    points, picked, index, instances, output = (
-        _node(tree, kind, column)
-        for kind, column in (
-            ("NodeGroupInput", 0),
-            (_COLLECTION_INFO, 0),
-            ("GeometryNodeInputNamedAttribute", 0),
-            ("GeometryNodeInstanceOnPoints", 1),
-            ("NodeGroupOutput", 2),
-        )
-    )
-    picked.inputs["Collection"].default_value = cubes
-    picked.inputs["Separate Children"].default_value = True
-    picked.inputs["Reset Children"].default_value = True
-    index.data_type = "INT"
-    index.inputs["Name"].default_value = ATTRIBUTE
-    instances.inputs["Pick Instance"].default_value = True
-    instances.inputs["Scale"].default_value = (block_size,) * 3
-    tree.links.new(points.outputs["Geometry"], instances.inputs["Points"])
-    tree.links.new(picked.outputs["Instances"], instances.inputs["Instance"])
-    tree.links.new(index.outputs["Attribute"], instances.inputs["Instance Index"])
-    tree.links.new(instances.outputs["Instances"], output.inputs["Geometry"])
-    return tree
-
-
-def _node(tree: Any, kind: str, column: int) -> Any:
-    node = tree.nodes.new(kind)
-    node.location = (column * 250.0, -200.0 * sum(other.location.x == column * 250.0 for other in tree.nodes))
-    return node

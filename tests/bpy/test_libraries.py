@@ -20,6 +20,7 @@ need("bpy")
 
 import bpy  # noqa: E402
 
+from bridge.blender import marks, world_nodes  # noqa: E402
 from bridge.blender.apply import apply, apply_in_place, revert, revert_in_place  # noqa: E402
 from bridge.blender.extract import extract, find_source  # noqa: E402
 from bridge.blender.files import open_file, save_file  # noqa: E402
@@ -45,12 +46,13 @@ def empty() -> None:
 
 def shown() -> list[str]:
     """The materials of all that the view layer shows, of each cube's first face."""
-    bpy.context.view_layer.update()
     found = []
-    for instance in bpy.context.evaluated_depsgraph_get().object_instances:
-        obj = instance.object
-        if obj.type == "MESH" and len(obj.data.polygons):
-            found.append(obj.material_slots[0].material.name)
+    with world_nodes.instanced(obj for obj in bpy.data.objects if marks.is_world(obj)):
+        bpy.context.view_layer.update()
+        for instance in bpy.context.evaluated_depsgraph_get().object_instances:
+            obj = instance.object
+            if obj.type == "MESH" and len(obj.data.polygons):
+                found.append(obj.material_slots[0].material.name)
     return sorted(name.removesuffix(" top").removesuffix(" side") for name in found)
 
 

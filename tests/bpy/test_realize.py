@@ -17,6 +17,7 @@ from blockcore.model.grid import BlockGrid  # noqa: E402
 from blockcore.model.scene import BlockScene, Source  # noqa: E402
 from bridge.blender.realize import realize_mesh, realize_objects  # noqa: E402
 from bridge.blender.world import add_world  # noqa: E402
+from bridge.blender.world_nodes import instanced  # noqa: E402
 from bridge.convert import TO_BLENDER  # noqa: E402
 
 
@@ -32,9 +33,10 @@ def world_of(cells, materials):
 
 def instances(world) -> list[tuple[tuple[float, ...], str]]:
     """Returns where the world shows which cube."""
-    bpy.context.view_layer.update()
-    shown = bpy.context.evaluated_depsgraph_get().object_instances
-    return sorted((place(one.matrix_world), one.object.data.name) for one in shown if one.is_instance)
+    with instanced([world]):
+        bpy.context.view_layer.update()
+        shown = bpy.context.evaluated_depsgraph_get().object_instances
+        return sorted((place(one.matrix_world), one.object.data.name) for one in shown if one.is_instance)
 
 
 def place(matrix) -> tuple[float, ...]:
