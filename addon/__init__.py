@@ -19,6 +19,7 @@ from . import (
     model_panel,
     model_status,
     operators,
+    painting,
     palettes,
     panel,
     preferences,
@@ -32,7 +33,8 @@ glTF2ExportUserExtension = gltf.glTF2ExportUserExtension
 glTF2_post_export_callback = gltf.glTF2_post_export_callback
 
 _MODULES = (
-    *(preferences, properties, operators, model, result, helpers, menus, palettes, model_panel, block_tools, panel),
+    *(preferences, properties, operators, model, result, helpers, menus, palettes, model_panel),
+    *(painting, block_tools, panel),
 )
 
 

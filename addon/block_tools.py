@@ -4,9 +4,11 @@
 from bpy.props import EnumProperty
 from bpy.types import Operator, Panel
 
+from blockcore.formats.bill import table
 from bridge.blender.marks import is_world
 from bridge.blender.realize import realize_mesh, realize_objects
 from bridge.blender.world_edit import (
+    counts_of,
     grid_of,
     material_names,
     paint_selected,
@@ -16,7 +18,7 @@ from bridge.blender.world_edit import (
 )
 from bridge.model.pieces import floating, surrounded
 
-from . import status
+from . import painting, status
 from .reporting import Conditional, reporting
 from .session import session
 
@@ -69,14 +71,16 @@ class BLOCKS_OT_paint_selected(_WithMaterial, Operator):
 
     bl_idname = "blocks.paint_selected"
     bl_label = "Paint Selected…"
-    bl_description = "Give the selected blocks a material; an update of the model's blocks keeps it"
+    bl_description = "Give the selected blocks a material; runs, and updates of a model's blocks, keep it"
 
     material: EnumProperty(name="Material", description="What the blocks become", items=_materials)
 
     @reporting
     def execute(self, context):
         """Paints."""
-        return self.tell(context, paint_selected(context.object, self.material), "painted")
+        count = paint_selected(context.object, self.material)
+        painting.keep_painted(context.scene, context.object)
+        return self.tell(context, count, "painted")
 
 
 class BLOCKS_OT_select_material(_WithMaterial, Operator):
@@ -140,6 +144,22 @@ class BLOCKS_OT_remove_floating(_OnWorld, Operator):
         return self.tell(context, remove_blocks(context.object, floating(grid_of(context.object))), "removed")
 
 
+class BLOCKS_OT_copy_counts(_OnWorld, Operator):
+    """Copies the counts."""
+
+    bl_idname = "blocks.copy_counts"
+    bl_label = "Copy Counts"
+    bl_description = "Copy how many blocks there are of each material, as a table for a spreadsheet (CSV)"
+
+    @reporting
+    def execute(self, context):
+        """Copies them."""
+        counts = counts_of(context.object)
+        context.window_manager.clipboard = table(counts)
+        self.report({"INFO"}, f"Copied the counts of {len(counts)} materials")
+        return {"FINISHED"}
+
+
 class BLOCKS_OT_realize(_OnWorld, Operator):
     """Makes plain data of blocks."""
 
@@ -177,11 +197,12 @@ class BLOCKS_OT_realize(_OnWorld, Operator):
 
 
 _TOOLS = (
-    (BLOCKS_OT_paint_selected, "BRUSH_DATA"),
+    (BLOCKS_OT_paint_selected, "VERTEXSEL"),
     (BLOCKS_OT_select_material, "RESTRICT_SELECT_OFF"),
     (BLOCKS_OT_replace_material, "ARROW_LEFTRIGHT"),
     (BLOCKS_OT_hollow_out, "MOD_SOLIDIFY"),
     (BLOCKS_OT_remove_floating, "X"),
+    (BLOCKS_OT_copy_counts, "COPYDOWN"),
     (BLOCKS_OT_realize, "MESH_DATA"),
 )
 
@@ -204,6 +225,10 @@ class BLOCKS_PT_edit_blocks(Panel):
 
     def draw(self, context):
         """Draws the panel."""
+        self.layout.prop(context.scene.optimize_materials, "paint", icon="MATERIAL")
+        row = self.layout.row()
+        row.scale_y = 1.4
+        row.operator(painting.BLOCKS_OT_paint.bl_idname, icon="BRUSH_DATA")
         column = self.layout.column(align=True)
         for tool, icon in _TOOLS:
             column.operator(tool.bl_idname, icon=icon)

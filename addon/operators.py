@@ -100,6 +100,21 @@ class BLOCKS_OT_use_background_images(Operator):
         return {"FINISHED"}
 
 
+class BLOCKS_OT_reset_quality(Operator):
+    """Resets the quality."""
+
+    bl_idname = "blocks.reset_quality"
+    bl_label = "Reset"
+    bl_description = "Give the settings under Advanced the values that the quality stands for"
+    bl_options = {"UNDO"}
+
+    def execute(self, context):
+        """Resets it."""
+        settings = context.scene.optimize_materials.settings
+        settings.quality = settings.quality
+        return {"FINISHED"}
+
+
 class BLOCKS_OT_save_job(Operator, ExportHelper):
     """Saves the job."""
 
@@ -141,6 +156,7 @@ CLASSES = (
     BLOCKS_OT_cancel,
     BLOCKS_OT_refresh,
     BLOCKS_OT_use_background_images,
+    BLOCKS_OT_reset_quality,
     BLOCKS_OT_save_job,
     BLOCKS_OT_load_job,
 )

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Palette ▸ Resource Packs: the blocks of Minecraft's packs as a palette, and which of them the panel lists."""
+"""The palette: the blocks of Minecraft's resource packs as one, which of its materials are listed, and editing it."""
 
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatVectorProperty, IntProperty, StringProperty
 from bpy.types import Operator, OperatorFileListElement, UIList
-from bpy_extras.io_utils import ImportHelper
+from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from blockcore.formats.block_facts import group_of
-from blockcore.formats.palette_file import write_palette
+from blockcore.formats.palette_file import read_palette, write_palette
 from blockcore.formats.resource_pack import PackChoice, read_names, read_packs
+from bridge.blender.own_palette import add_material, keep_palette, remove_material
 
-from . import properties, status
+from . import properties, status, thumbnails
 from .reporting import reporting
 
 _CLIENT = ".jar"
@@ -111,6 +112,89 @@ class BLOCKS_OT_tick_materials(Operator):
         return {"FINISHED"}
 
 
+class _OnPalette(Operator):
+    """What the operators have in common that edit the palette."""
+
+    bl_options = {"UNDO"}
+
+    @reporting
+    def execute(self, context):
+        """Edits it, and lists what it has now."""
+        group = context.scene.optimize_materials
+        name = self.edit(context.scene, group)
+        status.refresh(context.scene)
+        group.active_material = max(group.materials.find(name), 0)
+        status.redraw()
+        return {"FINISHED"}
+
+
+class BLOCKS_OT_palette_add(_OnPalette):
+    """Adds a material."""
+
+    bl_idname = "blocks.palette_add"
+    bl_label = "Add Material"
+    bl_description = "Add a material to the palette; double-click its name to change that, its colors to change those"
+
+    def edit(self, scene, group):
+        """Adds it, and returns its name."""
+        properties.make_own(scene)
+        return add_material(scene, "Material")
+
+
+class BLOCKS_OT_palette_remove(_OnPalette):
+    """Removes a material."""
+
+    bl_idname = "blocks.palette_remove"
+    bl_label = "Remove Material"
+    bl_description = "Remove the chosen material from the palette"
+
+    def edit(self, scene, group):
+        """Removes it, and returns the name of the one above."""
+        properties.make_own(scene)
+        names = group.materials.keys()
+        number = min(group.active_material, len(names) - 1)
+        remove_material(scene, names[number])
+        return names[max(number - 1, 0)]
+
+
+class BLOCKS_OT_palette_save(Operator, ExportHelper):
+    """Saves the palette."""
+
+    bl_idname = "blocks.palette_save"
+    bl_label = "Save Palette…"
+    bl_description = "Save the palette as a file, which other scenes can take"
+
+    filename_ext = ".json"
+    filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
+
+    @reporting
+    def execute(self, context):
+        """Saves it."""
+        write_palette(Path(self.filepath), status.palette_of(context.scene))
+        self.report({"INFO"}, f"Saved {self.filepath}")
+        return {"FINISHED"}
+
+
+class BLOCKS_OT_palette_load(Operator, ImportHelper):
+    """Loads a palette."""
+
+    bl_idname = "blocks.palette_load"
+    bl_label = "Load Palette…"
+    bl_description = "Take the palette of a file into this scene, where it can be edited"
+    bl_options = {"UNDO"}
+
+    filename_ext = ".json"
+    filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
+
+    @reporting
+    def execute(self, context):
+        """Loads it."""
+        keep_palette(context.scene, read_palette(Path(self.filepath)))
+        context.scene.optimize_materials.palette = "own"
+        status.refresh(context.scene)
+        return {"FINISHED"}
+
+
 class BLOCKS_UL_materials(UIList):
     """Materials of the palette: tick, name, swatches; those of one group, searched by name."""
 
@@ -119,7 +203,7 @@ class BLOCKS_UL_materials(UIList):
         row = layout.row(align=True)
         row.use_property_split = False
         row.prop(item, "use", text="")
-        row.label(text=item.name)
+        row.prop(item, "title", text="", emboss=False, icon_value=thumbnails.icon_of(item.name))
         colors = row.row(align=True)
         colors.ui_units_x = 4.5
         for slot in _SLOTS:
@@ -136,4 +220,12 @@ class BLOCKS_UL_materials(UIList):
         return flags, []
 
 
-CLASSES = (BLOCKS_OT_resource_packs, BLOCKS_OT_tick_materials, BLOCKS_UL_materials)
+CLASSES = (
+    BLOCKS_OT_resource_packs,
+    BLOCKS_OT_tick_materials,
+    BLOCKS_OT_palette_add,
+    BLOCKS_OT_palette_remove,
+    BLOCKS_OT_palette_save,
+    BLOCKS_OT_palette_load,
+    BLOCKS_UL_materials,
+)

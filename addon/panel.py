@@ -8,7 +8,20 @@ from blockcore.errors import BlockcoreError
 from blockcore.formats.block_facts import group_of
 from blockcore.plan import reason_for_torch
 
-from . import engine, helpers, layouts, operators, palettes, preferences, progress, properties, result, status, wording
+from . import (
+    engine,
+    helpers,
+    layouts,
+    operators,
+    palettes,
+    preferences,
+    progress,
+    properties,
+    relevance,
+    result,
+    status,
+    wording,
+)
 from .session import session
 
 
@@ -115,7 +128,16 @@ def _draw_palette(context, layout, group, found):
     layout.operator(palettes.BLOCKS_OT_resource_packs.bl_idname, icon="PACKAGE")
     if len({group_of(material.name) for material in group.materials}) > 1:
         layout.prop(group, "listed")
-    layout.template_list("BLOCKS_UL_materials", "", group, "materials", group, "active_material", rows=3, maxrows=8)
+    row = layout.row()
+    row.template_list("BLOCKS_UL_materials", "", group, "materials", group, "active_material", rows=5, maxrows=8)
+    column = row.column(align=True)
+    for tool, icon in (
+        (palettes.BLOCKS_OT_palette_add, "ADD"),
+        (palettes.BLOCKS_OT_palette_remove, "REMOVE"),
+        (palettes.BLOCKS_OT_palette_load, "FILE_FOLDER"),
+        (palettes.BLOCKS_OT_palette_save, "FILE_TICK"),
+    ):
+        column.operator(tool.bl_idname, text="", icon=icon)
     row = layout.row(align=True)
     for text, use in (("All", True), ("None", False)):
         row.operator(palettes.BLOCKS_OT_tick_materials.bl_idname, text=text).use = use
@@ -165,6 +187,11 @@ def _draw_active_view(context, layout, group):
 def _draw_settings(context, layout, group, found):
     settings = group.settings
     layout.prop(settings, "quality")
+    changed = properties.changed_since_preset(settings)
+    if changed:
+        row = layout.row()
+        row.label(text=f"{len(changed)} changed under Advanced", icon="INFO")
+        row.operator(operators.BLOCKS_OT_reset_quality.bl_idname, text="", icon="LOOP_BACK")
     _draw_torch(context, layout, settings)
     layout.prop(settings, "smoothness")
     layout.prop(group, "result")
@@ -172,16 +199,26 @@ def _draw_settings(context, layout, group, found):
     header.label(text="Advanced")
     if body is None:
         return
+    unused = _unused(settings)
     for title, names in wording.GROUPS.items():
         header, inner = body.panel(f"BLOCKS_PT_{title}", default_closed=True)
         header.label(text=title)
         if inner is not None:
             column = inner.column(align=True)
             for name in names:
-                column.prop(settings, name)
+                row = column.row(align=True)
+                row.active = name not in unused
+                row.prop(settings, name)
     row = body.row(align=True)
     row.operator(operators.BLOCKS_OT_load_job.bl_idname, icon="FILEBROWSER")
     row.operator(operators.BLOCKS_OT_save_job.bl_idname, icon="FILE_TICK")
+
+
+def _unused(settings):
+    try:
+        return relevance.unused(properties.settings_of(settings))
+    except BlockcoreError:  # the button says so
+        return set()
 
 
 def _draw_torch(context, layout, settings):

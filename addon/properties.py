@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the panel shows and a .blend keeps; and the one place where that becomes a ``Job`` and back."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import bpy
+import numpy as np
 from bpy.props import (
     BoolProperty,
     CollectionProperty,
@@ -15,7 +17,7 @@ from bpy.props import (
 )
 from bpy.types import PropertyGroup
 
-from blockcore.errors import SceneError, SettingsError
+from blockcore.errors import BlockcoreError, SceneError, SettingsError
 from blockcore.formats.block_facts import GROUPS
 from blockcore.model.palette import BOTTOM, SIDE, TOP
 from blockcore.model.rules_text import EVERYWHERE
@@ -24,7 +26,9 @@ from blockcore.model.settings import SETTINGS, OptimizeSettings
 from bridge.blender.extract import extract
 from bridge.blender.identity import find_named
 from bridge.blender.jobs import find_source_of
+from bridge.blender.own_palette import has_own_palette, keep_palette, recolor, rename_material
 from bridge.blender.targets import background_image
+from bridge.blender.world_edit import material_names
 from bridge.job import Job
 from bridge.model.wish import Wish
 
@@ -42,6 +46,14 @@ def _changed(self, context):
     status.forget()
 
 
+def _palette_changed(self, context):
+    """An own palette begins as a copy of the one before it."""
+    scene = self.id_data
+    if self.palette == "own" and not has_own_palette(scene):
+        keep_palette(scene, status.listed_palette(scene))
+    status.forget()
+
+
 ALL = "all"
 """The choice of every group of blocks."""
 
@@ -51,32 +63,44 @@ def group_items():
     return [(group, group.capitalize(), f"Blocks of {group}") for group in GROUPS]
 
 
-_is_setting_quality = False
-
-
 def _set_quality(self, context):
-    global _is_setting_quality
-    _is_setting_quality = True
-    try:
-        for name, value in QUALITY.get(self.quality, {}).items():
-            setattr(self, name, value)
-    finally:
-        _is_setting_quality = False
+    for name, value in QUALITY.get(self.quality, {}).items():
+        setattr(self, name, value)
 
 
-def _leave_quality(self, context):
-    """A value changed by hand turns the preset into Custom, unless it is the preset's own."""
-    if not _is_setting_quality and not _matches(self, QUALITY.get(self.quality, {})):
-        self.quality = "CUSTOM"
+def changed_since_preset(group) -> list[str]:
+    """Returns the names of the settings that are no longer as their quality has them."""
+    return _differing(group, QUALITY.get(group.quality, {}))
 
 
-def _matches(group, preset):
+def _differing(group, preset):
     values = {name: getattr(group, name) for name in preset}
-    return all(abs(values[n] - v) < 1e-6 if isinstance(v, float) else values[n] == v for n, v in preset.items())
+    return [n for n, v in preset.items() if (abs(values[n] - v) > 1e-6 if isinstance(v, float) else values[n] != v)]
+
+
+def make_own(scene) -> None:
+    """Makes the palette that is chosen the scene's own, which can be edited; one that is stays as it is.
+
+    Raises:
+        BlockcoreError: it cannot be read.
+    """
+    group = scene.optimize_materials
+    if group.palette != "own":
+        keep_palette(scene, status.palette_of(scene))
+        group.palette = "own"
 
 
 def _swatch(slot: int, name: str, description: str):
-    """A color that is shown as it is, and that clicking on does not change: the palette has it from elsewhere."""
+    """A material's color; a change makes the palette the scene's own."""
+
+    def change(self, value):
+        colors = list(self.colors)
+        colors[3 * slot : 3 * slot + 3] = value
+        with suppress(BlockcoreError):  # the panel says above what is wrong with the palette
+            make_own(self.id_data)
+            recolor(self.id_data, self.name, np.reshape(colors, (3, 3)))
+            self.colors = colors
+
     return FloatVectorProperty(
         name=name,
         description=description,
@@ -84,38 +108,62 @@ def _swatch(slot: int, name: str, description: str):
         min=0,
         max=1,
         get=lambda self: self.colors[3 * slot : 3 * slot + 3],
-        set=lambda self, value: None,
+        set=change,
     )
 
 
-def _rule(item, name):
+def _rename(item, title: str) -> None:
+    """Renames a material in the scene's own palette; its limit goes with it."""
+    with suppress(BlockcoreError):
+        make_own(item.id_data)
+        limit, item.limit = item.limit, 0
+        item.name = rename_material(item.id_data, item.name, title)
+        item.limit = limit
+
+
+def _rule(settings, name):
     """Returns what the settings' text of a rule says, as a structure; the default where it makes no sense."""
     try:
-        return SETTINGS[name].checked(getattr(item.id_data.optimize_materials.settings, name))
+        return SETTINGS[name].checked(getattr(settings, name))
     except SettingsError:
         return SETTINGS[name].default
 
 
-def _set_rule(item, name, value) -> None:
-    setattr(item.id_data.optimize_materials.settings, name, SETTINGS[name].plain(value))
+def _set_rule(settings, name, value) -> None:
+    setattr(settings, name, SETTINGS[name].plain(value))
+
+
+def _settings_around(item):
+    """Returns the settings that the panel shows together with an item of its lists."""
+    return item.id_data.optimize_materials.settings
 
 
 def _limit(item) -> int:
-    return _rule(item, "limits").get(item.name, 0)
+    return _rule(_settings_around(item), "limits").get(item.name, 0)
 
 
 def _set_limit(item, most: int) -> None:
-    others = {name: limit for name, limit in _rule(item, "limits").items() if name != item.name}
-    _set_rule(item, "limits", others | ({item.name: most} if most else {}))
+    settings = _settings_around(item)
+    others = {name: limit for name, limit in _rule(settings, "limits").items() if name != item.name}
+    _set_rule(settings, "limits", others | ({item.name: most} if most else {}))
 
 
 def _is_locked(item) -> bool:
-    return item.name in _rule(item, "locked")
+    return item.name in _rule(_settings_around(item), "locked")
 
 
 def _set_locked(item, is_locked: bool) -> None:
-    others = [name for name in _rule(item, "locked") if name != item.name]
-    _set_rule(item, "locked", (*others, item.name) if is_locked else tuple(others))
+    lock_region(_settings_around(item), item.name, is_locked)
+
+
+def lock_region(settings, name: str, is_locked: bool = True) -> None:
+    """Adds a region to those whose blocks keep their materials, or takes it from them."""
+    others = [other for other in _rule(settings, "locked") if other != name]
+    _set_rule(settings, "locked", (*others, name) if is_locked else tuple(others))
+
+
+def _world_materials(self, context, words):
+    return material_names(context.object) if context.object is not None else ()
 
 
 class BlocksRegion(PropertyGroup):
@@ -129,6 +177,7 @@ class BlocksRegion(PropertyGroup):
 class BlocksMaterial(PropertyGroup):
     """A material of the palette, as the panel lists it."""
 
+    title: StringProperty(name="Name", description="Name of the material", get=lambda self: self.name, set=_rename)
     use: BoolProperty(name="Allowed", description="Blocks may get this material", default=True)
     limit: IntProperty(
         name="At Most",
@@ -165,9 +214,7 @@ class BlocksSettings(PropertyGroup):
         default="DIRECT",
         update=_set_quality,
     )
-    __annotations__.update(
-        {setting.name: wording.property_of(setting, _leave_quality) for setting in SETTINGS.values()}
-    )
+    __annotations__.update({setting.name: wording.property_of(setting) for setting in SETTINGS.values()})
 
 
 def _model_changed(self, context):
@@ -278,8 +325,9 @@ class BlocksScene(PropertyGroup):
             ("webgpu", "Built-in", "The materials of the WebGPU block editor"),
             ("file", "From File", "A palette in a file"),
             ("scene", "Scene Materials", "The materials of the blocks in this scene"),
+            ("own", "Own", "The materials below, as they were edited; the .blend keeps them"),
         ],
-        update=_changed,
+        update=_palette_changed,
     )
     palette_file: StringProperty(
         name="File", description="The palette's file (.json)", subtype="FILE_PATH", update=_changed
@@ -303,6 +351,9 @@ class BlocksScene(PropertyGroup):
         ],
     )
     settings: PointerProperty(type=BlocksSettings)
+    paint: StringProperty(
+        name="Paint With", description="The material that the brush gives blocks", search=_world_materials
+    )
     outcome_object: PointerProperty(
         type=bpy.types.Object, name="Result", description="The object that shows the last result", options={"HIDDEN"}
     )
@@ -422,7 +473,7 @@ def show_settings(settings: OptimizeSettings, group) -> None:
             setattr(group, name, value)
         except TypeError as error:  # a word that is not among the choices
             raise SettingsError(f"{name}: the panel cannot show {value!r}") from error
-    group.quality = next((name for name, preset in QUALITY.items() if _matches(group, preset)), "CUSTOM")
+    group.quality = next((name for name, preset in QUALITY.items() if not _differing(group, preset)), "CUSTOM")
 
 
 def source_of(scene):

@@ -18,9 +18,10 @@ from blockcore.formats.palette_file import read_palette
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
 from bridge.blender import marks
 from bridge.blender.extract import extract, fills_frame, frame_size
+from bridge.blender.own_palette import own_palette
 from bridge.blender.targets import background_image
 
-from . import layouts
+from . import layouts, thumbnails
 from .outcome import find_appended
 from .session import session
 
@@ -58,6 +59,8 @@ class Status:
 
 
 _found: dict[str, Status] = {}
+_shown: dict[str, Palette | None] = {}
+_listed: dict[str, Palette] = {}
 _notes: dict[str, ViewNote] = {}
 _objects_then = -1
 
@@ -89,6 +92,7 @@ def redraw() -> None:
 def stop() -> None:
     """Drops what is known, and does not look again."""
     _found.clear()
+    thumbnails.stop()
     if bpy.app.timers.is_registered(_look):
         bpy.app.timers.unregister(_look)
 
@@ -115,7 +119,10 @@ def refresh(scene: Any) -> None:
             regions = sorted(world.regions)
             x, up, y = world.grid.size
             own, status = world.palette, Status(len(world.grid), world.grid.world_scale, (x, y, up))
-        _list_materials(group, _palette(group, own))
+        _shown[scene.name] = own
+        _listed[scene.name] = palette_of(scene)
+        _list_materials(group, _listed[scene.name])
+        thumbnails.show(_listed[scene.name])
         _list_regions(group, regions)
     except BlockcoreError as error:
         status = Status(problem=str(error))
@@ -154,10 +161,27 @@ def _note(camera: Any, render: Any) -> ViewNote:
     return ViewNote(image.name)
 
 
-def _palette(group: Any, own: Palette | None) -> Palette:
-    if group.palette == "file" and group.palette_file:
-        return read_palette(bpy.path.abspath(group.palette_file))
-    return own if group.palette == "scene" and own is not None else WEBGPU_PALETTE
+def listed_palette(scene: Any) -> Palette:
+    """Returns the palette that the panel lists."""
+    return _listed.get(scene.name, WEBGPU_PALETTE)
+
+
+def palette_of(scene: Any) -> Palette:
+    """Returns the palette that is chosen.
+
+    Raises:
+        BlockcoreError: it cannot be read.
+    """
+    group = scene.optimize_materials
+    match group.palette:
+        case "file" if group.palette_file:
+            return read_palette(bpy.path.abspath(group.palette_file))
+        case "own":
+            return own_palette(scene)
+        case "scene":
+            return _shown.get(scene.name) or WEBGPU_PALETTE
+        case _:
+            return WEBGPU_PALETTE
 
 
 def _list_materials(group: Any, palette: Palette) -> None:

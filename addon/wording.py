@@ -14,19 +14,14 @@ GROUPS = {
 _KINDS = {bool: BoolProperty, int: IntProperty, float: FloatProperty, str: StringProperty}
 
 
-def property_of(setting, update):
-    """Returns the property that mirrors one setting.
-
-    Args:
-        setting: the setting.
-        update: what Blender calls when a user changes it.
-    """
+def property_of(setting):
+    """Returns the property that mirrors one setting."""
     kind = type(setting.plain_default)
     common = {"name": setting.label, "description": setting.description, "default": setting.plain_default}
     if setting.choices:
         items = [(word, *words) for word, words in setting.choices.items()]
-        return EnumProperty(items=items, update=update, **common)
-    return _KINDS[kind](update=update, **common, **(_limits(setting) if kind in (int, float) else {}))
+        return EnumProperty(items=items, **common)
+    return _KINDS[kind](**common, **(_limits(setting) if kind in (int, float) else {}))
 
 
 def _limits(setting):

@@ -17,7 +17,7 @@ from blockcore.model.settings import OptimizeSettings
 FORMAT = "blockcore.job"
 VERSION = 1
 KINDS = ("collection", "object")
-PALETTES = ("webgpu", "file", "scene")
+PALETTES = ("webgpu", "file", "scene", "own")
 RESULTS = ("new_object", "in_place")
 _REMEDY = "save the job from the panel again"
 
@@ -29,7 +29,8 @@ class Job:
     Attributes:
         blocks: name of the collection or object that holds the blocks.
         blocks_kind: ``"collection"`` or ``"object"``.
-        palette: ``"webgpu"`` (built-in), ``"file"`` or ``"scene"`` (the scene's materials).
+        palette: ``"webgpu"`` (built-in), ``"file"``, ``"scene"`` (the blocks' materials) or ``"own"`` (the one that the
+            .blend keeps).
         palette_file: path of the palette; with ``"file"`` alone.
         cameras: names of the camera objects to use; empty for all that have a target.
         as_boxes: whether any mesh is taken as the box around it.

@@ -57,6 +57,19 @@ def bill(counts: Mapping[str, int]) -> list[Needed]:
     return sorted(some, key=lambda one: (-one.count, one.block))
 
 
+def table(counts: Mapping[str, int]) -> str:
+    """Returns what a world takes as comma-separated values, a line for each block.
+
+    Args:
+        counts: as for ``bill``.
+    """
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("block", "count", "stacks of 64", "single blocks", "shulker boxes"))
+    rows.writerows((one.block, one.count, one.stacks, one.rest, one.boxes) for one in bill(counts))
+    return text.getvalue()
+
+
 class BillFile:
     """A bill as a file of comma-separated values; see ``blockcore.formats.Format``."""
 
@@ -72,11 +85,7 @@ class BillFile:
         total: dict[str, int] = {}
         for state, count in zip(what.states, counts, strict=True):
             total[state] = total.get(state, 0) + count
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(("block", "count", "stacks of 64", "single blocks", "shulker boxes"))
-        rows.writerows((one.block, one.count, one.stacks, one.rest, one.boxes) for one in bill(total))
-        write_file(path, text.getvalue())
+        write_file(path, table(total))
         return ()
 
 

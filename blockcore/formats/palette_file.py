@@ -37,7 +37,19 @@ def read_palette(path: Path | str) -> Palette:
         PaletteError: the file is missing or damaged, or a colour is none.
     """
     path = Path(path)
-    data = read_json(path, PaletteError, _REMEDY)
+    return palette_from(read_json(path, PaletteError, _REMEDY), path)
+
+
+def palette_from(data: Any, path: Path) -> Palette:
+    """Returns the palette that a parsed file describes.
+
+    Args:
+        data: what its JSON says.
+        path: what messages call it; pictures of tiles are looked for beside it.
+
+    Raises:
+        PaletteError: it is no palette, or a colour is none.
+    """
     if not isinstance(data, dict):
         raise PaletteError(f"{path}: is not a palette; {_REMEDY}")
     try:
@@ -69,12 +81,21 @@ def write_palette(path: Path, palette: Palette) -> None:
     Raises:
         BlockcoreError: it cannot be written there.
     """
-    materials: Json = {name: _described(palette, number) for number, name in enumerate(palette.names) if number != AIR}
-    write_file(path, json.dumps(materials, ensure_ascii=False, indent=1) + "\n")
+    write_file(path, json.dumps(described(palette), ensure_ascii=False, indent=1) + "\n")
 
 
-def _described(palette: Palette, material: int) -> Json:
-    codes = ["#" + bytes(np.rint(255.0 * color).astype(np.uint8)).hex() for color in palette.colors[material]]
+def described(palette: Palette) -> Json:
+    """Returns what a palette's file says, its tiles included: ``palette_from`` reads it."""
+    return {name: _material(palette, number) for number, name in enumerate(palette.names) if number != AIR}
+
+
+def hex_of(color: npt.ArrayLike) -> str:
+    """Returns a display colour as ``#rrggbb``."""
+    return "#" + bytes(np.rint(255.0 * np.clip(color, 0.0, 1.0)).astype(np.uint8)).hex()
+
+
+def _material(palette: Palette, material: int) -> Json:
+    codes = [hex_of(color) for color in palette.colors[material]]
     tiles = {name: palette.tiles.get((material, direction)) for direction, name in enumerate(FACE_NAMES)}
     shown = {name: inline_tile(tile) for name, tile in tiles.items() if tile is not None}
     return dict(zip(SLOT_NAMES, codes, strict=True)) | ({"tiles": shown} if shown else {})

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from blockcore.errors import SceneError
 from blockcore.model.scene import BlockScene
 from bridge.blender import curtain, marks
+from bridge.blender.brush import paint_again, painted_on
 from bridge.blender.cubes import INSTANCERS
 from bridge.blender.identity import find_object, find_objects
 from bridge.blender.materials import face_materials
@@ -32,6 +33,8 @@ _PREVIOUS = "blockcore_previous_materials"
 
 def apply(scene: BlockScene, materials: npt.ArrayLike | None = None, name: str = RESULT_NAME) -> Any:
     """Shows a scene's blocks with new materials as one object, and hides the cubes it came from.
+
+    What was painted on an earlier result of theirs stays as it is.
 
     Args:
         scene: as ``extract`` gave it for the open file.
@@ -50,7 +53,9 @@ def apply(scene: BlockScene, materials: npt.ArrayLike | None = None, name: str =
     earlier = curtain.in_front(originals)
     fresh = [obj for obj in _with_templates(originals) if obj not in earlier]
     if earlier:
+        painted = painted_on(earlier[0])
         world = fill_world(earlier[0], result)
+        paint_again(world, painted)
         if not world.users_scene:  # a user deleted it
             curtain.visible_collection(originals).objects.link(world)
     else:

@@ -13,6 +13,7 @@ from blockcore.model.palette import WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene
 from bridge.blender.extract import extract
 from bridge.blender.identity import find_collection, find_named, find_object
+from bridge.blender.own_palette import own_palette
 from bridge.job import Job
 
 
@@ -52,5 +53,7 @@ def palette_of(job: Job) -> Palette | None:
             return WEBGPU_PALETTE
         case "file":
             return read_palette(bpy.path.abspath(job.palette_file))
+        case "own":
+            return own_palette(bpy.context.scene)
         case _:
             return None

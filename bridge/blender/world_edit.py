@@ -14,14 +14,24 @@ from blockcore.errors import SceneError
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import AIR
 from bridge.blender import marks
-from bridge.blender.world import ATTRIBUTE
+from bridge.blender.world import ATTRIBUTE, world_materials
 from bridge.convert import TO_BLENDER
+
+PAINTED = "Painted"
+"""The region of the blocks that were given a material by hand; runs that lock it keep them."""
 
 
 def material_names(world: Any) -> tuple[str, ...]:
     """Returns the names of the materials that a world's blocks can have, without Air; empty for what is no world."""
     mark = marks.read_world(world)
     return () if mark is None else mark.palette.names[AIR + 1 :]
+
+
+def counts_of(world: Any) -> dict[str, int]:
+    """Returns how many blocks a world has of each material that it has any of, by name."""
+    world.update_from_editmode()
+    numbers = np.bincount(world_materials(world), minlength=AIR + 1)[AIR + 1 :].tolist()
+    return {name: count for name, count in zip(material_names(world), numbers, strict=False) if count}
 
 
 def replace_material(world: Any, old: str, new: str) -> int:
@@ -33,7 +43,7 @@ def replace_material(world: Any, old: str, new: str) -> int:
     Raises:
         SceneError: the object is no world, or has no such material.
     """
-    was, becomes = _index(world, old), _index(world, new)
+    was, becomes = index_of(world, old), index_of(world, new)
     with _points(world) as (points, material):
         changed = [point for point in points if point[material] == was and (point.select or world.mode != "EDIT")]
         for point in changed:
@@ -42,17 +52,25 @@ def replace_material(world: Any, old: str, new: str) -> int:
 
 
 def paint_selected(world: Any, name: str) -> int:
-    """Gives the blocks selected in Edit Mode a material, and returns how many these are.
+    """Gives the blocks selected in Edit Mode a material, puts them in ``PAINTED``, and returns how many these are.
 
     Raises:
         SceneError: the object is no world, or has no such material.
     """
-    index = _index(world, name)
+    index = index_of(world, name)
+    group = painted_group(world).index
     with _points(world) as (points, material):
+        weights = points.layers.deform.verify()  # before any point is held: a new layer moves them
         chosen = [point for point in points if point.select]
         for point in chosen:
             point[material] = index
+            point[weights][group] = 1.0
     return len(chosen)
+
+
+def painted_group(world: Any) -> Any:
+    """Returns the vertex group that is the region ``PAINTED``, made if need be."""
+    return world.vertex_groups.get(PAINTED) or world.vertex_groups.new(name=PAINTED)
 
 
 def select_material(world: Any, name: str) -> int:
@@ -61,7 +79,7 @@ def select_material(world: Any, name: str) -> int:
     Raises:
         SceneError: the object is no world, or has no such material.
     """
-    index = _index(world, name)
+    index = index_of(world, name)
     with _points(world) as (points, material):
         chosen = [point for point in points if point[material] == index]
         for point in chosen:
@@ -99,7 +117,12 @@ def grid_of(world: Any) -> BlockGrid:
     return BlockGrid((x, y, z), mark.world_scale, positions)
 
 
-def _index(world: Any, name: str) -> int:
+def index_of(world: Any, name: str) -> int:
+    """Returns the palette index of a world's material.
+
+    Raises:
+        SceneError: the object is no world, or has no such material.
+    """
     names = material_names(world)
     if name not in names:
         what = f"has no material {name!r}; choose one of its own" if names else "is no world of blocks; choose another"

@@ -18,6 +18,7 @@ from blockcore.model.scene import BlockScene  # noqa: E402
 from bridge.blender.extract import extract  # noqa: E402
 from bridge.blender.world import add_world, world_materials  # noqa: E402
 from bridge.blender.world_edit import (  # noqa: E402
+    counts_of,
     grid_of,
     material_names,
     paint_selected,
@@ -62,6 +63,12 @@ def test_a_material_is_replaced_everywhere_or_where_selected():
     edited(world, {4})
     assert replace_material(world, "Snow", "Water") == 1
     assert after(world) == [1, 2, 5, 4, 7, 6, 7]
+
+
+def test_blocks_are_counted_by_name():
+    assert counts_of(world_of(CUBE[:9])) == {
+        "Grass": 2, "Dirt": 2, "Stone": 1, "Plank": 1, "Snow": 1, "Sand": 1, "Water": 1
+    }  # fmt: skip
 
 
 def test_selected_blocks_are_painted():

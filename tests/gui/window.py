@@ -226,6 +226,16 @@ class Window:
         """Moves the mouse to a place, and clicks."""
         self._tool("xdotool", "mousemove", str(x), str(y), "sleep", "0.3", "click", "1", "sleep", "0.3")
 
+    def drag(self, x: int, y: int, to_x: int, to_y: int) -> None:
+        """Moves the mouse from one place to another with its left button held down."""
+        steps = [f"mousemove {x + (to_x - x) * i // 8} {y + (to_y - y) * i // 8} sleep 0.05" for i in range(9)]
+        words = " ".join([*steps[:1], "mousedown 1 sleep 0.2", *steps[1:], "sleep 0.2 mouseup 1 sleep 0.3"])
+        self._tool("xdotool", *words.split())
+
+    def write(self, text: str) -> None:
+        """Types a text, and Return."""
+        self._tool("xdotool", "type", "--delay", "60", text, "sleep", "0.3", "key", "Return", "sleep", "0.3")
+
     def scroll_down(self) -> None:
         """Turns the mouse wheel over the sidebar, to its end."""
         x, y, width, height = self.sidebar()
