@@ -93,7 +93,7 @@ def demonstrate(
         scene = replace(scene, source=replace(scene.source, file=str(place.absolute() / "scrambled.blend")))
         scene.write(folder / "scene")
         stage("Finding the materials")
-        settings = OptimizeSettings(init="map", method="gradient")
+        settings = OptimizeSettings(init="map", method="gradient", unseen="fill")
         materials, done = find_materials(scene, settings, engine, folder / "result", _on_step(stage, bar))
         stage("Putting them back into Blender")
         apply(scene.with_materials(materials))

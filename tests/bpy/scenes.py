@@ -173,12 +173,12 @@ def flat_blocks() -> Any:
     return blocks
 
 
-def rendered(camera: Any, folder: Path, size: tuple[int, int] = (160, 120)) -> Any:
-    """What Cycles shows in the Standard view, (H, W, 4) in 0 … 255, a sample a pixel's centre."""
+def rendered(camera: Any, folder: Path, size: tuple[int, int] = (160, 120), samples: int = 1) -> Any:
+    """What Cycles shows in the Standard view, (H, W, 4) in 0 … 255, of each pixel's centre."""
     scene, render = bpy.context.scene, bpy.context.scene.render
     render.engine, scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.filter_width = (
         "CYCLES",
-        1,
+        samples,
         False,
         0.01,
     )
