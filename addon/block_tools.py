@@ -225,6 +225,8 @@ class BLOCKS_PT_edit_blocks(Panel):
 
     def draw(self, context):
         """Draws the panel."""
+        self.layout.use_property_split = True
+        self.layout.use_property_decorate = False
         self.layout.prop(context.scene.optimize_materials, "paint", icon="MATERIAL")
         row = self.layout.row()
         row.scale_y = 1.4

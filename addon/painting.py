@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A brush for blocks: in the 3D view, a click or a drag over blocks gives them the material that the panel names."""
 
-from contextlib import ExitStack
-
 import bpy
 import numpy as np
 from bpy.types import Operator
 from bpy_extras import view3d_utils
 
+from blockcore.errors import BlockcoreError
 from bridge.blender.brush import Brush, material_at, paint
 from bridge.blender.marks import is_world
 from bridge.blender.world_edit import PAINTED, index_of, material_names
-from bridge.blender.world_nodes import instanced
 
 from . import properties, status
 from .reporting import Conditional, reporting
@@ -48,7 +46,7 @@ class BLOCKS_OT_paint(Conditional, Operator):
     def execute(self, context):
         """Takes the brush."""
         world, group = context.object, context.scene.optimize_materials
-        self._world, self._brush, self._stroke, self._last = world.name_full, Brush(world), None, None
+        self._world, self._brush, self._is_painting, self._last = world.name_full, Brush(world), False, None
         if group.paint not in material_names(world):
             group.paint = material_names(world)[0]
         context.window.cursor_modal_set("PAINT_BRUSH")
@@ -65,15 +63,15 @@ class BLOCKS_OT_paint(Conditional, Operator):
             return self._finish(context)
         place = _place_in_view(context.area, event)
         if event.type == "LEFTMOUSE" and event.value == "PRESS" and place is not None:
-            self._begin_stroke(context, world)
-            self._paint(context, world, place)
-        elif event.type == "LEFTMOUSE" and self._stroke is not None:
+            if self._begin_stroke(context, world):
+                self._paint(context, world, place)
+        elif event.type == "LEFTMOUSE" and self._is_painting:
             self._end_stroke(context, world)
-        elif event.type == "MOUSEMOVE" and self._stroke is not None:
+        elif event.type == "MOUSEMOVE" and self._is_painting:
             self._paint(context, world, place)
-        elif event.type == "E" and event.value == "PRESS" and place is not None and self._stroke is None:
+        elif event.type == "E" and event.value == "PRESS" and place is not None and not self._is_painting:
             self._pick(context, world, place)
-        elif self._stroke is None:
+        elif not self._is_painting:
             return {"PASS_THROUGH"}
         return {"RUNNING_MODAL"}
 
@@ -83,9 +81,14 @@ class BLOCKS_OT_paint(Conditional, Operator):
         self._finish(context)
 
     def _begin_stroke(self, context, world):
-        self._material = index_of(world, context.scene.optimize_materials.paint)
-        self._is_changed, self._last, self._stroke = False, None, ExitStack()
-        self._stroke.enter_context(instanced([world]))  # fluid also where there are many blocks
+        """Returns whether there is such a material to paint with."""
+        try:
+            self._material = index_of(world, context.scene.optimize_materials.paint)
+        except BlockcoreError as error:
+            self.report({"ERROR"}, str(error))
+            return False
+        self._is_painting, self._is_changed, self._last = True, False, None
+        return True
 
     def _paint(self, context, world, place):
         """Paints what lies under the mouse, and on its way from where it was before."""
@@ -101,13 +104,10 @@ class BLOCKS_OT_paint(Conditional, Operator):
         self._last = place
 
     def _end_stroke(self, context, world):
-        stroke, self._stroke = self._stroke, None
-        if stroke is None:
-            return
-        stroke.close()
-        if self._is_changed and world is not None:
+        if self._is_painting and self._is_changed and world is not None:
             keep_painted(context.scene, world)
             bpy.ops.ed.undo_push(message=self.bl_label)
+        self._is_painting = False
 
     def _pick(self, context, world, place):
         block = self._block(context, world, place)

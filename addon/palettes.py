@@ -18,6 +18,8 @@ from .reporting import reporting
 
 _CLIENT = ".jar"
 _SLOTS = ("top", "side", "bottom")
+_FEW = 12
+"""Materials that are found without a field to search in."""
 
 
 def is_listed(material, group) -> bool:
@@ -212,6 +214,7 @@ class BLOCKS_UL_materials(UIList):
     def filter_items(self, context, data, property):
         """Tells which materials are listed."""
         materials = getattr(data, property)
+        self.use_filter_show = self.use_filter_show or len(materials) > _FEW
         word = self.filter_name.lower()
         flags = [
             self.bitflag_filter_item if word in material.name.lower() and is_listed(material, data.listed) else 0

@@ -12,10 +12,9 @@ from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
 from blockcore.errors import SceneError
-from blockcore.model.grid import FACE_CORNERS
 from blockcore.model.palette import AIR
 from bridge.blender import marks
-from bridge.blender.realize import places
+from bridge.blender.realize import squares
 from bridge.blender.regions import groups_of
 from bridge.blender.world import ATTRIBUTE, cubes_of
 from bridge.blender.world_edit import PAINTED, grid_of, material_names, painted_group
@@ -33,11 +32,9 @@ class Brush:
         grid = grid_of(world)
         if not len(grid):
             raise SceneError(f"object {world.name!r}: has no block; make another the active one")
-        faces = grid.exposed_faces
-        corners = faces.cell[:, None, :] + FACE_CORNERS[faces.direction]
-        points = places(world, corners.reshape(-1, 3), grid)
-        self._block = faces.block.tolist()
-        self._tree = BVHTree.FromPolygons(points.tolist(), np.arange(len(points)).reshape(-1, 4).tolist())
+        points, corners = squares(world, grid)
+        self._block = grid.exposed_faces.block
+        self._tree = BVHTree.FromPolygons(points.tolist(), corners.tolist())
 
     def block_at(self, world: Any, origin: Any, direction: Any) -> int | None:
         """Returns the first block that a ray meets, or None.

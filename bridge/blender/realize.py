@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mathutils import Matrix
 
 from blockcore.errors import SceneError
-from blockcore.model.grid import FACE_CORNERS, FACE_UVS
+from blockcore.model.grid import FACE_CORNERS, FACE_UVS, BlockGrid
 from bridge.blender.world import cubes_of, world_materials
 from bridge.blender.world_edit import grid_of
 from bridge.convert import TO_BLENDER
@@ -34,15 +34,14 @@ def realize_mesh(world: Any) -> Any:
     if not len(grid):
         raise SceneError(f"object {world.name!r}: has no block; make another the active one")
     faces = grid.exposed_faces
-    lattice = (faces.cell[:, None, :] + FACE_CORNERS[faces.direction]).reshape(-1, 3)
-    points, corner = np.unique(lattice, axis=0, return_inverse=True)
+    points, corners = squares(world, grid)
     mesh = bpy.data.meshes.new(world.name)
     mesh.vertices.add(len(points))
-    mesh.vertices.foreach_set("co", places(world, points, grid).astype(np.float32).ravel())
-    mesh.loops.add(len(lattice))
-    mesh.loops.foreach_set("vertex_index", corner.astype(np.int32).ravel())
+    mesh.vertices.foreach_set("co", points.astype(np.float32).ravel())
+    mesh.loops.add(corners.size)
+    mesh.loops.foreach_set("vertex_index", corners.ravel())
     mesh.polygons.add(len(faces))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, len(lattice), 4, dtype=np.int32))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, corners.size, 4, dtype=np.int32))
     _paint(mesh, world, faces.block, faces.direction)
     uv = FACE_UVS[faces.direction].reshape(-1, 2) * (1.0, -1.0) + (0.0, 1.0)  # Blender counts rows from below
     mesh.uv_layers.new(name="UVMap").data.foreach_set("uv", uv.astype(np.float32).ravel())
@@ -96,11 +95,18 @@ def drop_stand_in(made: Any) -> None:
     bpy.data.meshes.remove(made.data)  # and the object with it
 
 
-def places(world: Any, points: npt.NDArray[np.int64], grid: Any) -> npt.NDArray[np.float64]:
-    """Returns corners of a grid's lattice, (n, 3), in the own space of the world whose grid it is."""
+def squares(world: Any, grid: BlockGrid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+    """Returns the faces that a world's blocks show, in the order of its grid's ``exposed_faces``.
+
+    Returns:
+        (P, 3) points in the world's own space, and (F, 4) the corners of each face among them; neighbours share theirs.
+    """
+    faces = grid.exposed_faces
+    lattice = (faces.cell[:, None, :] + FACE_CORNERS[faces.direction]).reshape(-1, 3)
+    points, corner = np.unique(lattice, axis=0, return_inverse=True)
     first = np.array(world.data.vertices[0].co, dtype=np.float64)
     away = (points - grid.positions[0] - 0.5) * grid.world_scale
-    return np.asarray(first + away @ TO_BLENDER[:3, :3].T)
+    return np.asarray(first + away @ TO_BLENDER[:3, :3].T), corner.reshape(-1, 4).astype(np.int32)
 
 
 def _paint(mesh: Any, world: Any, block: npt.NDArray[np.int32], direction: npt.NDArray[np.int32]) -> None:
