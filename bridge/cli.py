@@ -37,6 +37,7 @@ _OUTPUTS = {
     "export": {"out": "scene.json"},
     "bake": {"out": "scene.json"},
     "optimize": {"out": FILE, "report": "result.json", "export": BY_NAME},
+    "dream": {"out": FILE, "report": "result.json", "export": BY_NAME},
     "blocks": {"out": FILE, "export": BY_NAME, "report": "result.json"},
     "batch": {"out": LOOSE},
     "demo": {"out": "optimized.blend"},
@@ -77,6 +78,7 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     from blockcore.commands.arguments import add_dry_run, add_export
+    from blockcore.commands.dream import add_dream
     from bridge.blocks import add_blocks_command, add_blocks_options
     from bridge.farm.command import add_batch_command
     from bridge.farm.worker import serve
@@ -104,6 +106,16 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     add_export(command)
     add_dry_run(command)
     command.set_defaults(run=_optimize)
+
+    command = commands.add_parser("dream", help="find materials of a .blend's blocks that look like words say")
+    _add_scene(command, cameras=False)
+    _add_in_place(command)
+    add_dream(command)
+    command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore[guidance] (default: found)")
+    _add_out(command, "Y.blend")
+    command.add_argument("--report", type=Path, metavar="DIR", help="keep the engine's result folder")
+    add_export(command)
+    command.set_defaults(run=_dream)
 
     command = commands.add_parser("apply", help="put a result folder's materials on a .blend's blocks")
     _add_scene(command, cameras=False)
@@ -235,6 +247,32 @@ def _optimize(args: argparse.Namespace) -> None:
     print(f"PSNR {decibel(result.psnr_before)} before, {decibel(result.psnr_after)} after")
     if args.report:
         print(f"report: {args.report / 'report.html'}")
+
+
+def _dream(args: argparse.Namespace) -> None:
+    from blockcore.commands.arguments import export_all
+    from blockcore.commands.dream import dream_words
+    from blockcore.model.settings import OptimizeSettings
+    from bridge.blender.apply import check, map_of
+    from bridge.engine.optimize import find_materials, start_dream
+
+    keep = args.out.with_name(f"{args.out.name}.dream")
+    words = [*dream_words(args), f"--keep={keep.resolve()}"]
+    scene = _extract(args)
+    check(scene, args.in_place and map_of(scene) is None)
+    # What the blocks' own materials reflect is in the light that Cycles measured; it is measured once.
+    materials, done = find_materials(
+        scene,
+        OptimizeSettings(),
+        out=args.report,
+        watch=_show_progress,
+        begin=lambda folder, out: start_dream(folder / "scene", out, words, args.engine),
+    )
+    found = scene.with_materials(materials)
+    _put_back(args, found)
+    export_all(args.export, found)
+    result = done.result
+    print(f"{result.visible_blocks} of {result.blocks} blocks were seen in {result.steps} steps; {done.seconds:.0f} s")
 
 
 def _add_light(scene: BlockScene, lighting: Json) -> None:

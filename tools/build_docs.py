@@ -27,6 +27,7 @@ ROOMS = {
     "shading": ("Shading: faces to pixels", ()),
     "assignment": ("Assignment: what choices cost, and the best one", ()),
     "descent": ("Descent: gradients", ()),
+    "guidance": ("Guidance: losses without pictures", ()),
     "report": ("Report: results and events", ()),
 }
 GALLERY = (

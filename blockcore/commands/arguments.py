@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -25,11 +25,26 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(entry.option, choices=entry.few, default=entry.default, help=entry.help)
 
 
-def add_scene(parser: argparse.ArgumentParser) -> None:
-    """Adds --scene, --map and --dataset."""
+def add_scene(parser: argparse.ArgumentParser, views: bool = True) -> None:
+    """Adds --scene and --map, and where views count --dataset."""
     parser.add_argument("--scene", type=Path, metavar="DIR", help="a BlockScene folder")
     parser.add_argument("--map", type=Path, metavar="FILE", help="a map of the WebGPU editor, or blocks of any format")
-    parser.add_argument("--dataset", type=Path, metavar="DIR", help="a dataset of posed captures")
+    if views:
+        parser.add_argument("--dataset", type=Path, metavar="DIR", help="a dataset of posed captures")
+    else:
+        parser.set_defaults(dataset=None)
+
+
+def add_palette(parser: argparse.ArgumentParser) -> None:
+    """Adds --palette."""
+    parser.add_argument("--palette", type=Path, metavar="FILE.json", help="materials to choose among")
+
+
+def add_watching(parser: argparse.ArgumentParser) -> None:
+    """Adds what is for those who watch: --progress, --preview and --watch-stdin."""
+    parser.add_argument("--progress", choices=("bar", "jsonl", "none"), default="bar", help="how to show progress")
+    parser.add_argument("--preview", type=Path, metavar="FILE.npy", help="keep the assignment so far in this file")
+    parser.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
 
 
 def load_scene(args: argparse.Namespace) -> BlockScene:
@@ -53,10 +68,28 @@ def load_scene(args: argparse.Namespace) -> BlockScene:
     return scene if args.dataset is None else replace(scene, views=read_dataset(args.dataset))
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Adds one option for each setting."""
-    for entry in SETTINGS.values():
-        default, choices = entry.plain_default, entry.few
+def chosen_scene(args: argparse.Namespace) -> tuple[BlockScene, Sequence[str]]:
+    """Returns the scene, its blocks ready for the palette that was given, and what that changed.
+
+    Raises:
+        BlockcoreError: one of them cannot be read.
+    """
+    scene = load_scene(args)
+    if args.palette is None:
+        return scene, ()
+    from blockcore.formats.exchange import chosen_from
+    from blockcore.formats.palette_file import read_palette
+
+    return chosen_from(scene, read_palette(args.palette))
+
+
+def add_settings(
+    parser: argparse.ArgumentParser, names: Collection[str] = SETTINGS, usual: OptimizeSettings | None = None
+) -> None:
+    """Adds one option for each setting of these names; what is left out is as ``usual``, which the help says."""
+    expected = (usual or OptimizeSettings()).to_dict()
+    for entry in (entry for name, entry in SETTINGS.items() if name in names):
+        default, choices = expected[entry.name], entry.few
         text = f"{entry.help} (default: {default})"
         if isinstance(default, bool):
             parser.add_argument(entry.option, action="store_true", default=None, help=text)
@@ -97,14 +130,29 @@ def tell(losses: Iterable[str], file: TextIO | None = None) -> None:
         print(f"Not carried over: {sentence}", file=file)
 
 
-def settings_of(args: argparse.Namespace) -> OptimizeSettings:
-    """Returns the settings given on a command line; what was left out keeps its default.
+def settings_of(args: argparse.Namespace, usual: OptimizeSettings | None = None) -> OptimizeSettings:
+    """Returns the settings given on a command line; what was left out is as ``usual``, or keeps its default.
 
     Raises:
         SettingsError: a value is out of range.
     """
-    given = {name: getattr(args, name) for name in SETTINGS}
-    return OptimizeSettings.from_dict({name: value for name, value in given.items() if value is not None})
+    given = {name: getattr(args, name, None) for name in SETTINGS}
+    expected = {} if usual is None else usual.to_dict()
+    return OptimizeSettings.from_dict(expected | {name: value for name, value in given.items() if value is not None})
+
+
+def settings_words(settings: OptimizeSettings, names: Collection[str] = SETTINGS) -> list[str]:
+    """Returns the options of a command line that say the settings of these names."""
+    words = []
+    for name, value in settings.to_dict().items():
+        option = f"--{name.replace('_', '-')}"
+        if name not in names:
+            continue
+        if isinstance(value, bool):
+            words += [option] if value else []
+        else:
+            words.append(f"{option}={value}")
+    return words
 
 
 def emit_json(value: Any, where: str) -> None:

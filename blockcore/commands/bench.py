@@ -9,13 +9,15 @@ from pathlib import Path
 
 from blockcore.commands.arguments import emit_json
 
-_SUITES = ("speed", "quality", "scale")
+_SUITES = ("speed", "quality", "scale", "guidance")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument("--suite", choices=_SUITES, default="speed", help="what to measure")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda measures the GPU path instead")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="speed: cuda measures the GPU path instead"
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder with maps/ and datasets/")
     parser.add_argument("--out", type=Path, metavar="DIR", help="quality: folder for report.html")
     parser.add_argument("--json", metavar="PATH", help="write the figures there; - for standard output")
@@ -25,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from blockcore.bench.timing import data_folder
 
-    name = "cuda" if args.device == "cuda" else args.suite
+    name = "cuda" if args.device == "cuda" and args.suite == "speed" else args.suite
     suite = importlib.import_module(f"blockcore.bench.{name}")
     options = {"out": args.out} if name == "quality" else {}
     figures = suite.run(data_folder(args.data), **options)

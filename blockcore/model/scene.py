@@ -21,6 +21,8 @@ light, and a scene without it is still written as version 1.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -167,6 +169,14 @@ class BlockScene(ByValue):
     def with_materials(self, materials: npt.ArrayLike) -> BlockScene:
         """Returns the same scene with other block materials, (N,) palette indices."""
         return replace(self, materials=np.asarray(materials))
+
+    def digest(self) -> bytes:
+        """Returns what tells scenes apart by all that is written of them but the targets' pixels."""
+        digest = hashlib.blake2b(json.dumps(_header(self), sort_keys=True).encode())
+        for name, array in sorted(_arrays(self).items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.digest()
 
     def write(self, folder: Path | str) -> None:
         """Writes the scene to ``folder``, replacing a scene that is there; whole or not at all.

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import html
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockcore import __version__
-from blockcore.formats.bill import bill
-from blockcore.formats.exchange import block_names
 from blockcore.io.files import write_file
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.scene import BlockScene
@@ -32,6 +27,7 @@ from blockcore.report.overlays import (
 )
 from blockcore.report.page import data_uri, fill, png_uri
 from blockcore.report.summary import Summary, ViewSummary
+from blockcore.report.tables import bill_rows, material_rows, rows, settings_rows, versions
 
 if TYPE_CHECKING:
     from blockcore.optimize import OptimizeResult
@@ -87,13 +83,13 @@ def write_report(
         views="\n".join(_view_card(view, row) for view, row in zip(views, summary.views, strict=True)),
         legends=_legends(),
         course=_course(result, summary),
-        materials=_material_rows(scene, summary),
-        bill=_bill(scene, result),
+        materials=material_rows(scene.palette, summary.materials_before, summary.materials),
+        bill=bill_rows(scene.with_materials(result.materials)),
         unseen=_unseen(scene, result, summary),
-        settings=_settings_rows(settings),
-        light=_rows([("which", summary.light), *_light(result)]),
-        timings=_rows((name, f"{seconds:.2f} s") for name, seconds in summary.timings.items()),
-        versions=_rows(_versions(summary)),
+        settings=settings_rows(settings, OptimizeSettings()),
+        light=rows([("which", summary.light), *_light(result)]),
+        timings=rows((name, f"{seconds:.2f} s") for name, seconds in summary.timings.items()),
+        versions=rows(versions(summary.device, summary.rasterizer)),
     )
     write_file(path, page)
 
@@ -170,41 +166,6 @@ def _course(result: OptimizeResult, summary: Summary) -> str:
     )
 
 
-def _material_rows(scene: BlockScene, summary: Summary) -> str:
-    before_and_after = summary.materials_before, summary.materials
-    counts = [tuple(blocks.get(name, 0) for blocks in before_and_after) for name in scene.palette.names]
-    most = max(max(pair) for pair in counts)
-    rows = []
-    for index, (name, (before, after)) in enumerate(zip(scene.palette.names, counts, strict=True)):
-        if not before and not after:
-            continue
-        colors = (",".join(str(round(255 * float(c))) for c in rgb) for rgb in scene.palette.colors[index])
-        swatches = "".join(f'<i style="background:rgb({rgb})"></i>' for rgb in colors)
-        bars = "".join(
-            f'<div class="bar {kind}" style="width:{100 * count / most:.2f}%"></div>'
-            for kind, count in (("before", before), ("after", after))
-        )
-        rows.append(
-            f'<tr><td><span class="swatches" title="top, bottom, side">{swatches}</span>{html.escape(name)}</td>'
-            f'<td class="number">{before:,}</td><td class="number">{after:,}</td><td class="bars">{bars}</td></tr>'
-        )
-    return "\n".join(rows)
-
-
-def _bill(scene: BlockScene, result: OptimizeResult) -> str:
-    """Returns the rows of what to gather for the result, and what of it has no such block."""
-    names, losses = block_names(scene.with_materials(result.materials))
-    counts: dict[str, int] = {}
-    for state, count in zip(names[1:], np.bincount(result.materials, minlength=len(names)).tolist()[1:], strict=True):
-        counts[state] = counts.get(state, 0) + count
-    rows = "\n".join(
-        f'<tr><td>{html.escape(one.block)}</td><td class="number">{one.count:,}</td>'
-        f'<td class="number">{one.stacks:,} + {one.rest}</td><td class="number">{one.boxes:,}</td></tr>'
-        for one in bill(counts)
-    )
-    return rows + "".join(f'<tr><td colspan="4" class="soft">{html.escape(loss)}</td></tr>' for loss in losses)
-
-
 def _unseen(scene: BlockScene, result: OptimizeResult, summary: Summary) -> str:
     if not summary.unseen_blocks:
         return '<div class="card"><p>None: every block shows in some view.</p></div>'
@@ -221,15 +182,6 @@ def _unseen(scene: BlockScene, result: OptimizeResult, summary: Summary) -> str:
         f'<p class="soft">The world from above, +X to the right, +Z down. A column whose highest block is unseen is '
         f'<span style="color:{color};font-weight:600">coloured like this</span>.</p></div>'
         f'<figure class="plan"><img alt="The world from above" src="{data_uri(picture)}"></figure></div>'
-    )
-
-
-def _settings_rows(settings: OptimizeSettings) -> str:
-    usual = OptimizeSettings().to_dict()
-    return "\n".join(
-        f"<tr><td>{html.escape(name.replace('_', ' '))}</td>"
-        f"<td{' class=set' * (value != usual[name])}>{html.escape(str(value)) or '–'}</td></tr>"
-        for name, value in settings.to_dict().items()
     )
 
 
@@ -254,26 +206,3 @@ def _light(result: OptimizeResult) -> list[tuple[str, str]]:
         ("sky above", triple(light.ambient_strength * value for value in light.sky_color)),
         ("ground below", triple(light.ambient_strength * value for value in light.ground_color)),
     ]
-
-
-def _versions(summary: Summary) -> list[tuple[str, str]]:
-    installed = [(name, _version(name)) for name in ("torch", "numpy", "numba", "scipy")]
-    return [
-        ("blockcore", __version__),
-        ("device", summary.device),
-        ("rasteriser", summary.rasterizer),
-        ("Python", platform.python_version()),
-        *installed,
-        ("system", f"{platform.system()} {platform.machine()}"),
-    ]
-
-
-def _rows(pairs: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"<tr><td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>" for a, b in pairs)
-
-
-def _version(library: str) -> str:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return "not installed"

@@ -22,6 +22,7 @@ from blockcore.report.metrics import psnr, squared_error
 from blockcore.report.overlays import UNSURE, confidence, difference, exposed_blocks
 from blockcore.report.report import PICTURES, ReportView, write_report
 from blockcore.report.summary import Summary, ViewSummary
+from blockcore.report.tables import counts_of
 from blockcore.shading.frames import draw, frame_colors
 from blockcore.viewer import write_viewer
 from blockcore.visibility import rasterize
@@ -145,8 +146,8 @@ def _summary(scene: BlockScene, settings: OptimizeSettings, result: OptimizeResu
         psnr_after=_psnr(float(total_after / pixels)),
         views=tuple(rows),
         lighting=light_header(result.lighting),
-        materials=_counts(result.materials, scene.palette.names),
-        materials_before=_counts(scene.materials, scene.palette.names),
+        materials=counts_of(result.materials, scene.palette.names),
+        materials_before=counts_of(scene.materials, scene.palette.names),
         device=result.device,
         rasterizer=result.rasterizer,
         settings=settings.to_dict(),
@@ -157,8 +158,3 @@ def _summary(scene: BlockScene, settings: OptimizeSettings, result: OptimizeResu
 def _psnr(error: float) -> float | None:
     """Returns the PSNR of a mean squared error; None for that of equal pictures, which is infinite."""
     return psnr(error) if error else None
-
-
-def _counts(materials: npt.NDArray[np.int32], names: tuple[str, ...]) -> dict[str, int]:
-    counts = np.bincount(materials, minlength=len(names))
-    return {name: int(count) for name, count in zip(names, counts, strict=True) if count}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.commands.arguments import settings_words
 from blockcore.errors import BackendError, Cancelled
 from blockcore.io.folders import scratch_folder
 from blockcore.model.scene import BlockScene
@@ -71,11 +72,28 @@ def start(
     """
     words = ["--scene", str(Path(scene).resolve()), "--out", str(Path(out).resolve()), "--progress", "jsonl"]
     words += ["--preview", str(Path(preview).resolve())] if preview is not None else []
-    words += settings_arguments(settings)
+    words += settings_words(settings)
     if isinstance(engine, StandingEngine):
         return engine.run(words, settings)
     python = absolute(engine or find_engine(settings))
     return EngineRun.launch([python, "-m", "blockcore", "optimize", *words, "--watch-stdin"])
+
+
+def start_dream(scene: Path, out: Path, words: list[str], python: str | None = None) -> EngineRun:
+    """Starts the engine on a dream.
+
+    Args:
+        scene: a folder that ``BlockScene.write`` wrote.
+        out: folder for the result.
+        words: what is dreamed of, as ``dream_words`` says it.
+        python: the interpreter; None for one that has torch.
+
+    Raises:
+        BackendError: there is no such interpreter.
+    """
+    python = absolute(python or find_engine(OptimizeSettings(method="gradient")))
+    told = ["--scene", str(scene), "--out", str(out.resolve()), "--progress", "jsonl", "--watch-stdin"]
+    return EngineRun.launch([python, "-m", "blockcore", "dream", *told, *words])
 
 
 def find_materials(
@@ -135,21 +153,9 @@ def told_plan(scene: BlockScene, settings: OptimizeSettings, form: str, python: 
         scene.write(folder / "scene")
         words = ["-m", "blockcore", "optimize", "--scene", str(folder / "scene"), f"--dry-run={form}"]
         try:
-            answer = ask(python, *words, *settings_arguments(settings))
+            answer = ask(python, *words, *settings_words(settings))
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BackendError(f"{python}: gave no answer ({error}); choose another interpreter") from error
     if answer.returncode:
         raise BackendError(answer.stderr.decode(errors="replace").strip().removeprefix("blockcore: "))
     return answer.stdout.decode().strip()
-
-
-def settings_arguments(settings: OptimizeSettings) -> list[str]:
-    """Returns the options of ``python -m blockcore optimize`` that say these settings."""
-    arguments = []
-    for name, value in settings.to_dict().items():
-        option = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            arguments += [option] if value else []
-        else:
-            arguments.append(f"{option}={value}")
-    return arguments

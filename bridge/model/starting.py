@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from blockcore.commands.arguments import settings_words
 from blockcore.model.settings import OptimizeSettings
 from bridge.engine.itself import bridge_command
-from bridge.engine.optimize import settings_arguments
 from bridge.engine.process import EngineRun
 
 
@@ -28,6 +28,6 @@ def start_blocks(
     Raises:
         BackendError: Blender cannot be started.
     """
-    arguments = ["blocks", str(blend), *words, f"--export={out}", "--progress=jsonl", *settings_arguments(settings)]
+    arguments = ["blocks", str(blend), *words, f"--export={out}", "--progress=jsonl", *settings_words(settings)]
     arguments += [f"--engine={python}"] if python else []
     return EngineRun.launch([*bridge_command(blender), *arguments], temporary=out.parent)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import blockcore
-from blockcore.commands.arguments import add_settings, settings_of
+from blockcore.commands.arguments import add_settings, settings_of, settings_words
 from blockcore.errors import BackendError, BlockcoreError
 from blockcore.model.settings import OptimizeSettings
 from blockcore.plan import Plan
@@ -182,7 +182,7 @@ def test_settings_reach_the_engine_unchanged() -> None:
     parser = argparse.ArgumentParser()
     add_settings(parser)
     for given in (settings, OptimizeSettings()):
-        assert settings_of(parser.parse_args(optimize.settings_arguments(given))) == given
+        assert settings_of(parser.parse_args(settings_words(given))) == given
 
 
 def test_the_real_engine_runs_and_previews(tmp_path: Path, runs: list[EngineRun]) -> None:

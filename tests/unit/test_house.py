@@ -14,12 +14,12 @@ ROOMS = (
     *("errors", "io", "model", "formats", "machine", "ops", "voxelize", "visibility", "shading", "assignment"),
     *(
         "descent",
-        "guidance",
         "plan",
         "optimize",
         "renderer",
         "occupancy",
         "world",
+        "guidance",
         "webgpu_live",
         "viewer",
         "report",
