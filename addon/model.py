@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Blocks from a model: the operators."""
 
+from dataclasses import replace
+
 import bpy
 from bpy.types import Operator
 
 from blockcore.errors import SceneError
 from bridge.blender.model_blocks import add_light
 from bridge.blender.model_cameras import CAMERAS, add_views, remove_cameras
-from bridge.blender.model_world import Order, model_of, order_of, put_blocks
+from bridge.blender.model_world import Order, blocks_of, edits_of, family, model_of, order_of, put_blocks
 
 from . import engine, model_status, preferences, properties
 from .model_run import ModelRun
@@ -21,8 +23,9 @@ class BLOCKS_OT_make_blocks(RunsBeside, Operator):
 
     bl_idname = "blocks.make_blocks"
     bl_label = "Make Blocks"
-    bl_description = "Make blocks that look like the model, and show them"
+    bl_description = "Make blocks that look like the model, in place of those made of it before, and show them"
     doing = "Making blocks"
+    about_model = True
 
     @classmethod
     def obstacle(cls, context):
@@ -33,16 +36,20 @@ class BLOCKS_OT_make_blocks(RunsBeside, Operator):
     def begin(self, context, is_shown):
         """Starts making blocks as the panel says."""
         self._order = Order(properties.wish_of(context.scene), properties.settings_of(_settings(context)))
-        chosen = model_status.chosen(context)
-        self._names = [obj.name for obj in chosen]
+        self._names = [obj.name for obj in family(model_status.chosen(context))]
         words = [f"--object={name}" for name in self._names] + self._order.wish.words()
         words += properties.palette_words(context.scene)
         engine.make_room()
         return ModelRun(words, self._order.settings, preferences.engine_python(context))
 
     def put(self, context, outcome):
-        """Shows the blocks and their cameras."""
-        return _put(context, outcome, self._names, self._order, None)
+        """Shows the blocks and their cameras, in place of earlier blocks of the model."""
+        objects = _objects(context, self._names)
+        earlier = blocks_of(objects, self._order.wish.beside, context.selected_objects)
+        painted = len(edits_of(earlier).painted) if earlier is not None else 0
+        said = _put(context, outcome, objects, self._order, earlier)
+        session.made = replace(session.made, lost=painted)
+        return f"{said}; {painted:,} painted by hand are gone, undo brings them back" if painted else said
 
 
 class BLOCKS_OT_update_blocks(RunsBeside, Operator):
@@ -52,6 +59,7 @@ class BLOCKS_OT_update_blocks(RunsBeside, Operator):
     bl_label = "Update"
     bl_description = "Make the blocks anew after their model changed, as they were made; what was painted by hand stays"
     doing = "Updating blocks"
+    about_model = True
 
     @classmethod
     def obstacle(cls, context):
@@ -72,7 +80,7 @@ class BLOCKS_OT_update_blocks(RunsBeside, Operator):
         world = bpy.data.objects.get(self._world)
         if world is None:
             raise SceneError(f"there is no object {self._world!r} any more; make blocks of the model anew")
-        return _put(context, outcome, self._names, self._order, world)
+        return _put(context, outcome, _objects(context, self._names), self._order, world)
 
 
 class BLOCKS_OT_remove_model_cameras(Conditional, Operator):
@@ -98,12 +106,16 @@ def _settings(context):
     return context.scene.optimize_materials.settings
 
 
-def _put(context, outcome, names, order, earlier) -> str:
+def _objects(context, names) -> list:
     missing = [name for name in names if name not in context.scene.objects]
     if missing:
         raise SceneError(f"there is no object {missing[0]!r} any more; choose the model again")
+    return [context.scene.objects[name] for name in names]
+
+
+def _put(context, outcome, objects, order, earlier) -> str:
     add_light()
-    world = put_blocks(outcome.scene, [context.scene.objects[name] for name in names], order, earlier)
+    world = put_blocks(outcome.scene, objects, order, earlier)
     add_views(outcome.scene.views, outcome.scene.source.grid_to_source)
     for obj in context.selected_objects:
         obj.select_set(False)

@@ -38,6 +38,7 @@ class BLOCKS_PT_blocks_from_model(Panel):
             progress.draw(layout, session.run)
         else:
             _draw_buttons(context, layout)
+        progress.draw_message(context, layout, about_model=True)
         if session.made is not None:
             header, inner = layout.panel("BLOCKS_PT_made", default_closed=False)
             header.label(text="Blocks Made")

@@ -18,6 +18,7 @@ from blockcore.errors import BlockcoreError
 from blockcore.voxelize.estimate import Sampled, estimated_blocks, sample
 from bridge.blender.marks import is_world
 from bridge.blender.model_blocks import axes_of
+from bridge.blender.model_world import family, models_in, revealed
 from bridge.blender.triangles import read_model
 
 from . import layouts
@@ -68,13 +69,17 @@ _old: set[str] = set()  # scenes whose model changed since
 
 
 def chosen(context: Any) -> list[Any]:
-    """Returns the objects that the panel's model consists of, without their children."""
+    """Returns the objects that the panel's model consists of, without their children.
+
+    Blocks that were made of a model stand for it, so that they can be made anew in another size.
+    """
     group = context.scene.optimize_materials.model
     if group.kind == "OBJECT":
-        return [group.object] if group.object is not None else []
+        return models_in([group.object]) if group.object is not None else []
     if group.kind == "COLLECTION":
-        return list(group.collection.all_objects) if group.collection is not None else []
-    return [obj for obj in context.selected_objects if obj.type in _SURFACES and not is_world(obj)]
+        return models_in(group.collection.all_objects) if group.collection is not None else []
+    models = models_in(context.selected_objects)
+    return [obj for obj in models if obj.type in _SURFACES and not is_world(obj)]
 
 
 def of(context: Any) -> Look | None:
@@ -101,7 +106,9 @@ def _look() -> None:
     objects = chosen(context)
     if objects:
         axes = context.scene.optimize_materials.model.axes
-        _looked[context.scene.name] = _looked_at(objects, axes)
+        with revealed(objects):
+            _looked[context.scene.name] = _looked_at(objects, axes)
+        context.view_layer.update()  # else what was revealed would count as a change
         _old.discard(context.scene.name)
     layouts.redraw({"VIEW_3D"})
     layouts.redraw_views()
@@ -114,9 +121,8 @@ def _looked_at(objects: list[Any], axes: str) -> Look:
     if faces > _MOST_FACES:
         return Look(names, axes, problem=f"{faces:,} faces are too many to count blocks live")
     try:
-        family = list(dict.fromkeys(one for obj in objects for one in (obj, *obj.children_recursive)))
         turn = axes_of(objects[0]) if axes == "object" else np.eye(3)
-        return Look(names, axes, turn, sample(read_model(family).triangles @ turn))
+        return Look(names, axes, turn, sample(read_model(family(objects)).triangles @ turn))
     except BlockcoreError as error:
         return Look(names, axes, problem=str(error))
 

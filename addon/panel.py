@@ -81,8 +81,7 @@ class BLOCKS_PT_optimize_materials(Panel):
             _draw_button(layout)
         else:
             progress.draw(layout, session.run)
-        if session.message:
-            layouts.text(context, layout.box(), session.message, "ERROR" if session.is_problem else "INFO")
+        progress.draw_message(context, layout, about_model=False)
         if session.run is None and session.outcome is not None:
             header, body = layout.panel("BLOCKS_PT_result", default_closed=False)
             header.label(text="Result")

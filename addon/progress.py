@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How far a run is, as the panels draw it."""
 
-from . import operators
+from . import layouts, operators
+from .session import session
 
 
 def draw(layout, run) -> None:
@@ -16,3 +17,9 @@ def draw(layout, run) -> None:
     row = column.row()
     row.scale_y = 1.4
     row.operator(operators.BLOCKS_OT_cancel.bl_idname, icon="CANCEL")
+
+
+def draw_message(context, layout, about_model: bool) -> None:
+    """Draws why the last run came to nothing, in the panel of what it was about."""
+    if session.message and session.about_model == about_model:
+        layouts.text(context, layout.box(), session.message, "ERROR" if session.is_problem else "INFO")

@@ -23,6 +23,7 @@ class RunsBeside(Conditional):
 
     bl_options = {"UNDO"}
     doing = "Working"
+    about_model = False
 
     @classmethod
     def obstacle(cls, context):
@@ -83,6 +84,7 @@ class RunsBeside(Conditional):
 
     def _start(self, context, is_shown):
         session.say("", is_problem=False)
+        session.about_model = self.about_model
         try:
             self._run = session.run = self.begin(context, is_shown)
         except BlockcoreError as error:

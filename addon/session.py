@@ -26,12 +26,14 @@ class Session:
         made: the figures of the blocks that the last run made of a model, if it did.
         message: why the last run did not, or "".
         is_problem: whether that is a problem, rather than the user's wish.
+        about_model: whether that run was to make blocks of a model.
     """
 
     run: Run | ModelRun | None = None
     made: ModelSummary | None = None
     message: str = ""
     is_problem: bool = False
+    about_model: bool = False
     _outcomes: dict[int, Outcome | None] = field(default_factory=dict)
 
     @property

@@ -101,14 +101,15 @@ def _task(args: argparse.Namespace) -> Task:
     from bridge.blender.making import Task, update_task
     from bridge.blender.model_blocks import chosen_objects
     from bridge.blender.model_import import open_model
-    from bridge.blender.model_world import Order
+    from bridge.blender.model_world import Order, blocks_of
 
     order = Order(wish_of(args), settings_of(args))
     palette = read_palette(args.palette) if args.palette else WEBGPU_PALETTE
     open_model(args.model)
     if args.update is None:
         objects = chosen_objects(args.object or (), args.collection)
-        return Task(objects, order, palette, engine=args.engine, report=args.report)
+        earlier = blocks_of(objects, order.wish.beside)
+        return Task(objects, order, palette, earlier=earlier, engine=args.engine, report=args.report)
     world = bpy.context.scene.objects.get(args.update)
     if world is None:
         raise SettingsError(f"there is no object {args.update!r} in this scene; name one that shows a model's blocks")

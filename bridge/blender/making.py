@@ -17,10 +17,10 @@ from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from blockcore.report.events import Working
 from blockcore.report.summary import ModelSummary, Summary
-from bridge.blender.apply import show_original
+from bridge.blender.held import held
 from bridge.blender.light import baked
 from bridge.blender.model_blocks import Fitted, add_light, fit_blocks, render_views, scene_of
-from bridge.blender.model_world import Order, edits_of, model_of, order_of, palette_of, put_blocks
+from bridge.blender.model_world import Order, edits_of, model_of, order_of, palette_of, put_blocks, revealed
 from bridge.model.edits import HAND, Carried, Edits, carry
 from bridge.model.engine import choose
 
@@ -87,9 +87,18 @@ def make(task: Task, watch: Watch = lambda working: None) -> Made:
     Raises:
         BlockcoreError: the model or the order cannot be used.
     """
-    stages = _Stages(watch)
-    if task.earlier is not None:
-        show_original(task.earlier, True)
+    # Blocks beside the model, which the new ones take the place of, would reflect light on it.
+    switches = [] if task.earlier is None else [(task.earlier, name, True) for name in ("hide_viewport", "hide_render")]
+    with held(switches), revealed(task.objects):
+        return _made(task, _Stages(watch, _stages_of(task)))
+
+
+def put(made: Made, task: Task) -> Any:
+    """Shows what was made in the open file, and returns the object that does."""
+    return put_blocks(made.scene, task.objects, task.order, task.earlier)
+
+
+def _made(task: Task, stages: _Stages) -> Made:
     with stages("blocks", "Making blocks"):
         fitted = fit_blocks(task.objects, task.order.wish, task.engine)
     add_light()
@@ -102,15 +111,10 @@ def make(task: Task, watch: Watch = lambda working: None) -> Made:
     return Made(scene, _summary(fitted, scene, result, carried, stages))
 
 
-def put(made: Made, task: Task) -> Any:
-    """Shows what was made in the open file, and returns the object that does."""
-    return put_blocks(made.scene, task.objects, task.order, task.earlier)
-
-
 def _choose(scene: BlockScene, task: Task, stages: _Stages) -> tuple[BlockScene, Summary]:
     """Finds the materials in the scene's own light, in turn with measuring it, or in the light that settings name."""
     settings = _with_lock(task.order.settings, scene)
-    own = settings.lighting == "scene"
+    own = _in_own_light(task)
     for number in range(1, (_ROUNDS if own else 1) + 1):
         if own:
             with stages("light", f"Measuring the light, round {number} of {_ROUNDS}") as told:
@@ -119,6 +123,14 @@ def _choose(scene: BlockScene, task: Task, stages: _Stages) -> tuple[BlockScene,
             materials, result = choose(scene, settings, task.engine, task.report)
         scene = scene.with_materials(materials)
     return scene, result
+
+
+def _in_own_light(task: Task) -> bool:
+    return bool(task.order.settings.lighting == "scene")
+
+
+def _stages_of(task: Task) -> list[str]:
+    return ["blocks", "views", *(("light", "materials") * _ROUNDS if _in_own_light(task) else ("materials",))]
 
 
 def _with_lock(settings: OptimizeSettings, scene: BlockScene) -> OptimizeSettings:
@@ -154,8 +166,9 @@ class _Stages:
         times: seconds by the stage's key.
     """
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, keys: Sequence[str]) -> None:
         self._watch, self._begun, self._share = watch, time.monotonic(), 0.0
+        self._whole = sum(_SHARES[key] for key in keys)
         self.times: dict[str, float] = {}
 
     @property
@@ -167,11 +180,12 @@ class _Stages:
     def __call__(self, key: str, stage: str) -> Iterator[Callable[..., None]]:
         """Enters a stage; what it yields tells how much of the stage is done, and a better name for it."""
         start, base = self.seconds, self._share
+        part = _SHARES[key] / self._whole
 
         def told(share: float, name: str = stage) -> None:
-            self._watch(Working(name, base + _SHARES[key] * share, self.seconds))
+            self._watch(Working(name, base + part * share, self.seconds))
 
         told(0.0)
         yield told
-        self._share = base + _SHARES[key]
+        self._share = base + part
         self.times[key] = self.times.get(key, 0.0) + self.seconds - start

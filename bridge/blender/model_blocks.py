@@ -21,6 +21,7 @@ from bridge.blender.extract import read_camera, read_view
 from bridge.blender.held import held
 from bridge.blender.light import has_light, unmeasured
 from bridge.blender.model_cameras import add_cameras, picture, remove_cameras
+from bridge.blender.model_world import family, models_in
 from bridge.blender.render_targets import render_targets
 from bridge.blender.triangles import Model, read_model
 from bridge.convert import TO_BLENDER
@@ -122,6 +123,8 @@ def scene_of(fitted: Fitted, palette: Palette) -> BlockScene:
 def chosen_objects(object_names: Sequence[str] = (), collection_name: str | None = None) -> list[Any]:
     """Returns the model's objects: some with their children, those of a collection, or all of the scene.
 
+    Blocks that were made of a model stand for it.
+
     Raises:
         SceneError: there is none of that name.
     """
@@ -129,16 +132,16 @@ def chosen_objects(object_names: Sequence[str] = (), collection_name: str | None
         collection = bpy.data.collections.get(collection_name)
         if collection is None:
             raise SceneError(f"there is no collection {collection_name!r} in this file; name one of its collections")
-        return list(collection.all_objects)
+        return models_in(collection.all_objects)
     if not object_names:
-        return list(bpy.context.scene.objects)
+        return models_in(bpy.context.scene.objects)
     found = []
     for name in object_names:
         obj = bpy.context.scene.objects.get(name)
         if obj is None:
             raise SceneError(f"there is no object {name!r} in this scene; name one of its objects")
-        found += [obj, *obj.children_recursive]
-    return list(dict.fromkeys(found))
+        found.append(obj)
+    return family(found)
 
 
 def add_light() -> None:

@@ -7,7 +7,8 @@ Its points have, beside their material, the one that was found for them; where t
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,6 +114,52 @@ def _width(objects: Sequence[Any]) -> float:
 def model_of(world: Any) -> list[Any]:
     """Returns the objects that a world was made of, as far as they are still there; empty where none is noted."""
     return [obj for obj in _noted(world) if isinstance(obj, bpy.types.Object)]
+
+
+def models_in(objects: Iterable[Any]) -> list[Any]:
+    """Returns objects, each once; in place of blocks that were made of a model, that model."""
+    return list(dict.fromkeys(one for obj in objects for one in model_of(obj) or [obj]))
+
+
+def family(objects: Iterable[Any]) -> list[Any]:
+    """Returns objects as ``models_in`` does, with all their children."""
+    return list(dict.fromkeys(one for obj in models_in(objects) for one in (obj, *obj.children_recursive)))
+
+
+def blocks_of(objects: Sequence[Any], beside: bool, first: Sequence[Any] = ()) -> Any | None:
+    """Returns what shows a model's blocks where new ones would be shown, if anything in sight does.
+
+    Args:
+        objects: the model's.
+        beside: whether the new ones shall be beside the model.
+        first: which objects to look at before all others.
+    """
+    wanted = set(objects)
+    for world in (*first, *bpy.context.scene.objects):
+        if wanted.intersection(model_of(world)) and world.visible_get() and _is_beside(world) == beside:
+            return world
+    return None
+
+
+@contextmanager
+def revealed(objects: Sequence[Any]) -> Iterator[None]:
+    """Shows, for a while, a model that blocks have taken the place of."""
+    fronts = [world for world in curtain.in_front(objects) if model_of(world)]
+    fronts = [world for world in fronts if any(obj.hide_viewport for obj in curtain.behind(world))]
+    for world in fronts:
+        curtain.show(world, True)
+    try:
+        yield
+    finally:
+        for world in fronts:
+            curtain.show(world, False)
+
+
+def _is_beside(world: Any) -> bool:
+    try:
+        return order_of(world).wish.beside
+    except SceneError:  # what cannot be read is made anew
+        return False
 
 
 def _noted(world: Any) -> list[Any]:

@@ -67,7 +67,9 @@ def read_model(objects: Iterable[Any]) -> Model:
     ]  # fmt: skip
     if not parts:
         names = ", ".join(repr(name) for name in sorted(members)[:5])
-        raise SceneError(f"model {names}: has no face that renders and the viewport show; choose another")
+        is_hidden = all(obj.hide_render or obj.hide_viewport for obj in members.values())
+        lacking = "is hidden; show it in renders and in the viewport" if is_hidden else "has no face that is shown"
+        raise SceneError(f"model {names}: {lacking}, or choose another")
     return Model(np.concatenate(parts), tuple(sorted(emitters)), tuple(sorted(left_out)))
 
 

@@ -115,8 +115,11 @@ def test_what_renders_hide_is_left_out_and_what_has_no_surface_named():
     assert model.left_out == ("Fog",)
 
 
-@pytest.mark.parametrize("kind", ["none", "no face", "hidden"])
-def test_models_without_a_face_are_refused(kind):
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("none", "no model is chosen"), ("no face", "no face that is shown"), ("hidden", "is hidden; show it")],
+)
+def test_models_without_a_face_are_refused(kind, message):
     objects = []
     if kind == "no face":
         objects = [bpy.data.objects.new("Empty", bpy.data.meshes.new("Empty"))]
@@ -124,7 +127,7 @@ def test_models_without_a_face_are_refused(kind):
     if kind == "hidden":
         objects = [add("cube")]
         objects[0].hide_render = True
-    with pytest.raises(SceneError, match="no model is chosen" if kind == "none" else "no face"):
+    with pytest.raises(SceneError, match=message):
         fit_blocks(objects, Wish())
     assert CAMERAS not in bpy.data.collections
 

@@ -82,3 +82,75 @@ def test_from_a_model_to_blocks_with_the_mouse(window: Window):
     assert window.ask("answer = state()")[2]
     window.key("ctrl+shift+z", x + width // 2, y + height // 2)
     window.wait_until(lambda: len(window.ask("answer = state()")[0]) > 1, 20.0, "the redo")
+
+
+PAINT = """
+from bridge.blender.world import update_materials, world_materials
+world = bpy.context.object
+found = world_materials(world)
+found[:5] = 1 + found[0] % 4
+update_materials(world, found)
+bpy.data.objects['Suzanne'].scale.x = 1.3
+group.across = 24
+bpy.ops.ed.undo_push(message='Painted')
+"""
+BLOCKS = """
+from bridge.blender.model_world import edits_of, model_of, order_of
+def blocks():
+    (world,) = [o for o in bpy.context.scene.objects if model_of(o)]
+    painted = edits_of(world).painted.tolist()
+    return [world.name, len(world.data.vertices), order_of(world).wish.across, len(painted), state()]
+"""
+LOOKS = """
+import importlib
+status = importlib.import_module('bl_ext.user_default.optimize_materials.model_status')
+answer = bpy.app.timers.is_registered(status._look)
+"""
+MOMENTS = (0.0, 0.05, 0.3, 0.65, 0.9)
+
+
+def test_blocks_follow_their_model_and_can_be_made_in_another_size(window: Window):
+    """What an artist does next: paint some blocks, change the model, *Update*, cancel, undo, another size."""
+    open_panel(window)
+    window.ask("group.across, group.views = 12, 4" + BLOCKS)
+    press(window, "Make Blocks")
+    wait_for_the_end(window)
+    window.wait_for("Blocks Made")
+    window.ask(PAINT)
+    painted = window.ask("answer = blocks()")
+    assert painted[1:4] == [painted[1], 12.0, 5]
+
+    for number, moment in enumerate(MOMENTS):
+        press(window, "Update" if number % 2 else "Make Blocks")
+        reached = SESSION + f"answer = session.run is None or session.run.factor >= {moment}"
+        window.wait_until(lambda code=reached: window.ask(code), 300.0, f"{moment:.0%} of the run")
+        window.click("Cancel")
+        wait_for_the_end(window)
+        window.wait_for("Cancelled;")
+        assert window.ask("answer = blocks()") == painted
+    window.picture("1 cancelled")
+
+    press(window, "Update")
+    wait_for_the_end(window)
+    window.wait_for("Painted by Hand")
+    window.picture("2 updated")
+    updated = window.ask("answer = blocks()")
+    made = window.ask(SESSION + "answer = session.made.to_dict()")
+    assert updated[1] != painted[1] and updated[2] == 12.0
+    assert made["kept"] + made["lost"] == 5 and 0 < updated[3] <= made["kept"]  # two may have become one
+
+    press(window, "Make Blocks")
+    wait_for_the_end(window)
+    window.wait_for("gone")
+    window.picture("3 another size")
+    larger = window.ask("answer = blocks()")
+    assert larger[2] == 24.0 and larger[1] > 2 * updated[1]
+    assert larger[-1] == updated[-1]  # no second world, and the model behind it
+    window.wait_for("about")  # blocks are counted of the model, though it is hidden, and that ends
+    window.wait_until(lambda: not window.ask(LOOKS), 10.0, "the count")
+    time.sleep(1.0)
+    assert not window.ask(LOOKS)
+    x, y, width, height = window.view()
+    for wanted in (updated, painted):
+        window.key("ctrl+z", x + width // 2, y + height // 2)
+        window.wait_until(lambda wanted=wanted: window.ask("answer = blocks()") == wanted, 20.0, "the undo")
