@@ -137,21 +137,28 @@ _EXPORTERS = {
     ".stl": lambda path: bpy.ops.wm.stl_export(filepath=path),
     ".ply": lambda path: bpy.ops.wm.ply_export(filepath=path),
     ".glb": lambda path: bpy.ops.export_scene.gltf(filepath=path),
+    ".gltf": lambda path: bpy.ops.export_scene.gltf(filepath=path, export_format="GLTF_SEPARATE"),
     ".fbx": lambda path: bpy.ops.export_scene.fbx(filepath=path),
+    ".usd": lambda path: bpy.ops.wm.usd_export(filepath=path),
+    ".usda": lambda path: bpy.ops.wm.usd_export(filepath=path),
     ".usdc": lambda path: bpy.ops.wm.usd_export(filepath=path),
+    ".usdz": lambda path: bpy.ops.wm.usd_export(filepath=path),
     ".abc": lambda path: bpy.ops.wm.alembic_export(filepath=path),
 }
 
 
 @pytest.mark.parametrize("kind", _EXPORTERS)
-def test_model_files_come_in(kind, tmp_path):
-    add("torus")
+def test_model_files_become_blocks(kind, tmp_path):
+    wanted = len(fit_blocks([add("torus")], Wish(across=12, views=3)).fit.voxels.grid)
     path = tmp_path / f"torus{kind}"
     _EXPORTERS[kind](str(path))
     assert open_model(path) is False
     model = read_model(bpy.context.scene.objects)
     assert len(model.triangles) == 1152
     np.testing.assert_allclose(sorted(extent(model)), sorted((2.5, 2.5, 0.5)), rtol=1e-3)
+    fitted = fit_blocks(list(bpy.context.scene.objects), Wish(across=12, views=3)).fit
+    assert len(fitted.voxels.grid) == pytest.approx(wanted, rel=0.05)  # a file may turn it
+    assert fitted.match > 0.8
 
 
 def test_unusable_files_are_refused(tmp_path):
@@ -307,6 +314,8 @@ def broken(kind: str) -> list[str]:
         obj.data.vertices[0].co.x = float("nan")
     elif kind == "no face":
         obj.data.clear_geometry()
+    elif kind == "hidden":
+        obj.hide_render = True
     elif kind == "one point":
         obj.scale = (0, 0, 0)
     elif kind == "sheared":
@@ -323,6 +332,7 @@ def broken(kind: str) -> list[str]:
     [
         ("empty", "no model is chosen; select an object"),
         ("no face", "has no face"),
+        ("hidden", "is hidden; show it in renders"),
         ("not finite", "not finite numbers; remove them"),
         ("one point", "all its corners are in one place; give it a size"),
         ("sheared", "no axes at right angles; apply its scale"),
