@@ -227,7 +227,8 @@ def _start(
     if settings.constrained:
         allowed = Constraints.of(settings.rules, scene).allowed[blocks]
     start = scene.materials.copy()
-    start[blocks] = np.where(allowed, scores, -np.inf).argmax(axis=1)
+    scores[~np.broadcast_to(allowed, scores.shape)] = -np.inf
+    start[blocks] = scores.argmax(axis=1)
     return start
 
 

@@ -6,6 +6,7 @@ from blockcore.model.palette import AIR
 from blockcore.ops.arrays import Array, namespace, pick, pieces, without
 
 _ROWS = 1 << 14  # blocks at a time, to keep temporaries small beside the table itself
+_ENTRIES = 1 << 19  # of a table at a time: with many materials so few blocks that temporaries stay in the cache
 _TIE = 1e-11  # of the largest cost in a row: costs closer than the rounding of their sums count as equal
 
 
@@ -18,8 +19,12 @@ def cheapest_materials(costs: Array) -> Array:
     Returns:
         (V,) int64, never Air; of equals the lowest index, whatever the order in which costs were summed.
     """
-    best = [_first_cheapest(rows) for rows in pieces(costs[:, AIR + 1 :], _ROWS)]
+    best = [_first_cheapest(rows) for rows in pieces(costs[:, AIR + 1 :], _rows_of(costs))]
     return namespace(costs).concatenate(best) + AIR + 1
+
+
+def _rows_of(costs: Array) -> int:
+    return max(1, min(_ROWS, _ENTRIES // int(costs.shape[1])))
 
 
 def _first_cheapest(rows: Array) -> Array:
@@ -68,8 +73,8 @@ def confidence_margins(costs: Array, materials: Array, pixels: Array, power: flo
         (V,) float64: by how many shades (0…255, power mean per channel) the next best material fits worse than
         the one chosen; 0 where another fits as well or better, infinite where there is no other.
     """
-    xp, margins = namespace(costs), []
-    for rows, chosen, n in zip(*(pieces(a, _ROWS) for a in (costs, materials, pixels)), strict=True):
+    xp, margins, count = namespace(costs), [], _rows_of(costs)
+    for rows, chosen, n in zip(*(pieces(a, count) for a in (costs, materials, pixels)), strict=True):
         others = xp.amin(without(rows, chosen)[:, AIR + 1 :], 1)
         excess = xp.clip(others - pick(rows, chosen), 0.0, None)
         margins.append(255.0 * (excess / (3 * n)) ** (1.0 / power))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.machine import workers
-from blockcore.ops.arrays import Array, namespace, packed, placed, sum_by, sum_over_blocks, target_sums
+from blockcore.ops.arrays import Array, add_target_sums, namespace, packed, placed, sum_by, sum_over_blocks
 from blockcore.visibility.faces import VisibleFaces
 
 
@@ -59,9 +59,8 @@ def face_statistics(
     team = workers.current()
     for index in team.mine([target.shape[0] * target.shape[1] for target in targets]):
         flat = np.ascontiguousarray(targets[index].reshape(-1, targets[index].shape[2]))
-        of_view = target_sums(flat, visible.views[index].reshape(-1), len(visible.block), visible.device)
         weight = 1.0 if weights is None else float(weights[index])
-        sums += of_view if weight == 1.0 else of_view * weight
+        add_target_sums(sums, flat, visible.views[index].reshape(-1), weight)
     team.add_up(sums)
     count, total, square = sums[:, 0], sums[:, 1:4] / 255.0, sums[:, 4:] / 255.0**2
     sky = placed(np.array(background, dtype=np.float64), visible.device)
@@ -87,4 +86,6 @@ def cost_table(visible: VisibleFaces, statistics: FaceStatistics, radiance: Arra
     powers = xp.concatenate([(shown * shown).sum(2)[..., None], shown], 2)
     moments = xp.concatenate([statistics.count[:, None], -2.0 * statistics.total], 1)
     constant = sum_by(statistics.square.sum(1), visible.block, len(visible.blocks))
-    return sum_over_blocks(powers, moments, visible.block, visible.look, len(visible.blocks)) + constant[:, None]
+    costs = sum_over_blocks(powers, moments, visible.block, visible.look, len(visible.blocks))
+    costs += constant[:, None]  # in place: the table is the largest there is
+    return costs

@@ -98,29 +98,32 @@ def sum_over_blocks(table: Array, values: Array, block: Array, look: Array, coun
     return blend.sum_over_blocks(table, values, block, look, count)
 
 
-def target_sums(target: npt.NDArray[np.uint8], face: Array, faces: int, device: Any) -> Array:
-    """Sums an 8-bit picture over the faces it shows, exactly.
+def add_target_sums(sums: Array, target: npt.NDArray[np.uint8], face: Array, weight: float = 1.0) -> None:
+    """Adds an 8-bit picture to the sums of the faces it shows; exactly, where the weight is a whole number.
 
     Args:
+        sums: (F + 1, 7) float64, added to: pixels, sums and squares of RGB; pixels of no face are one more face, the
+            last.
         target: (P, 3 or 4) uint8; a fourth channel of 0 leaves the pixel out.
         face: (P,) int32, the face of each pixel, or -1.
-        faces: F.
-        device: where the sums are wanted; None for numpy's.
-
-    Returns:
-        (F + 1, 7), float64 on a GPU, else int64: pixels, sums and squares of RGB; pixels of no face are one more face,
-        the last.
+        weight: of each pixel.
     """
-    if device is not None and device.type == "cuda":
-        from blockcore.machine.triton_here import triton_is_here
-
-        if triton_is_here():
-            import torch
-
-            from blockcore.ops import pixels_triton
-
-            on_device = torch.tensor(target, device=device)
-            return pixels_triton.target_sums(on_device, face.to(device), faces).double()
     from blockcore.ops import pixels_numba
 
-    return placed(pixels_numba.target_sums(target, host(face), faces), device)
+    device = device_of(sums)
+    if device is None or device.type != "cuda":
+        pixels_numba.add_target_sums(host(sums), target, host(face), weight)
+        return
+    import torch
+
+    from blockcore.machine.triton_here import triton_is_here
+
+    if triton_is_here():
+        from blockcore.ops import pixels_triton
+
+        of_picture = pixels_triton.target_sums(torch.tensor(target, device=device), face.to(device), len(sums) - 1)
+        sums += of_picture.double() if weight == 1.0 else of_picture.double() * weight
+        return
+    on_host = np.zeros(tuple(sums.shape))
+    pixels_numba.add_target_sums(on_host, target, host(face), weight)
+    sums += placed(on_host, device)

@@ -34,7 +34,7 @@ def blend_to_shares(
     starts = np.searchsorted(block, np.arange(count + 1))
     cuts = _cuts(count, grad.size * len(table))
     spread(lambda first, last: _blend_to_shares(by_look, grad, starts, look, first, last, out), cuts[:-1], cuts[1:])
-    return out.astype(grad.dtype)
+    return out.astype(grad.dtype, copy=False)
 
 
 def blend_to_table(

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from blockcore.machine.compiled import kernel
-from blockcore.machine.threads import spread
+from blockcore.machine.threads import spread, thread_count
 
 Array = npt.NDArray[Any]
 
 _CHUNKS = 16  # fixed, so that the order of additions and with it the result does not depend on the machine's cores
 _MOST_PIXELS = 1 << 18  # a picture of fewer pixels is coloured faster than a second thread wakes up
+_NEAR = 6  # bits of a face's number that make no difference to whose it is: neighbours share lines of the cache
 
 
 def gather(values: Array, face: npt.NDArray[np.int32], outside: Array) -> Array:
@@ -45,26 +46,22 @@ def look_up(table: npt.NDArray[np.uint32], triangle_id: npt.NDArray[np.int32]) -
     return out
 
 
-def target_sums(target: npt.NDArray[np.uint8], face: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int64]:
-    """Sums an 8-bit picture over the faces it shows, in exact whole numbers.
+def add_target_sums(
+    sums: npt.NDArray[np.float64], target: npt.NDArray[np.uint8], face: npt.NDArray[np.int32], weight: float = 1.0
+) -> None:
+    """Adds an 8-bit picture to the sums of the faces it shows.
+
+    Every thread looks at all pixels and adds those of its own faces: so the threads share one table, however many faces
+    there are, and each face's pixels are added in their order.
 
     Args:
+        sums: (F + 1, 7), added to: pixels, sums and sums of squares of RGB; the last row is of what shows no face.
         target: (P, 3 or 4) uint8; a fourth channel of 0 leaves the pixel out.
         face: (P,) int32, -1 for none.
-        count: F.
-
-    Returns:
-        (F + 1, 7): pixels, sums and sums of squares of RGB; the last row is of the pixels that show no face.
+        weight: of each pixel.
     """
-    sums = np.zeros((_chunks(len(face), count), count + 1, 7), dtype=np.int64)
-    cuts = _cuts(len(face), len(sums))
-    spread(
-        lambda some, first, last: _target_sums(target[first:last], face[first:last], some),
-        list(sums),
-        cuts[:-1],
-        cuts[1:],
-    )
-    return sums[0] if len(sums) == 1 else np.asarray(sums.sum(axis=0))
+    parts = thread_count() if len(face) >= _MOST_PIXELS else 1
+    spread(lambda part: _add_target_sums(target, face, weight, part, parts, sums), range(parts))
 
 
 def squared_error(
@@ -127,17 +124,17 @@ def _look_up(table: Array, triangle_id: Array, out: Array) -> None:
 
 
 @kernel
-def _target_sums(target: Array, face: Array, sums: Array) -> None:
+def _add_target_sums(target: Array, face: Array, weight: float, part: int, parts: int, sums: Array) -> None:
     masked, nothing = target.shape[1] == 4, len(sums) - 1
     for p in range(len(face)):
-        if masked and target[p, 3] == 0:
-            continue
         f = face[p] if face[p] >= 0 else nothing
-        sums[f, 0] += 1
+        if (parts > 1 and (f >> _NEAR) % parts != part) or (masked and target[p, 3] == 0):
+            continue
+        sums[f, 0] += weight
         for c in range(3):
-            value = np.int64(target[p, c])
-            sums[f, 1 + c] += value
-            sums[f, 4 + c] += value * value
+            value = np.float64(target[p, c])
+            sums[f, 1 + c] += weight * value
+            sums[f, 4 + c] += weight * (value * value)
 
 
 @kernel
