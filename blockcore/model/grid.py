@@ -60,6 +60,8 @@ FACE_PLACES = frozen_array(
 TRIANGLE_CORNERS = frozen_array([[0, 1, 2], [0, 2, 3]], np.int32)
 """(2, 3): the two triangles of a face, as indices of its corners."""
 
+RUN = 1 << 10
+"""Exposed faces that are looked at together: what holds of the box around their cells holds of each."""
 MAX_SIDE = 1 << 20
 """The most cells along an axis: cells can be numbered in 64 bits, and their corners told apart in float32."""
 _DENSE_CELLS = 1 << 28  # above this many cells a table of all of them would outgrow the blocks themselves
@@ -85,6 +87,12 @@ class ExposedFaces(ByValue):
 
     def __len__(self) -> int:
         return len(self.block)
+
+    @cached_property
+    def run_boxes(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """The lowest and the highest cells, (R, 3) each, of each ``RUN`` faces in their order, the last ones fewer."""
+        starts = np.arange(0, len(self), RUN)
+        return np.minimum.reduceat(self.cell, starts), np.maximum.reduceat(self.cell, starts)
 
     def corners(self) -> npt.NDArray[np.float32]:
         """Returns the world positions of the faces' corners, (F, 4, 3) float32, in the order of ``FACE_CORNERS``."""

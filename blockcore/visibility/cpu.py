@@ -22,7 +22,7 @@ from blockcore.machine.compiled import kernel
 from blockcore.machine.threads import spread, thread_count
 from blockcore.model.camera import Camera
 from blockcore.model.frozen import frozen_array
-from blockcore.model.grid import FACE_CORNERS, TRIANGLE_CORNERS, ExposedFaces
+from blockcore.model.grid import FACE_CORNERS, RUN, TRIANGLE_CORNERS, ExposedFaces
 from blockcore.visibility.buffer import Visibility
 from blockcore.visibility.reference import WINDOW_LIMIT, facing_point
 
@@ -33,6 +33,8 @@ Triangles = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 _BAND_PIXELS = 1 << 16  # the depths of a band stay in the second-level cache
 _MOST_BANDS = 16  # every band looks through all triangles
 _SHARE_FACES = 1 << 12  # fewer are not worth a thread
+_MANY_RUNS = 1 << 5  # of faces; fewer are looked through faster than they are sorted out
+_MARGIN = 1e-5  # of the numbers that a corner's place is summed from
 _MOST_CORNERS = 3 << 6  # of a triangle cut by six planes, whatever rounding does
 
 _NOT_FINITE = 1 << 6  # beside a bit for each clip plane that a corner is outside of
@@ -53,9 +55,9 @@ def rasterize(faces: ExposedFaces, cameras: Sequence[Camera], subpixel_bits: int
     Returns:
         One ``Visibility`` per camera: (H, W) int32 numpy arrays.
     """
-    faces = replace(  # of the one kind of array that the kernels are compiled for
-        faces, cell=frozen_array(faces.cell, np.int32), direction=frozen_array(faces.direction, np.int32)
-    )
+    cell, direction = (frozen_array(numbers, np.int32) for numbers in (faces.cell, faces.direction))
+    if cell is not faces.cell or direction is not faces.direction:
+        faces = replace(faces, cell=cell, direction=direction)  # the one kind of array that kernels are compiled for
     pictures = _blank_pictures(cameras)
     threads = thread_count()
     if len(cameras) < threads:
@@ -89,15 +91,16 @@ def _draw(
     view_proj = camera.view_proj
     eye = facing_point(view_proj)
     center = np.array([faces.grid_size[0] / 2, 0.0, faces.grid_size[2] / 2])
-    shares = 1 + min(threads - 1, len(faces) // _SHARE_FACES)
-    cuts = [len(faces) * share // shares for share in range(shares + 1)]
+    runs = _runs_in_sight(faces, view_proj)
+    shares = 1 + min(threads - 1, len(runs) * RUN // _SHARE_FACES)
+    cuts = [len(runs) * share // shares for share in range(shares + 1)]
     rows = min(-(-camera.height // threads), max(-(-camera.height // _MOST_BANDS), _BAND_PIXELS // camera.width))
 
     def list_triangles(first: int, last: int) -> Triangles:
         return _list_triangles(
-            faces.cell[first:last],
-            faces.direction[first:last],
-            first,
+            faces.cell,
+            faces.direction,
+            runs[first:last],
             FACE_CORNERS,
             TRIANGLE_CORNERS,
             center,
@@ -120,11 +123,35 @@ def _draw(
     list(share_out(fill_band, range(0, camera.height, rows)))
 
 
+def _runs_in_sight(faces: ExposedFaces, view_proj: Array) -> Array:
+    """Returns the runs of faces, ascending, whose box is not wholly outside one of the planes of the view.
+
+    What is left out has no corner inside that plane however float32 rounds: the margin is many times its error.
+    """
+    every = np.arange(-(-len(faces) // RUN))
+    if len(every) < _MANY_RUNS:
+        return every
+    low, high = faces.run_boxes
+    center = np.array([faces.grid_size[0] / 2, 0.0, faces.grid_size[2] / 2])
+    ends = np.stack([low, high + 1]) - center
+    points = np.stack([ends[[i, j, k], :, [0, 1, 2]].T for i, j, k in np.ndindex(2, 2, 2)]) * faces.world_scale
+    matrix = np.asarray(view_proj, np.float64)
+    with np.errstate(all="ignore"):  # what is not finite is in sight, as far as this tells
+        clip = points @ matrix[:, :3].T + matrix[:, 3]
+        error = _MARGIN * (abs(points) @ abs(matrix[:, :3]).T + abs(matrix[:, 3]))
+        w, w_error = clip[..., 3], error[..., 3]
+        outside = (clip[..., 2] < -error[..., 2]).all(axis=0)
+        for axis, sign in ((0, 1), (0, -1), (1, 1), (1, -1), (2, 1)):
+            outside |= (sign * clip[..., axis] - w > error[..., axis] + w_error).all(axis=0)
+    in_sight: Array = every[~outside]
+    return in_sight
+
+
 @kernel
 def _list_triangles(
     cell: Array,
     direction: Array,
-    first_face: int,
+    runs: Array,
     face_corners: Array,
     triangle_corners: Array,
     center: Array,
@@ -136,9 +163,9 @@ def _list_triangles(
     bits: int,
     limit: float,
 ) -> Triangles:
-    """Returns the triangles that may cover a pixel, in drawing order: (n, _COLUMNS), and depths, (n, 3)."""
+    """Returns the triangles of runs of faces that may cover a pixel, in drawing order: (n, _COLUMNS), and depths."""
     count = 0
-    triangles = np.empty((2 * _MOST_CORNERS + len(cell), _COLUMNS), np.int32)
+    triangles = np.empty((2 * _MOST_CORNERS + min(len(cell), len(runs) * RUN), _COLUMNS), np.int32)
     depths = np.empty((len(triangles), 3), np.float32)
     world = np.empty(3, np.float32)
     clip = np.empty((4, 4), np.float32)
@@ -147,36 +174,37 @@ def _list_triangles(
     window = np.empty((_MOST_CORNERS, 2), np.int64)
     z = np.empty(_MOST_CORNERS, np.float32)
     codes = np.empty(4, np.int64)
-    for face in range(len(cell)):
-        corners = face_corners[direction[face]]
-        if not _faces_eye(cell[face], direction[face], corners[0], center, scale, eye):
-            continue
-        for i in range(4):
-            for axis in range(3):
-                world[axis] = (cell[face, axis] + corners[i, axis] - center[axis]) * scale
-            _to_clip(clip[i], world, matrix)
-            codes[i] = _outside(clip[i])
-        if codes[0] & codes[1] & codes[2] & codes[3]:
-            continue
-        if count + 2 * _MOST_CORNERS > len(triangles):
-            triangles, depths = _grown(triangles, count), _grown(depths, count)
-        whole = (codes[0] | codes[1] | codes[2] | codes[3]) == 0
-        if whole:
-            _to_window(clip, 4, window, z, width, height, bits, limit)
-        for half in range(2):
-            number = 1 + 2 * (first_face + face) + half
-            a, b, c = triangle_corners[half, 0], triangle_corners[half, 1], triangle_corners[half, 2]
+    for run in runs:
+        for face in range(run * RUN, min((run + 1) * RUN, len(cell))):
+            corners = face_corners[direction[face]]
+            if not _faces_eye(cell[face], direction[face], corners[0], center, scale, eye):
+                continue
+            for i in range(4):
+                for axis in range(3):
+                    world[axis] = (cell[face, axis] + corners[i, axis] - center[axis]) * scale
+                _to_clip(clip[i], world, matrix)
+                codes[i] = _outside(clip[i])
+            if codes[0] & codes[1] & codes[2] & codes[3]:
+                continue
+            if count + 2 * _MOST_CORNERS > len(triangles):
+                triangles, depths = _grown(triangles, count), _grown(depths, count)
+            whole = (codes[0] | codes[1] | codes[2] | codes[3]) == 0
             if whole:
-                count += _put_triangle(triangles, depths, count, window, z, a, b, c, number, width, height, bits)
-            elif not codes[a] & codes[b] & codes[c] and (codes[a] | codes[b] | codes[c]) < _NOT_FINITE:
-                for i in range(3):
-                    _copy_point(polygon[i], clip[triangle_corners[half, i]])
-                left = _cut(polygon, spare, codes[a] | codes[b] | codes[c])
-                _to_window(polygon, left, window, z, width, height, bits, limit)
-                for k in range(2, left):
-                    count += _put_triangle(
-                        triangles, depths, count, window, z, 0, k - 1, k, number, width, height, bits
-                    )
+                _to_window(clip, 4, window, z, width, height, bits, limit)
+            for half in range(2):
+                number = 1 + 2 * face + half
+                a, b, c = triangle_corners[half, 0], triangle_corners[half, 1], triangle_corners[half, 2]
+                if whole:
+                    count += _put_triangle(triangles, depths, count, window, z, a, b, c, number, width, height, bits)
+                elif not codes[a] & codes[b] & codes[c] and (codes[a] | codes[b] | codes[c]) < _NOT_FINITE:
+                    for i in range(3):
+                        _copy_point(polygon[i], clip[triangle_corners[half, i]])
+                    left = _cut(polygon, spare, codes[a] | codes[b] | codes[c])
+                    _to_window(polygon, left, window, z, width, height, bits, limit)
+                    for k in range(2, left):
+                        count += _put_triangle(
+                            triangles, depths, count, window, z, 0, k - 1, k, number, width, height, bits
+                        )
     return triangles[:count], depths[:count]
 
 

@@ -17,7 +17,7 @@ import pytest
 from blockcore.errors import BackendError, SettingsError
 from blockcore.machine.triton_here import triton_problem
 from blockcore.model.camera import Camera, look_at, orthographic, perspective
-from blockcore.model.grid import FACE_NORMALS, BlockGrid, ExposedFaces
+from blockcore.model.grid import FACE_NORMALS, RUN, BlockGrid, ExposedFaces
 from blockcore.model.settings import RASTERIZERS
 from blockcore.visibility import Visibility, choose_rasterizer, cpu, rasterize, reference
 from tests.captures import captured
@@ -210,6 +210,22 @@ def test_as_many_threads_as_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadPoolExecutor(4) as pool:  # callers of their own
         for other in pool.map(lambda _: [v.triangle_id for v in cpu.rasterize(faces, cameras)], range(8)):
             np.testing.assert_array_equal(drawn[0], other)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_runs_of_faces_that_are_left_out_show_nowhere(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    x, z = np.indices((160, 160))
+    cells = np.stack([x, rng.integers(0, 40, x.shape), z], axis=-1).reshape(-1, 3)
+    faces = BlockGrid((160, 40, 160), 0.5, cells).exposed_faces
+    cameras = [random_camera(rng, faces) for _ in range(12)]
+    cameras += [Camera(c.view, 1e25 * c.proj, c.width, c.height) for c in cameras[:2]]
+    left_out = [-(-len(faces) // RUN) - len(cpu._runs_in_sight(faces, camera.view_proj)) for camera in cameras]
+    assert max(left_out) > 50
+    some = cpu.rasterize(faces, cameras)
+    monkeypatch.setattr(cpu, "_MANY_RUNS", 1 << 30)
+    for a, e in zip(some, cpu.rasterize(faces, cameras), strict=True):
+        np.testing.assert_array_equal(a.triangle_id, e.triangle_id)
 
 
 def test_writable_or_wider_arrays_of_faces_are_as_good() -> None:
