@@ -140,13 +140,19 @@ def _draw_palette(context, layout, group, found):
     row = layout.row(align=True)
     for text, use in (("All", True), ("None", False)):
         row.operator(palettes.BLOCKS_OT_tick_materials.bl_idname, text=text).use = use
-    if group.active_material < len(group.materials):
-        material = group.materials[group.active_material]
-        layout.prop(material, "limit", text=f"Most {material.name}")
+    column = layout.column(align=True)
+    for material in _limited(group):
+        column.prop(material, "limit", text=f"Most {material.name}")
     if group.regions:
         column = layout.column(heading="Locked", align=True)
         for region in group.regions:
             column.prop(region, "locked", text=region.name, icon="LOCKED" if region.locked else "UNLOCKED", toggle=True)
+
+
+def _limited(group):
+    """Returns the materials that have a limit, and the chosen one, which may get one."""
+    limited = set(properties.limits_of(group.settings))
+    return [one for number, one in enumerate(group.materials) if number == group.active_material or one.name in limited]
 
 
 def _views_title(group):

@@ -138,13 +138,18 @@ def _settings_around(item):
     return item.id_data.optimize_materials.settings
 
 
+def limits_of(settings):
+    """Returns the most blocks of materials, by name, as far as what the settings say makes sense."""
+    return _rule(settings, "limits")
+
+
 def _limit(item) -> int:
-    return _rule(_settings_around(item), "limits").get(item.name, 0)
+    return limits_of(_settings_around(item)).get(item.name, 0)
 
 
 def _set_limit(item, most: int) -> None:
     settings = _settings_around(item)
-    others = {name: limit for name, limit in _rule(settings, "limits").items() if name != item.name}
+    others = {name: limit for name, limit in limits_of(settings).items() if name != item.name}
     _set_rule(settings, "limits", others | ({item.name: most} if most else {}))
 
 

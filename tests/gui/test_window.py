@@ -158,8 +158,9 @@ def state():
     kinds = ('objects', 'meshes', 'materials', 'node_groups')
     return json.dumps([seen, shown, [sorted(i.name for i in getattr(bpy.data, k)) for k in kinds]], sort_keys=True)
 """
-ENDLESS = """
-settings = bpy.context.scene.optimize_materials.settings
+SETTINGS = "settings = bpy.context.scene.optimize_materials.settings\n"
+ENDLESS = f"""
+{SETTINGS}
 settings.quality = 'THOROUGH'
 settings.steps, settings.patience = 90000, 0
 """
@@ -211,6 +212,7 @@ def test_every_part_of_the_panel_can_be_read(window: Window):
             window.wait_for(text)
         window.picture(part)
         window.click(part)
+    window.ask(SETTINGS + "settings.quality, settings.loss = 'GRADUAL', 'huber'")  # what is not used is grey
     window.click("Advanced")
     for part, words in (
         ("Difference", ("Samples", "Outlier Width")),
@@ -225,6 +227,7 @@ def test_every_part_of_the_panel_can_be_read(window: Window):
         window.picture(part)
         window.click(part)
     window.click("Advanced")
+    window.ask(SETTINGS + "settings.quality, settings.loss = 'DIRECT', 'l2'")
     press_the_button(window)
     window.wait_until(lambda: not has_ended(window), 20.0, "the run")
     window.wait_until(lambda: has_ended(window), 120.0, "the end of the run")
