@@ -26,6 +26,7 @@ from . import (
     properties,
     result,
     status,
+    words,
 )
 
 # What Blender's glTF exporter looks for in an add-on's own module.
@@ -34,7 +35,7 @@ glTF2_post_export_callback = gltf.glTF2_post_export_callback
 
 _MODULES = (
     *(preferences, properties, operators, model, result, helpers, menus, palettes, model_panel),
-    *(painting, block_tools, panel),
+    *(painting, block_tools, panel, words),
 )
 
 

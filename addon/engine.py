@@ -10,10 +10,9 @@ from pathlib import Path
 import bpy
 
 from blockcore.errors import BackendError
-from blockcore.model.settings import OptimizeSettings
 from bridge.engine.ahead import is_compiled, note_compiled, start_compiling
 from bridge.engine.environment import stand_back
-from bridge.engine.interpreter import check_engine, find_engine
+from bridge.engine.interpreter import GUIDANCE, find_engine, has_modules
 
 from . import layouts
 
@@ -55,7 +54,7 @@ class Ahead:
 
 
 _ahead: Ahead | None = None
-_has_torch: dict[str, bool | None] = {}
+_has: dict[tuple[str, tuple[str, ...]], bool | None] = {}
 
 
 def is_compiling() -> bool:
@@ -75,25 +74,34 @@ def has_torch(python: str) -> bool | None:
     Args:
         python: the interpreter set in the preferences, or "".
     """
-    if python not in _has_torch:
-        _has_torch[python] = None
-        worker = threading.Thread(target=_look_for_torch, args=(python,), daemon=True)
+    return _has_modules(python, ("torch",))
+
+
+def has_guidance(python: str) -> bool | None:
+    """Returns likewise whether it has what words need."""
+    return _has_modules(python, GUIDANCE)
+
+
+def forget_modules() -> None:
+    """Looks for modules again when next asked."""
+    _has.clear()
+
+
+def _has_modules(python, modules):
+    if (python, modules) not in _has:
+        _has[python, modules] = None
+        worker = threading.Thread(target=_look_for, args=(python, modules), daemon=True)
         worker.start()
         bpy.app.timers.register(lambda: _redraw_after(worker.is_alive), first_interval=_POLL)
-    return _has_torch[python]
+    return _has[python, modules]
 
 
-def forget_torch() -> None:
-    """Looks for torch again when next asked."""
-    _has_torch.clear()
-
-
-def _look_for_torch(python):
+def _look_for(python, modules):
     try:
-        found = check_engine(python).torch if python else find_engine(OptimizeSettings(method="gradient"))
+        found = has_modules(python, modules) if python else bool(find_engine(besides=modules))
     except BackendError:
-        found = None
-    _has_torch[python] = found is not None
+        found = False
+    _has[python, modules] = found
 
 
 def _redraw_after(is_busy):

@@ -18,13 +18,10 @@ from .running import RunsBeside
 from .session import session
 
 
-class BLOCKS_OT_optimize_materials(RunsBeside, Operator):
-    """Runs the engine: beside the window as a modal operator, or to the end where there is no window."""
+class FindsMaterials(RunsBeside):
+    """Mix-in of an operator that finds the materials of the blocks chosen in the panel."""
 
-    bl_idname = "blocks.optimize_materials"
-    bl_label = "Optimize Materials"
-    bl_description = "Find the materials with which the blocks look most like the pictures"
-    doing = "Optimizing materials"
+    _blind = ()
 
     @classmethod
     def obstacle(cls, context):
@@ -34,19 +31,28 @@ class BLOCKS_OT_optimize_materials(RunsBeside, Operator):
             "Choose the collection or object that holds the blocks first" if no_source else ""
         )
 
-    def begin(self, context, is_shown):
-        """Starts the engine on what the panel says."""
-        job = properties.job_of(context.scene)
-        self._blind = properties.blind_cameras(context.scene)
-        engine.make_room()
-        return Run(job, preferences.engine_python(context), is_shown)
-
     def put(self, context, outcome):
         """Shows the materials found."""
         put(outcome)
         session.outcome = outcome
         said = f"{outcome.changed:,} of {outcome.summary.blocks:,} blocks changed"
         return f"{said}; without a target, and left out: {', '.join(self._blind)}" if self._blind else said
+
+
+class BLOCKS_OT_optimize_materials(FindsMaterials, Operator):
+    """Runs the engine: beside the window as a modal operator, or to the end where there is no window."""
+
+    bl_idname = "blocks.optimize_materials"
+    bl_label = "Optimize Materials"
+    bl_description = "Find the materials with which the blocks look most like the pictures"
+    doing = "Optimizing materials"
+
+    def begin(self, context, is_shown):
+        """Starts the engine on what the panel says."""
+        job = properties.job_of(context.scene)
+        self._blind = properties.blind_cameras(context.scene)
+        engine.make_room()
+        return Run(job, preferences.engine_python(context), is_shown)
 
 
 class BLOCKS_OT_cancel(Conditional, Operator):

@@ -34,7 +34,7 @@ class BlocksPreferences(AddonPreferences):
         name="Engine",
         description="A Python program that has blockcore and PyTorch; leave empty for the engine of this add-on",
         subtype="FILE_PATH",
-        update=lambda self, context: engine.forget_torch(),
+        update=lambda self, context: engine.forget_modules(),
     )
 
     def draw(self, context):
@@ -84,7 +84,7 @@ class BLOCKS_OT_check_engine(Operator):
         if check.is_running:
             return {"CANCELLED"}
         python = engine_python(context)
-        engine.forget_torch()
+        engine.forget_modules()
         check.info, check.problem, check.command, check.is_running = None, "", "", True
         worker = threading.Thread(target=_ask, args=(python,), daemon=True)
         worker.start()

@@ -10,6 +10,7 @@ from bpy.props import (
     BoolProperty,
     CollectionProperty,
     EnumProperty,
+    FloatProperty,
     FloatVectorProperty,
     IntProperty,
     PointerProperty,
@@ -226,6 +227,25 @@ def _model_changed(self, context):
     layouts.redraw_views()
 
 
+class BlocksWords(PropertyGroup):
+    """What the blocks should look like in words, as the panel *Look from Words* shows it."""
+
+    prompt: StringProperty(name="Prompt", description="What the blocks should look like, in words")
+    negative: StringProperty(name="Not", description="What they should not look like")
+    model: StringProperty(
+        name="Model",
+        description="The folder of a text-to-image pipeline, such as Stable Diffusion's; nothing is fetched",
+        subtype="DIR_PATH",
+    )
+    steps: IntProperty(
+        name="Steps", description="How often the model is asked", default=1000, min=1, max=100_000, soft_max=5000
+    )
+    size: IntProperty(
+        name="Picture Size", description="Edge of the pictures that it sees, in pixels", default=512, min=16, max=2048
+    )
+    scale: FloatProperty(name="Strength", description="How much the words count", default=100.0, min=0.0, max=1000.0)
+
+
 class BlocksModel(PropertyGroup):
     """What blocks are made of a model, as the panel *Blocks from Model* shows it."""
 
@@ -362,6 +382,7 @@ class BlocksScene(PropertyGroup):
     outcome_object: PointerProperty(
         type=bpy.types.Object, name="Result", description="The object that shows the last result", options={"HIDDEN"}
     )
+    words: PointerProperty(type=BlocksWords, name="Look from Words", description="How materials are found from words")
     model: PointerProperty(type=BlocksModel, name="Blocks from Model", description="How blocks are made of a model")
 
     @property
@@ -370,7 +391,7 @@ class BlocksScene(PropertyGroup):
         return self.collection if self.blocks_kind == "collection" else self.object
 
 
-CLASSES = (BlocksRegion, BlocksMaterial, BlocksView, BlocksSettings, BlocksModel, BlocksScene)
+CLASSES = (BlocksRegion, BlocksMaterial, BlocksView, BlocksSettings, BlocksWords, BlocksModel, BlocksScene)
 
 
 def wish_of(scene) -> Wish:
@@ -393,16 +414,16 @@ def palette_words(scene) -> list[str]:
     return [f"--palette={bpy.path.abspath(group.palette_file)}"]
 
 
-def job_of(scene) -> Job:
-    """Returns what the panel says as a job.
+def job_of(scene, *, need_targets: bool = True) -> Job:
+    """Returns what the panel says as a job, of no cameras where no targets are needed.
 
     Raises:
         SceneError: there are no blocks to work on, or every camera or material is ticked off.
     """
     group = scene.optimize_materials
     source = source_of(scene)
-    ticked = [view.camera for view in group.views if view.use and view.camera]
-    if group.views and not ticked:
+    ticked = [view.camera for view in group.views if view.use and view.camera] if need_targets else []
+    if need_targets and group.views and not ticked:
         raise SceneError("no camera is ticked; tick at least one under Views")
     cameras = tuple(camera.name_full for camera in ticked if background_image(camera) is not None)
     if ticked and not cameras:

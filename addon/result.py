@@ -187,11 +187,9 @@ def draw(context, layout, outcome: Outcome) -> None:
     row.operator(BLOCKS_OT_save_report.bl_idname, text="", icon="FILE_TICK")
     if outcome.summary.settings["lighting"] == "fitted":
         column.operator(BLOCKS_OT_add_light.bl_idname, icon="LIGHT_SUN")
-    _table(
-        layout,
-        ("Match (PSNR)", "Before", "After"),
-        [(view.name, _decibel(view.psnr_before), _decibel(view.psnr_after)) for view in outcome.summary.views],
-    )
+    matches = [(view.name, _decibel(view.psnr_before), _decibel(view.psnr_after)) for view in outcome.summary.views]
+    if matches:  # words have no pictures to match
+        _table(layout, ("Match (PSNR)", "Before", "After"), matches)
     _table(
         layout,
         ("Material", "Before", "After"),

@@ -18,6 +18,7 @@ import bpy
 from blockcore.errors import BackendError, Cancelled
 from blockcore.io.folders import lasting_scratch
 from blockcore.model.baked_light import BakedLight
+from blockcore.model.scene import BlockScene
 from blockcore.report import events
 from bridge.blender.files import save_file
 from bridge.blender.identity import find_objects
@@ -26,8 +27,10 @@ from bridge.blender.preview import Preview
 from bridge.blender.references import Remembered
 from bridge.engine.baker import start_lit
 from bridge.engine.environment import stand_back
+from bridge.engine.lit import ROUNDS
 from bridge.engine.materials import read_materials
 from bridge.engine.optimize import Running, start
+from bridge.engine.process import EngineRun
 from bridge.job import Job
 
 from .layouts import time_left
@@ -44,6 +47,8 @@ class Run:
         time_text: the time left, in words.
     """
 
+    _rounds = ROUNDS
+
     def __init__(self, job: Job, python: str, is_shown: bool) -> None:
         """Reads the open scene and starts the engine on it.
 
@@ -58,7 +63,7 @@ class Run:
         self.headline, self.factor = "Starting the engine…", 0.0
         self.loss_text = self.time_text = ""
         self._job, self._python = job, python
-        self._scene = read_scene(job)
+        self._scene = self._read(job)
         check_place(self._scene, in_place=job.result == "in_place")
         names = list(dict.fromkeys(self._scene.source.block_objects))
         self._remembered = Remembered(names, find_objects(names))
@@ -89,13 +94,21 @@ class Run:
             self._problem = problem
 
     def _launch(self) -> Running:
-        settings, python, preview = self._job.settings, self._python or None, self._folder / "preview.npy"
-        out = self._folder / "result"
         if self._bakes:
-            return start_lit(self._blender, self._copy, self._folder, out, settings, python, preview, stand_back)
-        run = start(self._folder / "scene", out, settings, python, preview)
+            out = self._folder / "result"
+            return start_lit(self._blender, self._copy, self._folder, out, self._choose, self._rounds, stand_back)
+        run = self._choose(self._folder / "scene")
         stand_back(run.pid)
         return run
+
+    def _read(self, job: Job) -> BlockScene:
+        """Reads what the job asks for."""
+        return read_scene(job)
+
+    def _choose(self, scene: Path) -> EngineRun:
+        """Starts the engine on a scene's folder; its result goes to "result", and what it has so far to a file."""
+        preview = self._folder / "preview.npy"
+        return start(scene, self._folder / "result", self._job.settings, self._python or None, preview)
 
     def tick(self) -> bool:
         """Takes in what happened since the last time; returns whether the result is there.

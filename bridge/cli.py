@@ -289,8 +289,9 @@ def _start_lit(
     blender: str, blend: Path, settings: OptimizeSettings, engine: Engine, folder: Path, out: Path
 ) -> LitRun:
     from bridge.engine.baker import start_lit
+    from bridge.engine.optimize import start
 
-    return start_lit(blender, blend, folder, out, settings, engine)
+    return start_lit(blender, blend, folder, out, lambda lit: start(lit, out, settings, engine))
 
 
 def _bake(args: argparse.Namespace) -> None:

@@ -17,8 +17,12 @@ from bridge.blender.own_palette import own_palette
 from bridge.job import Job
 
 
-def read_scene(job: Job) -> BlockScene:
+def read_scene(job: Job, need_targets: bool = True) -> BlockScene:
     """Reads what a job asks for out of the open scene; its own light, if that is what counts, is still to be measured.
+
+    Args:
+        job: what it asks for.
+        need_targets: whether its cameras are looked at, and have to have pictures.
 
     Raises:
         BlockcoreError: the scene lacks it, or cannot be used.
@@ -26,7 +30,9 @@ def read_scene(job: Job) -> BlockScene:
     source = find_source_of(job)
     if source is None:
         raise SceneError(f"there is no {job.blocks_kind} {job.blocks!r} in this file; choose one that holds the blocks")
-    return extract(source, _cameras(job), palette_of(job), bake=False, as_boxes=job.as_boxes)
+    cameras = _cameras(job) if need_targets else ()
+    how = {"need_targets": need_targets, "bake": False, "as_boxes": job.as_boxes}
+    return extract(source, cameras, palette_of(job), **how)
 
 
 def find_source_of(job: Job) -> Any | None:

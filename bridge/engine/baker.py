@@ -6,10 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from blockcore.model.settings import OptimizeSettings
 from bridge.engine.itself import bridge_command
-from bridge.engine.lit import LitRun
-from bridge.engine.optimize import Engine, start
+from bridge.engine.lit import ROUNDS, LitRun
 from bridge.engine.process import EngineRun
 
 
@@ -35,9 +33,8 @@ def start_lit(
     blend: Path,
     folder: Path,
     out: Path,
-    settings: OptimizeSettings,
-    engine: Engine = None,
-    preview: Path | None = None,
+    choose: Callable[[Path], EngineRun],
+    rounds: int = ROUNDS,
     started: Callable[[int], None] = lambda pid: None,
 ) -> LitRun:
     """Starts choosing materials in the own light of a .blend.
@@ -47,9 +44,8 @@ def start_lit(
         blend: the file.
         folder: holds the BlockScene in "scene"; gets "lit scene" beside it.
         out: folder for the result.
-        settings: how to choose.
-        engine: what finds materials in that light.
-        preview: a file that shall hold the assignment so far.
+        choose: starts what finds materials for the BlockScene in a folder, and writes them to ``out``.
+        rounds: how often the light is measured at most.
         started: told the number of each process.
 
     Raises:
@@ -63,7 +59,8 @@ def start_lit(
     lit, bounce = folder / "lit scene", folder / "bounce.npy"
     return LitRun(
         lambda: told(start_bake(blender, blend, folder / "scene", lit, bounce)),
-        lambda: told(start(lit, out, settings, engine, preview)),
+        lambda: told(choose(lit)),
         Path(out) / "materials.npy",
         bounce,
+        rounds,
     )

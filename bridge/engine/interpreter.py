@@ -48,7 +48,11 @@ class EngineInfo:
     why_rasterizer: str
 
 
-def find_engine(settings: OptimizeSettings | None = None) -> str:
+GUIDANCE = ("torch", "diffusers", "transformers")
+"""The modules that guidance by words needs besides."""
+
+
+def find_engine(settings: OptimizeSettings | None = None, besides: Sequence[str] = ()) -> str:
     """Finds an interpreter that has blockcore and what it needs, which is torch for some settings alone.
 
     Looks at the environment variable BLOCKCORE_PYTHON, the project's own ``.venv``, the running interpreter, which is
@@ -57,18 +61,23 @@ def find_engine(settings: OptimizeSettings | None = None) -> str:
 
     Args:
         settings: those that it is to work with.
+        besides: modules that it has to have besides.
 
     Raises:
         BackendError: none has; the message tells how to install it.
     """
     why = reason_for_torch(settings or OptimizeSettings())
-    needed = (*_NEEDED, "torch") if why else _NEEDED
+    needed = (*_NEEDED, *(("torch",) if why else ()), *besides)
     for python in _candidates():
-        if _has(python, needed):
+        if has_modules(python, needed):
             return python
-    what = f"blockcore and torch, which {why} needs," if why else "blockcore"
+    what, extra = "blockcore", "torch"
+    if why:
+        what = f"blockcore and torch, which {why} needs,"
+    if besides:
+        what, extra = "what words need", "guidance"
     raise BackendError(
-        f"no Python with {what} was found; install with: {install_command()} "
+        f"no Python with {what} was found; install with: {install_command(extra=extra)} "
         f"and name that Python in the add-on's preferences or in BLOCKCORE_PYTHON"
     )
 
@@ -98,18 +107,20 @@ def check_engine(python: str) -> EngineInfo:
     return EngineInfo(python=python, torch=libraries.get("torch"), **known)
 
 
-def install_command(python: str | None = None, package: Path | None = None) -> str:
-    """Returns the command that installs blockcore and torch, ready to paste into a terminal.
+def install_command(python: str | None = None, package: Path | None = None, extra: str = "torch") -> str:
+    """Returns the command that installs blockcore with an extra, ready to paste into a terminal.
 
     Args:
         python: the interpreter to install them for.
         package: a wheel of blockcore; by default the project's folder, or what the registry has.
+        extra: its name.
     """
-    words = [python or _PYTHON, "-m", "pip", "install", f"{package or checkout() or 'blockcore'}[torch]"]
+    words = [python or _PYTHON, "-m", "pip", "install", f"{package or checkout() or 'blockcore'}[{extra}]"]
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
-def _has(python: str, modules: Sequence[str]) -> bool:
+def has_modules(python: str, modules: Sequence[str]) -> bool:
+    """Returns whether an interpreter has modules."""
     if python == sys.executable:
         return all(map(importlib.util.find_spec, modules))
     try:

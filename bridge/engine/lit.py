@@ -26,7 +26,7 @@ Launch = Callable[[], EngineRun]
 class LitRun:
     """One run, heard and ended as an ``EngineRun`` is."""
 
-    def __init__(self, bake: Launch, choose: Launch, found: Path, bounce: Path) -> None:
+    def __init__(self, bake: Launch, choose: Launch, found: Path, bounce: Path, rounds: int = ROUNDS) -> None:
         """Starts measuring.
 
         Args:
@@ -35,9 +35,10 @@ class LitRun:
             choose: starts the engine in the light measured.
             found: the file that will hold the materials that the engine found.
             bounce: where they are put for the next measuring.
+            rounds: how often the light is measured at most.
         """
         self._bake, self._choose, self._found, self._bounce = bake, choose, found, bounce
-        self._round = 1
+        self._round, self._rounds = 1, rounds
         self._done: Done | None = None
         self._run = bake()
         self.finished = False
@@ -92,7 +93,7 @@ class LitRun:
             return None
         materials = read_materials(self._found)
         before = read_materials(self._bounce) if self._done is not None else None
-        if self._round == ROUNDS or (before is not None and np.array_equal(before, materials)):
+        if self._round == self._rounds or (before is not None and np.array_equal(before, materials)):
             return done
         write_array(self._bounce, materials)
         self._done, self._round = done, self._round + 1

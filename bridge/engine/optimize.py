@@ -17,7 +17,7 @@ from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from blockcore.report.events import Done, Event, Failed
 from bridge.engine.environment import absolute
-from bridge.engine.interpreter import ask, find_engine
+from bridge.engine.interpreter import GUIDANCE, ask, find_engine
 from bridge.engine.lit import LitRun
 from bridge.engine.materials import read_materials
 from bridge.engine.process import EngineRun, StandingRun
@@ -86,12 +86,12 @@ def start_dream(scene: Path, out: Path, words: list[str], python: str | None = N
         scene: a folder that ``BlockScene.write`` wrote.
         out: folder for the result.
         words: what is dreamed of, as ``dream_words`` says it.
-        python: the interpreter; None for one that has torch.
+        python: the interpreter; None for one that has what words need.
 
     Raises:
         BackendError: there is no such interpreter.
     """
-    python = absolute(python or find_engine(OptimizeSettings(method="gradient")))
+    python = absolute(python or find_engine(besides=GUIDANCE))
     told = ["--scene", str(scene), "--out", str(out.resolve()), "--progress", "jsonl", "--watch-stdin"]
     return EngineRun.launch([python, "-m", "blockcore", "dream", *told, *words])
 

@@ -15,7 +15,7 @@ from blockcore.report.events import Baking, Stopped
 from bridge.blender.extract import extract
 from bridge.blender.files import save_file
 from bridge.engine.baker import start_lit
-from bridge.engine.optimize import find_materials
+from bridge.engine.optimize import find_materials, start
 from tests.bpy.test_light import LIGHTS, lit, photograph, plant
 
 
@@ -40,7 +40,7 @@ def test_materials_are_found_in_measured_light(planted, tmp_path):
         OptimizeSettings(),
         watch=events.append,
         out=tmp_path / "result",
-        begin=lambda folder, out: start_lit("", tmp_path / "copy.blend", folder, out, OptimizeSettings()),
+        begin=lambda folder, out: start_lit("", tmp_path / "copy.blend", folder, out, choosing(out)),
     )
     seen = np.load(tmp_path / "result" / "visible_blocks.npy")
     true, found, given = (
@@ -55,11 +55,15 @@ def test_materials_are_found_in_measured_light(planted, tmp_path):
     assert any(isinstance(event, Baking) for event in events) and done.result.lighting["baked"]
 
 
+def choosing(out):
+    return lambda lit: start(lit, out, OptimizeSettings())
+
+
 def test_a_cancelled_measuring_leaves_nothing(planted, tmp_path):
     _, scene = planted
     scene.write(tmp_path / "run" / "scene")
     pids: list[int] = []
-    arguments = (tmp_path / "copy.blend", tmp_path / "run", tmp_path / "out", OptimizeSettings())
+    arguments = (tmp_path / "copy.blend", tmp_path / "run", tmp_path / "out", choosing(tmp_path / "out"))
     with start_lit("", *arguments, started=pids.append) as run:
         time.sleep(0.3)
         began = time.monotonic()
@@ -79,6 +83,6 @@ def test_what_cannot_be_measured_is_one_line(planted, tmp_path):
         find_materials(
             scene,
             OptimizeSettings(),
-            begin=lambda folder, out: start_lit("", tmp_path / "copy.blend", folder, out, OptimizeSettings()),
+            begin=lambda folder, out: start_lit("", tmp_path / "copy.blend", folder, out, choosing(out)),
         )
     assert "\n" not in str(told.value)
