@@ -13,6 +13,7 @@ from blockcore.errors import SceneError
 from bridge.blender.held import Change, held
 from bridge.blender.identity import Roster
 
+_NAMED = (bpy.types.Object, bpy.types.Collection)
 _EMITTING = ("NODES", "PARTICLE_SYSTEM")
 
 
@@ -22,7 +23,10 @@ class Rendered:
     def __init__(self, roster: Roster) -> None:
         """Looks through the layer's collections."""
         top = bpy.context.view_layer.layer_collection
-        self._layer: frozenset[str] = frozenset().union(*map(roster.of, _shown_collections(top)))
+        shown: frozenset[str] = frozenset().union(*map(roster.of, _shown_collections(top)))
+        self._layer = shown.difference(
+            *(roster.of(one.collection) for one in _layer_collections(top) if _withheld(one))
+        )
         self._inside: dict[str, frozenset[str]] = {}
 
     def holds(self, obj: Any) -> bool:
@@ -56,6 +60,8 @@ class Rendered:
             return False
         if owner.instance_type == "COLLECTION" and owner.instance_collection is not None:
             return obj.name_full in self._within(owner.instance_collection) and _shown(obj)
+        if obj.hide_render and not _shown_though_hidden(owner, obj, instance.particle_system is not None):
+            return False
         _check_shape(owner)
         _check_shape(obj)
         if instance.particle_system is not None:
@@ -86,11 +92,11 @@ def opened(members: Set[str], seen: Set[str], roster: Roster) -> Iterator[bool]:
     changes: list[Change] = []
     for one in _layer_collections(layer.layer_collection) if unseen else ():
         hiding = [holder for holder in (one, one.collection) if holder.hide_viewport]
-        if hiding and not one.exclude and unseen & roster.within(one.collection):
+        if hiding and unseen & roster.within(one.collection):
             changes += [(holder, "hide_viewport", False) for holder in hiding]
     missing = [obj for obj in layer.objects if obj.name_full in unseen and not obj.hide_render] if unseen else []
     closed = [obj for obj in missing if obj.hide_get()]
-    for inside in _instanced(obj for obj in layer.objects if obj.type == "EMPTY" and obj.name_full in members):
+    for inside in _instanced(obj for obj in layer.objects if obj.name_full in members):
         missing += [one for one in (inside, *inside.objects) if not one.hide_render]
     changes += [(one, "hide_viewport", False) for one in missing if one.hide_viewport]
     with held(changes):
@@ -106,17 +112,44 @@ def opened(members: Set[str], seen: Set[str], roster: Roster) -> Iterator[bool]:
 def _instanced(objects: Iterable[Any]) -> set[Any]:
     """Returns the collections that objects instance, with those inside them."""
     found: set[Any] = set()
-    left = {obj.instance_collection for obj in objects if obj.instance_type == "COLLECTION"} - {None}
+    left = {inside for obj in objects for inside in _instanced_by(obj)}
     while left:
         one = left.pop()
         found.add(one)
-        inner = {obj.instance_collection for obj in one.objects if obj.instance_type == "COLLECTION"} - {None}
+        inner = {inside for obj in one.objects for inside in _instanced_by(obj)}
         left |= (inner | set(one.children)) - found
     return found
 
 
+def _instanced_by(obj: Any) -> Iterator[Any]:
+    if obj.instance_type == "COLLECTION" and obj.instance_collection is not None:
+        yield obj.instance_collection
+    if len(obj.modifiers):
+        yield from (named for named in _named_by_nodes(obj) if isinstance(named, bpy.types.Collection))
+
+
 def _shown(obj: Any) -> bool:
     return not obj.hide_render and obj.visible_camera and not obj.is_holdout and not obj.is_shadow_catcher
+
+
+def _shown_though_hidden(owner: Any, obj: Any, is_particle: bool) -> bool:
+    """Whether instances of an object show that renders do not show itself: those that name it, not its collection."""
+    return is_particle or obj.original in set(_named_by_nodes(owner))
+
+
+def _named_by_nodes(obj: Any) -> Iterator[Any]:
+    """Yields the objects and collections that an object's geometry nodes name."""
+    trees = []
+    for modifier in obj.modifiers:
+        if modifier.type == "NODES" and modifier.node_group is not None:
+            trees.append(modifier.node_group)
+            yield from (value.original for value in modifier.values() if isinstance(value, _NAMED))
+    for tree in trees:  # which grows
+        for node in tree.nodes:
+            values = (getattr(socket, "default_value", None) for socket in node.inputs)
+            yield from (value.original for value in values if isinstance(value, _NAMED))
+            if node.type == "GROUP" and node.node_tree is not None and node.node_tree not in trees:
+                trees.append(node.node_tree)
 
 
 def _check_shape(obj: Any) -> None:
@@ -156,11 +189,17 @@ def _layer_collections(top: Any) -> Iterator[Any]:
 
 
 def _shown_collections(layer: Any) -> Iterator[Any]:
-    if layer.exclude or layer.holdout or layer.indirect_only or layer.collection.hide_render:
+    if layer.collection.hide_render:
         return
-    yield layer.collection
+    if not layer.exclude:  # which goes for its own objects alone
+        yield layer.collection
     for child in layer.children:
         yield from _shown_collections(child)
+
+
+def _withheld(layer: Any) -> bool:
+    """Whether a collection keeps its own objects from the camera, wherever else they lie."""
+    return not layer.exclude and (layer.holdout or layer.indirect_only)
 
 
 def _in_collection(collection: Any) -> Iterator[Any]:

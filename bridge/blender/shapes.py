@@ -21,6 +21,8 @@ BEVEL = 0.05
 """Part of an edge that a bevel may take away at each end."""
 _CLOSED = (1.0 - 2.0 * BEVEL) ** 2 - 0.01  # the part of a side that its polygons must cover
 _FLAT = 0.9  # cosine
+_EQUAL = 0.01
+_MOST_CELLS = 1 << 20
 _TURNED = 1e-4  # of axes: less is no turn
 _OUTWARD = np.array([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)], dtype=np.float64)
 
@@ -40,6 +42,11 @@ class Box:
     edges: Floats
     sides: tuple[Ints, ...]
     axes: Floats = field(default_factory=lambda: np.eye(3))
+
+    @property
+    def is_cube(self) -> bool:
+        """Whether its edges are equal, in the mesh's own space."""
+        return bool(np.ptp(self.edges) < _EQUAL * self.edges.max())
 
     @cached_property
     def to_mesh(self) -> Floats:
@@ -89,11 +96,13 @@ def boxes_of(mesh: Any, as_box: bool = False) -> list[Box]:
     if as_box:
         return _around(polygons)
     hanging = _pieces(polygons, polygons.corner)
-    for label in (hanging, hanging // 6, hanging // 12, _pieces(polygons, _welded(polygons))):
-        boxes = _boxes(polygons, label)
-        if boxes:
-            return boxes
-    return []
+    order = np.arange(len(polygons.normal))
+    found: list[Box] = []
+    for label in (hanging, order // 6, order // 12, hanging // 6, hanging // 12, _pieces(polygons, _welded(polygons))):
+        found = found or _boxes(polygons, label)
+        if found:
+            break
+    return found if all(box.is_cube for box in found) and found else _cells(polygons, hanging) or found
 
 
 def axes_of(mesh: Any) -> Floats:
@@ -209,6 +218,63 @@ def _boxes_along(polygons: _Polygons, label: Ints, pieces: Ints, axes: Floats) -
         Box(middle[i], edges[i], tuple(polygon[side] for side in sides), axes) if closed[i] else None
         for i, (polygon, sides) in enumerate(parts)
     ]
+
+
+def _cells(polygons: _Polygons, label: Ints) -> list[Box]:
+    """Returns the cells of bars and slabs of cubes that were welded together, as mirrors and arrays can leave them.
+
+    Every polygon lies within one face of a cell, along the mesh's axes; between cells there may be none.
+    """
+    found: list[Box] = []
+    begin = np.flatnonzero(np.diff(polygons.owner, prepend=-1))
+    points = polygons.points[polygons.corner]
+    low, high = np.minimum.reduceat(points, begin), np.maximum.reduceat(points, begin)
+    for piece in range(int(label.max(initial=-1)) + 1):
+        own = np.flatnonzero(label == piece)
+        cells = _cells_of(own, low[own], high[own], polygons.area[own])
+        if not cells:
+            return []
+        found += cells
+    return found
+
+
+def _cells_of(own: Ints, low: Floats, high: Floats, area: Floats) -> list[Box]:
+    """Returns the cells of one piece, of whose polygons the bounds (n, 3) and areas (n,) are given."""
+    across = np.sort(high - low, axis=1)
+    unit = float(np.median(across[:, 2]))
+    origin = low.min(axis=0)
+    if not unit or np.abs(across / unit - (0.0, 1.0, 1.0)).max() > _EQUAL:
+        return []
+    places = np.rint((low - origin) / unit).astype(np.int64)
+    count = np.rint((high.max(axis=0) - origin) / unit).astype(np.int64)
+    if np.abs((low - origin) / unit - places).max() > _EQUAL or not 0 < count.prod() <= _MOST_CELLS:
+        return []
+    flat = (high - low).argmin(axis=1)
+    faces: dict[tuple[int, ...], list[int]] = {}
+    for number, key in enumerate(zip(flat.tolist(), *places.T.tolist(), strict=True)):
+        faces.setdefault(key, []).append(number)
+    if any(area[here].sum() < _CLOSED * unit**2 for here in faces.values()):
+        return []
+    cells = []
+    for place in np.ndindex(*count.tolist()):
+        sides = [faces.get(_face_of(place, side), []) for side in range(6)]
+        if any(not side and _is_outside(place, number, count) for number, side in enumerate(sides)):
+            return []
+        some = next((side for side in sides if side), [0])
+        middle = origin + (np.array(place) + 0.5) * unit
+        cells.append(Box(middle, np.full(3, unit), tuple(own[side or some] for side in sides)))
+    return cells
+
+
+def _face_of(place: tuple[int, ...], side: int) -> tuple[int, ...]:
+    """Returns axis and place of a cell's face: the place is the lower cell's above it."""
+    axis, below = divmod(side, 2)
+    return axis, *(at + (axis == number and not below) for number, at in enumerate(place))
+
+
+def _is_outside(place: tuple[int, ...], side: int, count: Ints) -> bool:
+    axis, below = divmod(side, 2)
+    return place[axis] == (0 if below else count[axis] - 1)
 
 
 def _around(polygons: _Polygons) -> list[Box]:

@@ -18,7 +18,7 @@ from tests.parts import need
 need("bpy")
 
 import bpy  # noqa: E402
-from mathutils import Euler, Vector  # noqa: E402
+from mathutils import Euler, Matrix, Vector  # noqa: E402
 
 from bridge.blender.apply import apply, apply_in_place, revert  # noqa: E402
 from bridge.blender.extract import extract  # noqa: E402
@@ -64,6 +64,46 @@ def test_joined_cubes_and_arrays_are_blocks_each() -> None:
     mirror = cube.modifiers.new("Mirror", "MIRROR")
     mirror.mirror_object = scenes.add(None, "Middle", (-1.0, 0, 0), bpy.context.scene.collection)
     assert count() == 8
+
+
+def merged_mirror(cube: Any) -> int:
+    cube.data.transform(Matrix.Translation((0.5, 0.0, 0.0)))
+    cube.modifiers.new("Mirror", "MIRROR")  # which merges by itself
+    return 2
+
+
+def merged_arrays(cube: Any) -> int:
+    for axis in np.eye(3)[:2]:
+        array = cube.modifiers.new("Array", "ARRAY")
+        array.count, array.relative_offset_displace, array.use_merge_vertices = 3, axis, True
+    return 9
+
+
+def sharing_an_edge(cube: Any) -> int:
+    array = cube.modifiers.new("Array", "ARRAY")
+    array.count, array.relative_offset_displace, array.use_merge_vertices = 3, (1.0, 1.0, 0.0), True
+    return 3
+
+
+def in_triangles(cube: Any) -> int:
+    cube.modifiers.new("Triangulate", "TRIANGULATE")
+    return merged_arrays(cube)
+
+
+@pytest.mark.parametrize(
+    "weld", [merged_mirror, merged_arrays, sharing_an_edge, in_triangles], ids=lambda weld: weld.__name__
+)
+def test_welded_cubes_are_blocks_each(weld: Callable[[Any], int]) -> None:
+    wanted = weld(scenes.add(scenes.cube_mesh(), "Bar", (0, 0, 0), bpy.context.scene.collection))
+    assert count() == wanted
+
+
+@pytest.mark.parametrize("scale", [(2.0, 1.0, 1.0), (3.0, 2.0, 1.0)])
+def test_a_long_box_is_no_row_of_cubes(scale: tuple[float, ...]) -> None:
+    cube = scenes.add(scenes.cube_mesh(), "Beam", (0, 0, 0), bpy.context.scene.collection)
+    cube.data.transform(Matrix.Diagonal((*scale, 1.0)))
+    with pytest.raises(BlockcoreError, match=r"object 'Beam': is .* not a cube"):
+        count()
 
 
 def test_a_subdivided_cube_is_a_cube() -> None:
@@ -213,9 +253,70 @@ def keyed(cube: Any, collection: Any) -> None:
     bpy.context.scene.frame_set(7)
 
 
+def layer_of(collection: Any, top: Any = None) -> Any:
+    top = top or bpy.context.view_layer.layer_collection
+    inside = [found for child in top.children if (found := layer_of(collection, child))]
+    return top if top.collection == collection else next(iter(inside), None)
+
+
+def also_held_out(cube: Any, collection: Any) -> None:
+    other = scenes.collection("Other")
+    other.objects.link(cube)
+    layer_of(other).holdout = True
+
+
+def also_indirect(cube: Any, collection: Any) -> None:
+    other = scenes.collection("Other")
+    other.objects.link(cube)
+    layer_of(other).indirect_only = True
+
+
+def template_of_vertices(cube: Any, collection: Any) -> None:
+    """Vertices do not copy a child that renders do not show."""
+    point = bpy.data.meshes.new("Point")
+    point.from_pydata([(0, 0, 0)], [], [])
+    cube.parent = scenes.add(point, "Parent", (1, 0, 0), collection)
+    cube.parent.instance_type, cube.hide_render, cube.location.x = "VERTS", True, 0.0
+
+
+def instances_by_nodes(source: str, named: Any, where: Any) -> None:
+    """An object whose geometry nodes put an object or a collection on its one point, at (1, 0, 0)."""
+    point = bpy.data.meshes.new("Point")
+    point.from_pydata([(1, 0, 0)], [], [])
+    tree = bpy.data.node_groups.new("Instances", "GeometryNodeTree")
+    for way in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
+    begin, end, place, info = (
+        tree.nodes.new(kind)
+        for kind in ("NodeGroupInput", "NodeGroupOutput", "GeometryNodeInstanceOnPoints", f"GeometryNode{source}Info")
+    )
+    info.inputs[0].default_value = named
+    if source == "Object":
+        info.inputs["As Instance"].default_value = True
+    tree.links.new(begin.outputs[0], place.inputs["Points"])
+    tree.links.new(next(one for one in info.outputs if one.type == "GEOMETRY"), place.inputs["Instance"])
+    tree.links.new(place.outputs[0], end.inputs[0])
+    scenes.add(point, "Points", (0, 0, 0), where).modifiers.new("Instances", "NODES").node_group = tree
+
+
+def off_stage(cube: Any, collection: Any) -> Any:
+    """A collection that no scene has, with the cube; the points lie where it was."""
+    stage = bpy.data.collections.new("Stage")
+    collection.objects.unlink(cube)
+    stage.objects.link(cube)
+    cube.location.x = 0.0
+    return stage
+
+
+def member_of_nodes_collection(cube: Any, collection: Any) -> None:
+    cube.hide_render = True
+    instances_by_nodes("Collection", off_stage(cube, collection), collection)
+
+
 @pytest.mark.parametrize(
     "hide",
     [
+        *(also_held_out, also_indirect, template_of_vertices, member_of_nodes_collection),
         *(hide_object, hide_collection, no_camera_rays, hold_out, hold_out_of_layer, catch_shadows, show_indirectly),
         *(hide_by_track, keyed),
     ],
@@ -226,6 +327,53 @@ def test_what_renders_do_not_show_is_no_block(hide: Callable[[Any, Any], None]) 
     inner = scenes.collection("Inner")
     hide(scenes.add(scenes.cube_mesh(), "Hidden", (1, 0, 0), inner), inner)
     assert count() == 1
+
+
+def include_below_excluded(cube: Any, collection: Any) -> None:
+    outer = scenes.collection("Outer")
+    bpy.context.scene.collection.children.unlink(collection)
+    outer.children.link(collection)
+    layer_of(outer).exclude = True
+    layer_of(collection).exclude = False
+
+
+def below_held_out(cube: Any, collection: Any) -> None:
+    outer = scenes.collection("Outer")
+    bpy.context.scene.collection.children.unlink(collection)
+    outer.children.link(collection)
+    layer_of(outer).holdout = True
+
+
+def below_excluded_and_disabled(cube: Any, collection: Any) -> None:
+    include_below_excluded(cube, collection)
+    bpy.data.collections["Outer"].hide_viewport = True
+
+
+def named_by_nodes(cube: Any, collection: Any) -> None:
+    """Nodes that name an object show it even where renders do not show itself."""
+    off_stage(cube, collection)
+    cube.hide_render = True
+    instances_by_nodes("Object", cube, collection)
+
+
+def disabled_member_of_nodes_collection(cube: Any, collection: Any) -> None:
+    cube.hide_viewport = True
+    instances_by_nodes("Collection", off_stage(cube, collection), collection)
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        *(include_below_excluded, below_held_out, below_excluded_and_disabled, named_by_nodes),
+        disabled_member_of_nodes_collection,
+    ],
+    ids=lambda s: s.__name__,
+)
+def test_what_renders_show_all_the_same_is_a_block(show: Callable[[Any, Any], None]) -> None:
+    scenes.add(scenes.cube_mesh(), "Shown", (0, 0, 0), bpy.context.scene.collection)
+    inner = scenes.collection("Inner")
+    show(scenes.add(scenes.cube_mesh(), "Shown, too", (1, 0, 0), inner), inner)
+    assert count() == 2
 
 
 def close_eye(cube: Any, collection: Any) -> None:
