@@ -57,7 +57,7 @@ def remove_cameras() -> None:
     if collection is None:
         return
     for camera in list(collection.objects):
-        images = [entry.image for entry in shown_entries(camera)]
+        images = [entry.image for entry in shown_entries(camera) if entry.source == "IMAGE"]
         bpy.data.cameras.remove(camera.data)  # and the object with it
         for image in images:
             if not image.users:

@@ -20,19 +20,21 @@ _STILL = 1e-5
 
 def background_image(camera: Any) -> Any | None:
     """Returns the background image that a camera object's view shows, or None."""
-    entries = shown_entries(camera)
-    return entries[0].image if entries else None
+    return next((entry.image for entry in shown_entries(camera) if entry.source == "IMAGE"), None)
 
 
 def shown_entries(camera: Any) -> list[Any]:
-    """Returns the background entries with an image that a camera object's view shows."""
+    """Returns the background entries, with an image or a movie clip, that a camera object's view shows."""
     if not camera.data.show_background_images:
         return []
-    return [
-        entry
-        for entry in camera.data.background_images
-        if entry.source == "IMAGE" and entry.show_background_image and entry.alpha > 0.0 and entry.image is not None
-    ]
+    visible = [one for one in camera.data.background_images if one.show_background_image and one.alpha > 0.0]
+    return [entry for entry in visible if _content(entry) is not None]
+
+
+def _content(entry: Any) -> Any | None:
+    if entry.source == "IMAGE":
+        return entry.image
+    return bpy.context.scene.active_clip if entry.use_camera_clip else entry.clip
 
 
 def camera_target(camera: Any) -> npt.NDArray[np.uint8]:
@@ -82,6 +84,8 @@ def set_background_image(camera: Any, name: str, pixels: npt.NDArray[np.uint8]) 
         The image.
     """
     image = packed_image(name, pixels)
+    if camera.data.users > 1 and any(obj.data == camera.data and obj != camera for obj in bpy.data.objects):
+        camera.data = camera.data.copy()  # else the other camera's picture would be this one, too
     camera.data.background_images.clear()
     entry = camera.data.background_images.new()
     entry.image = image
@@ -103,9 +107,9 @@ def packed_image(name: str, pixels: npt.NDArray[np.uint8]) -> Any:
 def target_pixels(camera: Any, image: Any, user: Any = None) -> npt.NDArray[np.uint8]:
     """Reads an image's display values.
 
-    Blender keeps 8-bit pictures as their bytes, whatever their colour space: those come out as they are. Floating point
-    pictures are scene-linear and get the sRGB curve, as the Standard view does. Colours that were multiplied with their
-    opacity are divided by it; where the image ignores opacity, so does the target.
+    Blender keeps 8-bit pictures as their bytes, whatever their colour space, and straight even where the file is
+    premultiplied: those come out as they are. Floating point pictures are scene-linear, multiplied with their opacity,
+    and get the sRGB curve, as the Standard view does. Where the image ignores opacity, so does the target.
 
     Args:
         camera: the camera object it belongs to; messages name it.
@@ -148,8 +152,7 @@ def _display_values(image: Any, pixels: npt.NDArray[np.float32]) -> npt.NDArray[
     color: npt.NDArray[np.floating[Any]] = pixels[..., :3]
     alpha = pixels[..., 3:]
     mode = image.alpha_mode
-    multiplied = mode == "PREMUL" or (image.is_float and mode == "STRAIGHT")
-    if alpha.shape[2] and multiplied:
+    if alpha.shape[2] and image.is_float and mode in ("STRAIGHT", "PREMUL"):
         color = np.divide(color, alpha, out=color.copy(), where=alpha > 0.0)
     if image.is_float and not (image.colorspace_settings.is_data and image.file_format in _INTEGERS):
         color = linear_to_srgb(color)

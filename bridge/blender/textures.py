@@ -69,11 +69,10 @@ def _read_texture(image: Any) -> Texture:
 
 
 def _layers(image: Any, rgb: Floats, alpha: Floats) -> tuple[Floats, Floats]:
-    """Byte pictures come as their bytes, floating point ones scene-linear and multiplied with their opacity."""
+    """Byte pictures come as straight bytes, floating point ones scene-linear and multiplied with their opacity."""
     mode = image.alpha_mode
-    if mode == "PREMUL" or (image.is_float and mode == "STRAIGHT"):
-        straight = np.divide(rgb, alpha, out=rgb.copy(), where=alpha > 0.0)
-        rgb = straight if image.is_float else np.minimum(straight, 1.0)
+    if image.is_float and mode in ("STRAIGHT", "PREMUL"):
+        rgb = np.divide(rgb, alpha, out=rgb.copy(), where=alpha > 0.0)
     pixels = np.concatenate([_linear(image, rgb), alpha], axis=2)
     fades = mode in ("STRAIGHT", "PREMUL") and not image.colorspace_settings.is_data and alpha.min() < 1.0
     return pixels, np.concatenate([_linear(image, rgb * alpha), alpha], axis=2) if fades else pixels

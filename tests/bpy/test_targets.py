@@ -194,3 +194,48 @@ def test_a_phones_picture_is_turned_upright(tmp_path: Path) -> None:
     scenes.picture_size(*SIZE)
     load_targets(tmp_path, [eye])
     assert np.abs(camera_target(eye).astype(int) - frame(2)).max() <= 8
+
+
+def soft_edges() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """A picture that is opaque in parts, straight and multiplied with its opacity."""
+    straight = np.random.default_rng(8).integers(0, 256, (SIZE[1], SIZE[0], 4)).astype(np.uint8)
+    straight[..., 3] |= 96
+    multiplied = straight.copy()
+    multiplied[..., :3] = np.rint(straight[..., :3] * (straight[..., 3:] / 255.0))
+    return straight, multiplied
+
+
+@pytest.mark.parametrize("mode", ["STRAIGHT", "PREMUL", "CHANNEL_PACKED", "NONE"])
+@pytest.mark.parametrize("packed", [False, True], ids=["file", "packed"])
+def test_soft_edges_are_read_as_the_image_says(mode: str, packed: bool, tmp_path: Path) -> None:
+    straight, multiplied = soft_edges()
+    (tmp_path / "soft.png").write_bytes(encode_png(multiplied if mode == "PREMUL" else straight))
+    image = bpy.data.images.load(str(tmp_path / "soft.png"))
+    if packed:
+        image.pack()
+    image.alpha_mode = mode
+    found = camera_target(shown(image))
+    wanted = straight[..., :3] if mode == "NONE" else straight
+    assert np.abs(found.astype(int) - wanted).max() <= (2 if mode == "PREMUL" else 0)
+
+
+def test_a_movie_clip_beside_the_picture_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode_png(frame(1)))
+    camera = shown(bpy.data.images.load(str(tmp_path / "a.png")))
+    entry = camera.data.background_images.new()
+    entry.source = "MOVIE_CLIP"
+    assert camera_target(camera).shape == (SIZE[1], SIZE[0], 3)  # an empty one shows nothing
+    entry.clip = bpy.data.movieclips.load(str(tmp_path / "a.png"))
+    with pytest.raises(BlockcoreError, match="2 background images are shown"):
+        camera_target(camera)
+
+
+def test_cameras_that_share_a_lens_have_pictures_of_their_own(tmp_path: Path) -> None:
+    one = scenes.camera("One")
+    other = bpy.data.objects.new("Other", one.data)
+    bpy.context.scene.collection.objects.link(other)
+    for number, camera in enumerate((one, other)):
+        (tmp_path / f"{camera.name}.png").write_bytes(encode_png(frame(number)))
+    load_targets(tmp_path, [one, other])
+    for number, camera in enumerate((one, other)):
+        assert np.array_equal(camera_target(camera), frame(number))
