@@ -14,8 +14,9 @@ palette's colour, rough and without highlights; the same colour serves the solid
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,7 @@ from bridge.blender.nodes import Points
 from bridge.blender.surfaces import surface
 from bridge.blender.targets import packed_image
 from bridge.blender.working_space import from_rec709, to_rec709
+from bridge.names import composed
 
 _COPY_SUFFIX = re.compile(r"\.\d{3,}$")
 _SLOT_SUFFIX = re.compile(rf"[ _.-]({'|'.join(SLOT_NAMES)})$", re.IGNORECASE)
@@ -86,23 +88,32 @@ def palette_of(blocks: Sequence[tuple[Named, Look]]) -> tuple[Palette, list[int]
     names = [block for block, _ in blocks]
     if all(not block.name or (block.name in WEBGPU_PALETTE.names and block.is_said) for block in names):
         return WEBGPU_PALETTE, index_in(WEBGPU_PALETTE, names)
-    looks = list(dict.fromkeys((block.name or _BARE, shown.key) for block, shown in blocks))
-    found = {(block.name or _BARE, shown.key): (block, shown) for block, shown in reversed(blocks)}
+    keys = [(block.name or _BARE, shown.key) for block, shown in blocks]
+    first = {key: number for number, key in reversed(list(enumerate(keys)))}
+    named_so = {key for key, block in zip(keys, names, strict=True) if block.full == key[0]}
+    index: dict[tuple[str, Any], int] = {}
     taken: dict[str, int] = {"Air": AIR}
-    for number, key in enumerate(looks, AIR + 1):
-        block = found[key][0]
-        wishes = [block.name or _BARE, block.full, *(f"{block.name or _BARE} ({k})" for k in range(2, len(looks) + 2))]
-        taken[next(wish for wish in wishes if wish and wish not in taken)] = number
-    shows = [found[key][1] for key in looks]
+    for number, key in enumerate(dict.fromkeys(keys), AIR + 1):
+        index[key] = number
+    # Who is called just so keeps the name, whatever comes before.
+    for key in sorted(index, key=lambda key: key not in named_so):
+        taken[_free_name(key[0], names[first[key]].full, taken)] = index[key]
+    shows = [blocks[first[key]][1] for key in index]
     tiles = {(i, side): tile for i, shown in enumerate(shows, AIR + 1) for side, tile in shown.tiles.items()}
-    palette = Palette(tuple(taken), np.array([np.zeros((3, 3)), *(shown.colors for shown in shows)]), tiles)
-    return palette, [AIR + 1 + looks.index((block.name or _BARE, shown.key)) for block, shown in blocks]
+    called = tuple(sorted(taken, key=lambda name: taken[name]))
+    palette = Palette(called, np.array([np.zeros((3, 3)), *(shown.colors for shown in shows)]), tiles)
+    return palette, [index[key] for key in keys]
+
+
+def _free_name(base: str, full: str, taken: Mapping[str, int]) -> str:
+    wishes = itertools.chain((base, full), (f"{base} ({count})" for count in itertools.count(2)))
+    return next(wish for wish in wishes if wish and wish not in taken)
 
 
 def index_in(palette: Palette, blocks: Sequence[Named]) -> list[int]:
     """Returns the index of each block's material in a given palette: its first where it has none of that name."""
-    index = {name: i for i, name in enumerate(palette.names)}
-    return [index.get(block.full, index.get(block.name, AIR + 1)) for block in blocks]
+    index = {composed(name): i for i, name in enumerate(palette.names)}
+    return [index.get(composed(block.full), index.get(composed(block.name), AIR + 1)) for block in blocks]
 
 
 def base_name(name: str) -> str:

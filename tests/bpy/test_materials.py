@@ -10,6 +10,7 @@ import pytest
 
 from blockcore.errors import BlockcoreError
 from blockcore.model.display import linear_to_srgb
+from blockcore.model.palette import Palette
 from tests.parts import need
 
 need("bpy")
@@ -99,10 +100,10 @@ def test_node_trees_show_their_colour(make: Callable[[], Any]) -> None:
 
 def test_what_cannot_be_read_is_refused_by_name_unless_a_palette_is_given() -> None:
     made, nodes, links, shader = tree()
-    links.new(nodes.new("ShaderNodeTexNoise").outputs["Color"], shader.inputs["Base Color"])
+    links.new(nodes.new("ShaderNodeParticleInfo").outputs["Random"], shader.inputs["Base Color"])
     blocks = scenes.collection()
     scenes.add(scenes.cube_mesh(materials=(made,)), "Cube", (0, 0, 0), blocks)
-    with pytest.raises(BlockcoreError, match=r"material 'Painted': its node 'Noise Texture'.* cannot be read; bake it"):
+    with pytest.raises(BlockcoreError, match=r"material 'Painted': its node 'Particle Info'.* cannot be read; bake it"):
         extract(blocks, (), need_targets=False)
 
 
@@ -188,8 +189,35 @@ RED, BLUE = (0.8, 0.0, 0.0), (0.0, 0.0, 0.8)
         ([("Material", RED), ("Material", BLUE)], ("Air", "Material", "Material.001"), [1, 2]),
         ([("Material", RED), ("Material", RED), ("Other", RED)], ("Air", "Material", "Other"), [1, 1, 2]),
         ([("Stone", RED), ("Grass", BLUE)], ("Air", "Stone", "Grass"), [1, 2]),
+        ([("Brick.001", RED), ("Brick", BLUE)], ("Air", "Brick.001", "Brick"), [1, 2]),
+        ([("brick", RED), ("Brick", BLUE)], ("Air", "brick", "Brick"), [1, 2]),
+        ([("a/b", RED), ("No material", BLUE)], ("Air", "a/b", "No material"), [1, 2]),
     ],
-    ids=["different", "equal", "a scene's own stone"],
+    ids=["different", "equal", "a scene's own stone", "the copy first", "capitals", "odd"],
 )
 def test_names_and_looks_tell_materials_apart(paints: Any, names: Any, materials: Any) -> None:
     assert palette_names(paints) == (names, materials)
+
+
+def test_linked_and_own_materials_of_one_name_are_two(tmp_path: Any) -> None:
+    for number, color in enumerate((RED, BLUE)):
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        made = scenes.material("Rock", color)
+        scenes.add(scenes.cube_mesh(materials=(made,)), "Cube", (number, 0, 0), bpy.context.scene.collection)
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / f"{number}.blend"))
+    with bpy.data.libraries.load(str(tmp_path / "0.blend"), link=True) as (_, wanted):
+        wanted.objects = ["Cube"]
+    bpy.context.scene.collection.objects.link(wanted.objects[0])
+    scene = extract(bpy.context.scene.collection, (), need_targets=False)
+    assert scene.palette.names == ("Air", "Rock", "Rock (2)")
+    found = dict(zip(scene.source.block_objects, scene.palette.colors[scene.materials, 0].tolist(), strict=True))
+    for name, color in (("Cube [0.blend]", RED), ("Cube", BLUE)):
+        np.testing.assert_allclose(found[name], linear_to_srgb(np.array(color)), atol=1e-3)
+
+
+def test_a_palettes_names_are_found_however_they_are_composed() -> None:
+    blocks = scenes.collection()
+    for x, name in enumerate(("Tu\u0308r", "T\u00fcr", "Wand")):
+        scenes.add(scenes.cube_mesh(materials=(scenes.material(name),)), f"Cube {x}", (x, 0, 0), blocks)
+    palette = Palette(("Air", "Wand", "T\u00fcr"), np.zeros((3, 3, 3)))
+    assert extract(blocks, (), palette, need_targets=False).materials.tolist() == [2, 2, 1]
