@@ -249,9 +249,9 @@ class _Search:
         for number, box in enumerate(boxes):
             sides = tuple(tuple(np.unique(skin.index[side]).tolist()) for side in box.sides)
             look: Any = sides
-            if asked.surface and len(boxes) > 1:
+            if asked.surface:
                 look = signature(skin, box, asked.place)
-            elif asked.surface or any(len(side) > 1 for side in sides):
+            elif any(len(side) > 1 for side in sides):
                 look = shape, number
             key = (look, materials, said, color)
             if key not in self._kind_of:

@@ -30,11 +30,11 @@ from bridge.blender.display import read_display
 from bridge.blender.fitting import fitting, surfaces
 from bridge.blender.identity import Roster, find_collection, find_named, find_object
 from bridge.blender.light import baked, has_light, unmeasured
-from bridge.blender.looks import Look, facing_side, look, slot_material
+from bridge.blender.looks import Sight, facing_side, looks, slot_material
 from bridge.blender.materials import Named, index_in, named, palette_of
 from bridge.blender.regions import read_regions
 from bridge.blender.targets import background_image, camera_target
-from bridge.blender.textures import Album
+from bridge.clipping import cut_open
 from bridge.convert import TO_BLENDER, Frame, Lens, projection, view_matrix
 from bridge.lattice import Lattice, find_lattice
 
@@ -98,6 +98,11 @@ def extract(
         source=Source(bpy.data.filepath, cubes.emitters, grid_to_source),
         regions=read_regions(cubes, roster),
     )
+    for camera in (view.camera for view in scene.views):
+        if opened := cut_open(camera, grid):
+            _LOG.warning(
+                "camera %r: its clip start cuts %d blocks open; only Blender shows what is inside", camera.name, opened
+            )
     if noted_one and wanted:
         scene, changed = chosen_from(scene, wanted)
         for sentence in changed:
@@ -296,9 +301,8 @@ def _materials(cubes: Cubes, grid_to_source: Matrix, palette: Palette | None) ->
         bad = int(np.flatnonzero(row == next(i for i, block in enumerate(names) if block.name == "Air"))[0])
         raise SceneError(f"object {cubes.emitters[bad]!r}: its material is Air; remove it, or give it another")
     if palette is None:
-        album = Album()
-        looks = [_look(cubes.kinds[k], turn, album) for k, turn in zip(kind, turns, strict=True)]
-        palette, found = palette_of(list(zip(names, looks, strict=True)))
+        shown = looks([_sight(cubes.kinds[k], turn, grid_to_source) for k, turn in zip(kind, turns, strict=True)])
+        palette, found = palette_of(list(zip(names, shown, strict=True)))
     else:
         found = index_in(palette, names)
     return palette, np.array(found, dtype=np.int32)[row]
@@ -319,8 +323,8 @@ def _name(kind: CubeKind, turn: Matrix) -> Named:
     return named(kind.said, [slot_material(kind.materials, int(index)) for index in shown])
 
 
-def _look(kind: CubeKind, turn: Matrix, album: Album) -> Look:
-    return look(kind.skin, kind.box, kind.materials, turn, kind.color, album)
+def _sight(kind: CubeKind, turn: Matrix, grid_to_source: Matrix) -> Sight:
+    return Sight(kind.skin, kind.box, kind.materials, turn, grid_to_source[:3, :3], kind.color)
 
 
 def _turned(lighting: Lighting, grid_to_source: Matrix) -> Lighting:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from blockcore.model.display import linear_to_srgb
 from blockcore.model.grid import FACE_NORMALS, FACE_PLACES, FACE_SLOTS
 from blockcore.model.palette import SLOT_NAMES
 from bridge.blender.nodes import Points
+from bridge.blender.photographs import Surface, photographed
 from bridge.blender.shapes import Box
 from bridge.blender.surfaces import Shown, surface
 from bridge.blender.textures import Album
@@ -61,21 +62,58 @@ def facing_side(turn: Floats, direction: int) -> int:
     return 2 * axis + int(local[axis] < 0.0)
 
 
-def look(skin: Skin, box: Box, materials: Sequence[Any], turn: Floats, color: tuple[float, ...], album: Album) -> Look:
-    """Tells what a box shows.
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """A box to look at.
 
-    Args:
+    Attributes:
         skin: of a mesh.
         box: one of its boxes.
         materials: of its slots; empty where there is none.
         turn: see ``facing_side``.
+        axes: (3, 3): blockcore's axes in Blender's world.
         color: the object's own colour.
-        album: the textures read so far.
+    """
+
+    skin: Skin
+    box: Box
+    materials: tuple[Any, ...]
+    turn: Floats
+    axes: Floats
+    color: tuple[float, ...]
+
+
+def looks(sights: Sequence[Sight]) -> list[Look]:
+    """Tells what boxes show.
 
     Raises:
-        SceneError: a material cannot be read, or nothing of the box is to be seen.
+        SceneError: a material cannot be read, or nothing of a box is to be seen.
     """
-    faces = [_face(skin, box, materials, turn, direction, color, album) for direction in range(6)]
+    album = Album()
+    asked = {one: depends(one) for one in dict.fromkeys(m for sight in sights for m in sight.materials)}
+    procedural = [any(asked[one].procedure for one in sight.materials) for sight in sights]
+    taken = [_surfaces(sight, album) for sight, by_cycles in zip(sights, procedural, strict=True) if by_cycles]
+    pictures = iter(photographed([one for faces in taken for one in faces]))
+    found = []
+    for sight, by_cycles in zip(sights, procedural, strict=True):
+        faces = [next(pictures) if by_cycles else _face(sight, direction, album) for direction in range(6)]
+        found.append(_look(faces, sight.materials))
+    return found
+
+
+def _surfaces(sight: Sight, album: Album) -> list[Surface]:
+    """Returns a box's faces for ``photographed``, if all its materials can be read but for what Cycles alone can."""
+    for index in np.unique(sight.skin.index[np.concatenate(sight.box.sides)]).tolist():
+        material = slot_material(sight.materials, index)
+        if _probed(material, sight.color, album)[0].asks_world:  # pictures are taken of it lying flat
+            raise SceneError(
+                f"material {material.name!r}: a procedure by the world's directions, as it has, cannot be read; "
+                f"bake it into an image texture, or choose a palette"
+            )
+    return [_surface(sight, direction) for direction in range(6)]
+
+
+def _look(faces: Sequence[Floats], materials: Sequence[Any]) -> Look:
     sums = np.array([face.mean(axis=(0, 1)) for face in faces])
     if sums[:, 3].max() < _CLEAR:
         names = " and ".join(dict.fromkeys(repr(one.name) for one in materials if one is not None))
@@ -104,22 +142,46 @@ def _display(linear: Floats) -> Floats:
     return np.asarray(np.clip(linear_to_srgb(np.clip(to_rec709(linear), 0.0, 1.0)), 0.0, 1.0))
 
 
-def _face(
-    skin: Skin,
-    box: Box,
-    materials: Sequence[Any],
-    turn: Floats,
-    direction: int,
-    color: tuple[float, ...],
-    album: Album,
-) -> Floats:
+def _surface(sight: Sight, direction: int) -> Surface:
+    """Returns one of blockcore's six faces for ``photographed``: of a bevelled one, what lies inside the bevel."""
+    skin, box = sight.skin, sight.box
+    here = np.isin(skin.polygon, box.sides[facing_side(sight.turn, direction)])
+    loops = skin.loops[here].ravel()
+    frame = np.eye(4)
+    first, across, down = _places(sight.turn, box, direction, np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]))
+    outward = box.axes @ sight.turn @ FACE_NORMALS[direction]
+    frame[:3] = np.column_stack([across - first, down - first, outward * box.edges.max(), first])
+    places = (np.linalg.inv(frame)[:2] @ np.insert(skin.corners[here].reshape(-1, 3), 3, 1.0, axis=1).T).T
+    low, high = places.min(axis=0), places.max(axis=0)
+    inside = np.diag([*(high - low), 1.0, 1.0])
+    inside[:2, 3] = low
+    return Surface(
+        skin.corners[here],
+        skin.index[skin.polygon[here]],
+        {name: values[loops] for name, values in skin.uv.items() if name},
+        {name: values[loops] for name, values in skin.paint.items() if name},
+        (_rendered(skin.uv), _rendered(skin.paint)),
+        skin.texture_space,
+        sight.materials,
+        sight.color,
+        frame @ inside,
+    )
+
+
+def _rendered(layers: Mapping[str, Floats]) -> str:
+    return next((name for name, values in layers.items() if name and values is layers.get("")), "")
+
+
+def _face(sight: Sight, direction: int, album: Album) -> Floats:
     """Returns (h, w, 4) scene-linear colours times opacity, and that, row 0 on top; (1, 1, 4) where they are one."""
+    skin, box, materials, turn, color = sight.skin, sight.box, sight.materials, sight.turn, sight.color
     side = facing_side(turn, direction)
     own = [slot_material(materials, index) for index in np.unique(skin.index[box.sides[side]]).tolist()]
     plain = plain_color(own[0], color, album) if len(own) == 1 else None
     if plain is not None:
         return plain[None]
-    surface = _Side(skin, box, side)
+    normal = FACE_NORMALS[direction]
+    surface = _Side(skin, box, side, np.array([box.axes @ turn @ normal, sight.axes @ normal]))
 
     def shown(count: int) -> tuple[Floats, float]:
         found, span = surface.show(_grid(turn, box, direction, count), materials, color, album)
@@ -162,14 +224,16 @@ class Depends:
         surface: on the place in a picture, or on the mesh.
         place: on where in the mesh it is.
         object: on the object's own colour.
+        procedure: on what Cycles alone works out.
     """
 
     surface: bool = False
     place: bool = False
     object: bool = False
+    procedure: bool = False
 
     def __or__(self, other: Depends) -> Depends:
-        return Depends(self.surface or other.surface, self.place or other.place, self.object or other.object)
+        return Depends(*(one or another for one, another in zip(astuple(self), astuple(other), strict=True)))
 
 
 def depends(material: Any) -> Depends:
@@ -178,17 +242,22 @@ def depends(material: Any) -> Depends:
         points, _ = _probed(material, (1.0, 1.0, 1.0), Album())
     except SceneError:
         return Depends(True, True, True)
-    return Depends(bool(points.spans), points.asks_place, points.asks_object)
+    return Depends(bool(points.spans), points.asks_place, points.asks_object, points.asks_procedure)
 
 
 def signature(skin: Skin, box: Box, by_place: bool) -> bytes:
-    """Returns what is equal for boxes of a mesh that look alike."""
+    """Returns what is equal for boxes, of one mesh or of several, that look alike."""
     inside = np.isin(skin.polygon, np.concatenate(box.sides))
     loops = skin.loops[inside]
     corners = skin.corners[inside] - (0.0 if by_place else box.center)
-    parts = [corners @ box.axes, *(values[loops] for values in (*skin.uv.values(), *skin.paint.values()))]
+    names = "\n".join([*skin.uv, "", *skin.paint, _rendered(skin.uv), _rendered(skin.paint)]).encode()
+    parts = [
+        corners @ box.axes,
+        *([skin.texture_space] if by_place else []),
+        *(values[loops] for values in (*skin.uv.values(), *skin.paint.values())),
+    ]
     numbers = np.concatenate([np.rint(_ALIKE * part).ravel() for part in parts])
-    return bytes(numbers.astype(np.int64).tobytes() + skin.index[skin.polygon[inside]].tobytes())
+    return bytes(names + numbers.astype(np.int64).tobytes() + skin.index[skin.polygon[inside]].tobytes())
 
 
 def _probed(material: Any, color: tuple[float, ...], album: Album) -> tuple[Points, Floats]:
@@ -205,8 +274,13 @@ def _grid(turn: Floats, box: Box, direction: int, count: int) -> Floats:
     """Returns places on a face in the mesh's space, (count², 3): row by row from its top, as tiles lie."""
     steps = (np.arange(count) + 0.5) / count
     v, u = np.meshgrid(steps, steps, indexing="ij")
-    places = np.column_stack([u.ravel(), v.ravel(), np.ones(count**2)]) @ FACE_PLACES[direction] - 0.5
-    return np.asarray((places @ turn.T * box.edges) @ box.axes.T + box.center)
+    return _places(turn, box, direction, np.column_stack([u.ravel(), v.ravel()]))
+
+
+def _places(turn: Floats, box: Box, direction: int, uv: Floats) -> Floats:
+    """Returns the places (n, 3) in the mesh's space of a face's texture coordinates (n, 2)."""
+    within = np.insert(uv, 2, 1.0, axis=1) @ FACE_PLACES[direction] - 0.5
+    return np.asarray((within @ turn.T * box.edges) @ box.axes.T + box.center)
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,8 +363,8 @@ def read_values(things: Any, name: str, kind: Any, width: int = 1) -> npt.NDArra
 class _Side:
     """The triangles of one side of a box, to find what lies at a place on it."""
 
-    def __init__(self, skin: Skin, box: Box, side: int) -> None:
-        self.skin = skin
+    def __init__(self, skin: Skin, box: Box, side: int, facing: Floats) -> None:
+        self.skin, self.facing = skin, facing
         self.across = np.delete(box.axes, side // 2, axis=1)
         here = np.isin(skin.polygon, box.sides[side])
         self.loops = skin.loops[here]
@@ -312,6 +386,7 @@ class _Side:
                 {name: (values[at[0]] * at[1]).sum(axis=1) for name, values in self.skin.paint.items()},
                 places[here],
                 self.skin.texture_space,
+                self.facing,
                 color,
                 album,
             )

@@ -95,7 +95,9 @@ MATHS: Mapping[str, Callable[..., Floats]] = {
     "DIVIDE": lambda a, b, *_: _divided(a, b),
     "MULTIPLY_ADD": lambda a, b, c: a * b + c,
     "POWER": lambda a, b, *_: np.where((a < 0.0) & (b != np.rint(b)), 0.0, np.power(np.where(a == 0.0, 1e-30, a), b)),
-    "LOGARITHM": lambda a, b, *_: _divided(np.log(np.maximum(a, 1e-30)), np.log(np.maximum(b, 1e-30))),
+    "LOGARITHM": lambda a, b, *_: np.where(
+        (a > 0.0) & (b > 0.0), _divided(np.log(np.maximum(a, 1e-30)), np.log(np.maximum(b, 1e-30))), 0.0
+    ),
     "EXPONENT": lambda a, *_: np.exp(a),
     "SQRT": lambda a, *_: np.sqrt(np.maximum(a, 0.0)),
     "INVERSE_SQRT": lambda a, *_: _divided(np.ones_like(a), np.sqrt(np.maximum(a, 0.0))),

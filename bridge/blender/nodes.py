@@ -44,11 +44,14 @@ class Points:
         paint: (n, 3) scene-linear colours or vectors, or (n, 1) numbers, by attribute; "" is the active colour one.
         place: (n, 3) in the mesh's own space.
         texture_space: (2, 3): the mesh's, its middle and half its size.
+        facing: (2, 3): which way the surface faces, in the mesh's own space and in Blender's world.
         color: the object's own colour, scene-linear.
         album: the pictures read so far.
         spans: gathers, for each thing that varies over the surface, how many texels lie between the places.
         asks_object: becomes true where the object's own colour counts.
         asks_place: becomes true where the place in the mesh does.
+        asks_world: becomes true where it counts how the surface is turned in the world.
+        asks_procedure: becomes true where only Cycles can work out what is shown.
         probing: whether only that is asked for, at one place with neither maps nor attributes.
     """
 
@@ -56,11 +59,14 @@ class Points:
     paint: Mapping[str, Floats]
     place: Floats = field(default_factory=lambda: np.zeros((1, 3)))
     texture_space: Floats = field(default_factory=lambda: np.array([np.zeros(3), np.ones(3)]))
+    facing: Floats = field(default_factory=lambda: np.full((2, 3), 0.5))
     color: tuple[float, ...] = (1.0, 1.0, 1.0)
     album: Album = field(default_factory=Album)
     spans: list[float] = field(default_factory=list)
     asks_object: bool = False
     asks_place: bool = False
+    asks_world: bool = False
+    asks_procedure: bool = False
     probing: bool = False
 
 
@@ -83,6 +89,22 @@ class Tree(Protocol):
 def describe(node: Any) -> str:
     """Returns what messages call a node."""
     return f"its node {node.label or node.name!r} ({node.bl_label})"
+
+
+def _procedure(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
+    """Stands for what Cycles alone works out from the place in the mesh; no limit of a mix, so that all of it is seen.
+
+    Raises:
+        UnreadableError: it is asked for in earnest, or depends on what cannot be read.
+    """
+    if not tree.points.probing:
+        raise UnreadableError(describe(node))
+    for socket in node.inputs:
+        if socket.enabled:
+            tree.color(socket, groups)
+    tree.points.spans.append(0.0)
+    tree.points.asks_place = tree.points.asks_procedure = True
+    return np.full((1, 3), 0.5)
 
 
 def _mix(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
@@ -110,11 +132,13 @@ def _mix(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
 
 
 def _image(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
-    if node.image is None or node.projection != "FLAT":
+    if node.image is None:
         raise UnreadableError(describe(node))
     points, vector = tree.points, node.inputs["Vector"]
     uv = tree.color(vector, groups)[:, :2] if vector.is_linked else points.uv[""]
     texture = points.album.texture(node.image, node.image_user)
+    if node.projection != "FLAT":
+        return _procedure(tree, node, source, groups)
     points.spans.append(float((np.ptp(uv, axis=0) * texture.pixels.shape[1::-1]).max()))
     uses_alpha = any(output.name == "Alpha" and output.is_linked for output in node.outputs)
     found = sample(texture.pixels if uses_alpha else texture.faded, uv, node.extension)
@@ -134,9 +158,11 @@ def _coordinates(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
     points = tree.points
     if source.name == "UV":
         return _flat(points.uv[""])
-    if source.name not in ("Generated", "Object") or getattr(node, "object", None) is not None:
+    if source.name not in ("Generated", "Object", "Normal") or getattr(node, "object", None) is not None:
         raise UnreadableError(describe(node))
     points.spans.append(0.0)
+    if source.name == "Normal":
+        return points.facing[:1]
     points.asks_place = True
     if source.name == "Object":
         return points.place
@@ -145,10 +171,10 @@ def _coordinates(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
 
 
 def _mapping(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
-    parts = [node.inputs.get(name) for name in ("Location", "Rotation", "Scale")]
+    parts, constant = [node.inputs.get(name) for name in ("Location", "Rotation", "Scale")], len(tree.points.spans)
     place, turn, scale = (np.zeros((1, 3)) if part is None else tree.color(part, groups) for part in parts)
-    if len(place) > 1 or len(turn) > 1 or len(scale) > 1:
-        raise UnreadableError(describe(node))
+    if len(tree.points.spans) > constant:
+        return _procedure(tree, node, source, groups)
     return mapped(node.vector_type, tree.color(node.inputs["Vector"], groups), place[0], turn[0], scale[0])
 
 
@@ -181,14 +207,18 @@ def _light_path(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
 
 
 def _geometry(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
-    if source.name != "Backfacing":
+    if source.name == "Backfacing":
+        return np.zeros((1, 1))
+    if source.name not in ("Normal", "True Normal"):
         raise UnreadableError(describe(node))
-    return np.zeros((1, 1))
+    tree.points.spans.append(0.0)
+    tree.points.asks_world = True
+    return tree.points.facing[1:]
 
 
 def _math(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
     if node.operation not in MATHS:
-        raise UnreadableError(describe(node))
+        return _procedure(tree, node, source, groups)
     found = MATHS[node.operation](*(tree.value(socket, groups) for socket in node.inputs if socket.enabled))
     return np.clip(found, 0.0, 1.0) if node.use_clamp else found
 
@@ -196,7 +226,7 @@ def _math(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
 def _vector_math(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
     work = VECTOR_MATHS.get(node.operation) or MATHS.get(node.operation)
     if work is None:
-        raise UnreadableError(describe(node))
+        return _procedure(tree, node, source, groups)
     usable = [socket for socket in node.inputs if socket.enabled]
     return work(*((tree.value if one.type == "VALUE" else tree.color)(one, groups) for one in usable))
 
@@ -250,7 +280,7 @@ def _curve(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
 
 def _range(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
     if node.data_type != "FLOAT":
-        raise UnreadableError(describe(node))
+        return _procedure(tree, node, source, groups)
     value, low, high, start, end, steps = (tree.value(node.inputs[i], groups) for i in range(6))
     part = RANGES[node.interpolation_type]((value - low) / np.where(high == low, 1.0, high - low), steps)
     found = _between(start, end, part)
@@ -268,6 +298,11 @@ def _clamp(tree: Tree, node: Any, source: Any, groups: Groups) -> Floats:
 def _factor(node: Any) -> str:
     return "Fac" if "Fac" in node.inputs else "Factor"
 
+
+_PROCEDURES = (
+    *("TEX_NOISE", "TEX_MUSGRAVE", "TEX_VORONOI", "TEX_WAVE", "TEX_MAGIC", "TEX_GABOR", "TEX_WHITE_NOISE"),
+    *("TEX_BRICK", "TEX_CHECKER", "TEX_GRADIENT", "BLACKBODY", "WAVELENGTH", "CURVE_VEC", "VECTOR_ROTATE", "NORMAL"),
+)
 
 NODES: Mapping[str, Callable[[Tree, Any, Any, Groups], Floats]] = {
     "RGB": lambda tree, node, source, groups: np.array([source.default_value[:3]]),
@@ -307,4 +342,5 @@ NODES: Mapping[str, Callable[[Tree, Any, Any, Groups], Floats]] = {
     "VALTORGB": lambda tree, node, source, groups: ramp(
         node.color_ramp, tree.value(node.inputs[0], groups), source.name == "Alpha"
     ),
+    **dict.fromkeys(_PROCEDURES, _procedure),
 }

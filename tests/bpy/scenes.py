@@ -193,9 +193,9 @@ def rendered(camera: Any, folder: Path, size: tuple[int, int] = (160, 120), samp
     return np.rint(pixels.reshape(size[1], size[0], 4)[::-1] * 255).astype(int)
 
 
-def differs_from_cycles(camera: Any, folder: Path) -> float:
+def differs_from_cycles(camera: Any, folder: Path, size: tuple[int, int] = (160, 120)) -> float:
     """The part of the pixels that show blocks in which the extracted scene's picture is not Cycles'."""
-    wanted = rendered(camera, folder)
+    wanted = rendered(camera, folder, size)
     scene = extract(bpy.context.scene.collection, [camera], need_targets=False, bake=False)
     posed = scene.views[0].camera
     colors = frame_colors(scene.grid.exposed_faces, scene.materials, scene.palette, UNLIT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -170,6 +171,61 @@ def test_mirrored_cameras_see_what_cycles_renders(scales: tuple[Scale, Scale], t
     if scales[1][2] < 0.0:
         camera.location.z, camera.rotation_euler.x = -6.0, math.pi - 1.0
     assert scenes.differs_from_cycles(camera, tmp_path) <= 0.0002
+
+
+def portrait(camera: object) -> tuple[int, int]:
+    camera.data.shift_x, camera.data.shift_y = 0.15, -0.1
+    return 90, 160
+
+
+def upright_film(camera: object) -> tuple[int, int]:
+    camera.data.sensor_fit, camera.data.sensor_height, camera.data.shift_y = "VERTICAL", 30.0, 0.1
+    return 90, 160
+
+
+def wide_pixels(camera: object) -> tuple[int, int]:
+    camera.data.shift_x, bpy.context.scene.render.pixel_aspect_y = 0.1, 1.5
+    return 160, 120
+
+
+def box_of_rays(camera: object) -> tuple[int, int]:
+    camera.data.type, camera.data.clip_end, bpy.context.scene.render.pixel_aspect_x = "ORTHO", 10.0, 1.7
+    return 160, 120
+
+
+def sheared(camera: object) -> tuple[int, int]:
+    outer, inner = (scenes.add(None, name, (0, 0, 0), bpy.context.scene.collection) for name in ("Outer", "Inner"))
+    outer.scale, inner.rotation_euler, inner.parent = (-1.0, 1.5, 1.0), (0.3, 0.2, 0.4), outer
+    camera.parent, camera.location, camera.rotation_euler = inner, (-5.0, -4.0, 5.0), (1.0, 0.1, -0.8)
+    return 160, 120
+
+
+def far_out(camera: object) -> tuple[int, int]:
+    for obj in bpy.context.scene.objects:
+        obj.location.x, obj.location.y = obj.location.x + 10_000.0, obj.location.y - 7_000.0
+    return 160, 120
+
+
+@pytest.mark.parametrize(
+    "pose", [portrait, upright_film, wide_pixels, box_of_rays, sheared, far_out], ids=lambda pose: pose.__name__
+)
+def test_cameras_see_what_cycles_renders(pose: Callable[[object], tuple[int, int]], tmp_path: Path) -> None:
+    scenes.flat_blocks()
+    camera = scenes.camera("Eye", (7.0, -6.0, 6.0))
+    camera.rotation_euler = (1.0, 0.1, 0.8)
+    assert scenes.differs_from_cycles(camera, tmp_path, pose(camera)) <= 0.0002
+
+
+@pytest.mark.parametrize(("start", "cut"), [(9.0, 0), (9.7, 2), (12.0, 0)])
+def test_it_is_said_where_the_clip_start_cuts_blocks_open(
+    start: float, cut: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Blender shows the insides of such blocks."""
+    camera = scenes.camera("Eye", (0.0, 0.0, 10.0))
+    camera.rotation_euler, camera.data.clip_start = (0.0, 0.0, 0.0), start
+    blocks = scenes.linked_cubes([(0, 0, 0), (1, 0, 0), (40, 0, 0)], size=1.0)  # the last out of the frame
+    extract(blocks, [camera], need_targets=False)
+    assert [f"cuts {cut} blocks open" in said for said in caplog.messages] == [True] * bool(cut)
 
 
 @pytest.mark.parametrize("start", [1.0, 6.4, 9.0])

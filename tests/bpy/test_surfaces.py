@@ -89,6 +89,27 @@ def group(nodes: Nodes, cube: Any) -> None:
     nodes.show(nodes.add("Group", A, node_tree=outer))
 
 
+def number_of_a_group(nodes: Nodes, cube: Any) -> None:
+    """A colour becomes a number at the group's own socket."""
+    tree = bpy.data.node_groups.new("Number", "ShaderNodeTree")
+    tree.interface.new_socket("In", in_out="INPUT", socket_type="NodeSocketFloat")
+    tree.interface.new_socket("Out", in_out="OUTPUT", socket_type="NodeSocketColor")
+    entry, leave = tree.nodes.new("NodeGroupInput"), tree.nodes.new("NodeGroupOutput")
+    tree.links.new(entry.outputs[0], leave.inputs[0])
+    nodes.glow(nodes.add("Group", nodes.add("RGBCurve", 1.0, A), node_tree=tree))
+
+
+def premultiplied(nodes: Nodes, cube: Any) -> None:
+    """Colours that nobody asks the opacity of; the file has them multiplied with it."""
+    image = bpy.data.images.new("Soft", 4, 4, alpha=True)
+    texels = np.random.default_rng(6).uniform(0.2, 0.9, (16, 4)).astype(np.float32)
+    texels[:, :3] *= texels[:, 3:]
+    image.pixels.foreach_set(texels.ravel())
+    image.pack()
+    image.alpha_mode = "PREMUL"
+    nodes.glow(nodes.add("TexImage", image=image, interpolation="Closest"))
+
+
 def cut_out(nodes: Nodes, cube: Any) -> None:
     picture = nodes.picture(alpha=True)
     nodes.put(nodes.shader.inputs["Base Color"], picture)
@@ -180,6 +201,13 @@ MATERIALS: dict[str, Make] = {
     "face colours": of_attribute("FLOAT_COLOR", "FACE", "Color"),
     "point numbers": of_attribute("FLOAT", "POINT", "Fac"),
     "object colour": by_object,
+    "number of a group": number_of_a_group,
+    "premultiplied picture": premultiplied,
+    "logarithm of what has none": lambda n, c: n.glow(n.add("Math", -0.8, 0.6, operation="LOGARITHM")),
+    "the world's up": lambda n, c: n.glow(n.add("NewGeometry").outputs["Normal"]),
+    "the mesh's up": lambda n, c: n.glow(n.add("TexCoord").outputs["Normal"]),
+    "worked out by Cycles": lambda n, c: n.glow(n.add("Math", 0.4, operation="TANH")),
+    "black body": lambda n, c: n.glow(n.add("Mix", 0.9, n.add("Blackbody", 3000.0), (0, 0, 0, 1), data_type="RGBA")),
 }
 
 
@@ -233,8 +261,23 @@ def test_materials_show_what_cycles_shows(tmp_path: Path) -> None:
     assert not wrong
 
 
+def tinted_coat(nodes: Nodes, cube: Any) -> None:
+    nodes.put(nodes.shader.inputs["Coat Weight"], 1.0)
+    nodes.put(nodes.shader.inputs["Coat Tint"], A)
+
+
 UNREADABLE: dict[str, tuple[Make, str]] = {
-    "noise": (lambda n, c: n.glow(n.add("TexNoise").outputs[1]), "'Noise Texture'"),
+    "glass": (lambda n, c: n.show(n.add("BsdfGlass")), "'Glass BSDF'"),
+    "transmission": (lambda n, c: n.put(n.shader.inputs["Transmission Weight"], 0.5), "which lets light through,"),
+    "coat": (
+        lambda n, c: (n.put(n.shader.inputs["Coat Weight"], 1.0), n.put(n.shader.inputs["Coat Tint"], A)),
+        "coat,",
+    ),
+    "place in the world": (lambda n, c: n.glow(n.add("TexNoise", n.add("NewGeometry"))), "'Geometry'"),
+    "noise by the world's up": (
+        lambda n, c: n.glow(n.add("TexNoise", n.add("NewGeometry").outputs["Normal"])),
+        "a procedure by the world's directions",
+    ),
     "no picture": (lambda n, c: n.glow(n.add("TexImage")), "'Image Texture'"),
     "volume": (lambda n, c: n.put(n.output.inputs["Volume"], n.add("VolumePrincipled")), "its volume"),
     "holdout": (lambda n, c: n.show(n.add("Holdout")), "'Holdout'"),
@@ -252,6 +295,62 @@ def test_what_cannot_be_read_is_refused_with_material_and_node(kind: str) -> Non
     cube.data.materials.append(nodes.material)
     with pytest.raises(BlockcoreError, match=f"material 'Odd one': .*{node}.* cannot be read; bake it"):
         extract(bpy.context.scene.collection, (), need_targets=False, bake=False)
+
+
+def in_a_group(nodes: Nodes, cube: Any) -> None:
+    """A shader, cut out by a noise, in a group."""
+    tree = bpy.data.node_groups.new("Noisy", "ShaderNodeTree")
+    tree.interface.new_socket("Shader", in_out="OUTPUT", socket_type="NodeSocketShader")
+    noise, shader, leave = (
+        tree.nodes.new(kind) for kind in ("ShaderNodeTexNoise", "ShaderNodeBsdfDiffuse", "NodeGroupOutput")
+    )
+    tree.links.new(noise.outputs["Color"], shader.inputs["Color"])
+    tree.links.new(shader.outputs[0], leave.inputs[0])
+    nodes.show(nodes.add("Group", node_tree=tree))
+
+
+def turned(nodes: Nodes, cube: Any) -> None:
+    cube.rotation_euler = (math.pi / 2, 0.0, math.pi)
+    nodes.glow(nodes.add("TexVoronoi", nodes.add("TexCoord").outputs["Object"]).outputs["Color"])
+
+
+def painted_over(nodes: Nodes, cube: Any) -> None:
+    values = cube.data.attributes.new("tint", "FLOAT_COLOR", "CORNER").data
+    values.foreach_set("color", np.random.default_rng(2).uniform(0.1, 0.9, 4 * len(values)).astype(np.float32))
+    color = nodes.add(
+        "Mix", 1.0, nodes.add("TexWave"), nodes.add("VertexColor"), data_type="RGBA", blend_type="MULTIPLY"
+    )
+    nodes.put(nodes.shader.inputs["Base Color"], color)
+
+
+PROCEDURES: dict[str, Make] = {
+    "noise": lambda n, c: n.put(n.shader.inputs["Base Color"], n.add("TexNoise").outputs["Color"]),
+    "bricks": lambda n, c: n.show(n.add("BsdfDiffuse", n.add("TexBrick"))),
+    "checks by UV": lambda n, c: n.glow(n.add("TexChecker", n.add("TexCoord").outputs["UV"])),
+    "picture on all sides": lambda n, c: n.glow(n.picture(projection="BOX")),
+    "in a group": in_a_group,
+    "turned": turned,
+    "painted over": painted_over,
+}
+
+
+def test_procedures_are_read_as_cycles_shows_them_and_leave_nothing_behind(tmp_path: Path) -> None:
+    lit_white()
+    for place, (name, make) in enumerate(PROCEDURES.items()):
+        bpy.ops.mesh.primitive_cube_add(size=1.0, location=(place, 0, 0))
+        cube, nodes = bpy.context.object, Nodes(name)
+        make(nodes, cube)
+        cube.data.materials.append(nodes.material)
+    kinds = ("scenes", "objects", "meshes", "materials", "node_groups", "cameras", "images")
+    before = [len(getattr(bpy.data, kind)) for kind in kinds]
+    palette = extract(bpy.context.scene.collection, (), need_targets=False, bake=False).palette
+    assert [len(getattr(bpy.data, kind)) for kind in kinds] == before
+    for name, wanted in zip(PROCEDURES, from_above(len(PROCEDURES), 32, tmp_path).astype(np.float64), strict=True):
+        index = palette.index(name)
+        display = linear_to_srgb(np.clip(wanted[..., :3], 0.0, 1.0))
+        off = np.abs(lay_over(palette.colors[index, 0].astype(np.float64), palette.tiles[index, TOP])[::-1] - display)
+        assert off.mean() < 0.005, name
+        assert np.quantile(off, 0.95) < 0.03, name
 
 
 def test_a_moving_texture_shows_its_current_frame(tmp_path: Path) -> None:
