@@ -8,7 +8,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal -m 'not alone'
 OUT ?= out/demo
 
-.PHONY: demo test docs fresh fuzz test-numpy2 gui farm extension bench clean
+.PHONY: demo test docs fresh fuzz test-numpy2 test-bpy gui farm extension bench clean
 
 demo: $(VENV)/.libraries
 	$(PY) -m bridge demo --out $(OUT)
@@ -29,6 +29,11 @@ fresh:
 test-numpy2: $(VENV)/.numpy2
 	PYTHONPATH=$(VENV)/numpy2 $(PYTEST) $(addprefix tests/unit/test_,\
 	  grid.py scene.py webgpu.py tiles.py texels.py shading.py world.py visibility.py solve.py)
+
+# Another Blender than the environment's, beside it. Blender 4.2 dies as its process ends; what counts is what pytest says.
+BPY ?= 4.5.3
+test-bpy: $(VENV)/bpy-$(BPY)
+	PYTHONPATH=$(VENV)/bpy-$(BPY) $(PYTEST) tests/bpy
 
 # 20,000 cases of damage.
 fuzz: $(VENV)/.test-libraries
@@ -76,6 +81,9 @@ $(VENV)/.test-libraries: $(VENV)/.libraries
 $(VENV)/.docs: $(VENV)/.ready
 	$(PIP) -c constraints.txt -e '.[docs]'
 	touch $@
+
+$(VENV)/bpy-$(BPY): | $(VENV)/.test-libraries
+	$(PIP) --no-deps --target $@ 'bpy==$(BPY)'
 
 $(VENV)/.numpy2: $(VENV)/.ready
 	$(PIP) --no-deps --target $(VENV)/numpy2 'numpy>=2,<3'

@@ -15,7 +15,13 @@ ADDON = "bl_ext.user_default.optimize_materials"
 _PROLOGUE = f"""
 import importlib, json, sys
 import bpy
-bpy.ops.wm.read_userpref()
+import addon_utils
+if bpy.app.version >= (4, 5):
+    bpy.ops.wm.read_userpref()
+else:  # the module bpy of Blender 4.2 dies of reading preferences
+    addon_utils.extensions_refresh()
+    if any(module.__name__ == "{ADDON}" for module in addon_utils.modules()):
+        addon_utils.enable("{ADDON}", default_set=True)
 def part(name):
     return importlib.import_module("{ADDON}." + name)
 """
