@@ -12,6 +12,7 @@ from typing import Any
 
 import bpy
 
+from bridge.blender.animation import curves_of
 from bridge.blender.references import collection_of, forget, refer, referred
 
 _MUTED = "blockcore_muted"
@@ -175,23 +176,7 @@ def _shown_collections(layer: Any) -> Iterator[Any]:
 
 def switch_curves(obj: Any) -> Iterator[Any]:
     """Yields the curves and drivers that switch an object on and off."""
-    animation = obj.animation_data
-    if animation is None:
-        return
-    curves = [*animation.drivers, *_curves(animation.action, getattr(animation, "action_slot", None))]
-    for track in animation.nla_tracks:
-        for strip in track.strips:
-            curves.extend(_curves(strip.action, getattr(strip, "action_slot", None)))
-    yield from (curve for curve in curves if curve.data_path in _SWITCHES)
-
-
-def _curves(action: Any, slot: Any) -> list[Any]:
-    if action is None:
-        return []
-    if slot is None or not hasattr(action, "layers"):
-        return list(getattr(action, "fcurves", ()))
-    bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips]
-    return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+    yield from (curve for curve in curves_of(obj) if curve.data_path in _SWITCHES)
 
 
 def _mute(obj: Any) -> None:

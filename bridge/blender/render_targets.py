@@ -16,7 +16,7 @@ from blockcore.formats.webgpu import read_dataset
 from blockcore.io.exif import upright
 from blockcore.io.folders import scratch_folder
 from blockcore.io.pictures import read_picture
-from bridge.blender import curtain, marks
+from bridge.blender import marks
 from bridge.blender.held import held
 from bridge.blender.identity import Roster
 from bridge.blender.render_settings import plain_pictures
@@ -72,8 +72,7 @@ def _only(shown: set[Any]) -> AbstractContextManager[None]:
     off = all(obj.hide_render for obj in shown if obj.type in _SHAPES)
     switched = {obj: True for obj in bpy.context.scene.objects if obj not in shown and obj.type != "LIGHT"}
     switched |= dict.fromkeys(shown if off else (), False)
-    curves = [(curve, "mute", True) for obj in switched for curve in curtain.switch_curves(obj)]
-    return held([*curves, *((obj, "hide_render", hidden) for obj, hidden in switched.items())])
+    return held([(obj, "hide_render", hidden) for obj, hidden in switched.items()])
 
 
 def load_targets(folder: Path | str, cameras: Sequence[Any]) -> list[str]:

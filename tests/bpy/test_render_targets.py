@@ -32,6 +32,15 @@ def film_exposure(scene: Any) -> None:
     scene.cycles.film_exposure = 4.0
 
 
+def keyed_film_exposure(scene: Any) -> None:
+    scene.cycles.film_exposure = 4.0
+    scene.keyframe_insert("cycles.film_exposure", frame=scene.frame_current)
+
+
+def driven_gamma(scene: Any) -> None:
+    scene.driver_add("view_settings.gamma").driver.expression = "3.0"
+
+
 def exposure_and_gamma(scene: Any) -> None:
     scene.view_settings.exposure, scene.view_settings.gamma = 2.0, 0.5
 
@@ -129,7 +138,7 @@ def model_hidden_by_keys(scene: Any) -> None:
 CHANGES: list[Callable[[Any], None]] = [
     *(film_exposure, exposure_and_gamma, half_a_frame, stereo, white_balance, curves, video, greyscale_jpeg, clay),
     *(another_layer, marker, strips, stamp, depth_of_field, another_with_keys, another_with_a_driver),
-    *(another_scene_behind, model_hidden_by_keys),
+    *(another_scene_behind, model_hidden_by_keys, keyed_film_exposure, driven_gamma),
 ]
 
 
