@@ -18,7 +18,7 @@ import numpy.typing as npt
 from blockcore.errors import CameraError, DatasetError, MapError, listed, quoted
 from blockcore.formats.tile_files import read_tiles, write_tiles
 from blockcore.io.damage import DAMAGE, entries, reading, whole
-from blockcore.io.files import Json, inside, read_json, write_file, write_json
+from blockcore.io.files import Json, as_called, inside, read_json, write_file, write_json
 from blockcore.io.folders import new_folder
 from blockcore.io.pictures import decode_picture, encode_png, read_picture
 from blockcore.model.camera import Camera
@@ -202,8 +202,8 @@ def _read_target(
         return decode_picture(data, what, size)
     if isinstance(name, str) and name:
         file = inside(path.parent, name)
-        if file is not None and not file.is_file():  # written on Windows, perhaps
-            file = inside(path.parent, name.replace("\\", "/"))
+        if file is not None and not file.is_file():  # written on another system, perhaps
+            file = inside(path.parent, as_called(path.parent, name))
         if file is None:
             raise DatasetError(f"{what}: picture {quoted(name)} leads out of the dataset's folder; move it inside")
         return read_picture(file, size)

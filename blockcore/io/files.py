@@ -10,6 +10,7 @@ import re
 import stat
 import tempfile
 import time
+import unicodedata
 import zlib
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,30 @@ def inside(folder: Path, relative: str) -> Path | None:
         return path if path.is_relative_to(os.path.realpath(folder)) else None
     except (OSError, ValueError):
         return None
+
+
+def as_called(folder: Path, relative: str) -> str:
+    """Returns a path in a folder as its files are called there, where another system wrote it otherwise.
+
+    Slashes may lean, capitals differ, and an "ü" be one character or two; what is there just so is itself.
+    """
+    place = folder
+    for part in relative.replace("\\", "/").split("/"):
+        names = _listed(place)
+        alike = [name for name in names if part not in names and _plain(name) == _plain(part)]
+        place /= alike[0] if len(alike) == 1 else part
+    return str(place.relative_to(folder))
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (OSError, ValueError):
+        return []
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def umask() -> int:

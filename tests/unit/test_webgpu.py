@@ -33,6 +33,30 @@ def test_map_survives_a_round_trip(number, tmp_path):
     assert ours["worldConfig"]["dimensions"] == theirs["worldConfig"]["dimensions"]
 
 
+@pytest.mark.parametrize(
+    ("written", "called"),
+    [
+        ("images\\000.png", "images/000.png"),
+        ("images/000.PNG", "Images/000.png"),
+        ("images/B\u00e4ume.png", "images/Ba\u0308ume.png"),
+    ],
+    ids=["slashes", "capitals", "composed"],
+)
+def test_pictures_are_found_as_other_systems_write_them(written, called, tmp_path):
+    write_dataset(tmp_path / "d", captured(4).views)
+    metadata = json.loads((tmp_path / "d" / "metadata.json").read_text())
+    picture = tmp_path / "d" / metadata["views"][0]["rgbPath"]
+    (tmp_path / "d" / called).parent.mkdir(exist_ok=True)
+    picture.rename(tmp_path / "d" / called)
+    metadata["views"][0]["rgbPath"] = written
+    (tmp_path / "d" / "metadata.json").write_text(json.dumps(metadata), encoding="utf-8-sig")
+    if called.startswith("Images"):
+        for other in metadata["views"][1:]:
+            (tmp_path / "d" / other["rgbPath"]).rename(tmp_path / "d" / "Images" / other["rgbPath"].split("/")[1])
+        picture.parent.rmdir()
+    assert read_dataset(tmp_path / "d") == captured(4).views
+
+
 @pytest.mark.parametrize("inline", [True, False])
 def test_dataset_survives_a_round_trip(inline, tmp_path):
     views = captured(4).views
