@@ -75,6 +75,7 @@ def _picture(surfaces: Sequence[Surface]) -> list[Floats]:
     down = -(-len(surfaces) // _ACROSS)
     with ExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
+        stack.callback(_forget_renders, _renders())
         scene = bpy.data.scenes.new(_NAME)
         stack.callback(bpy.data.scenes.remove, scene)
         painted = dict.fromkeys(material for surface in surfaces for material in surface.materials)
@@ -86,6 +87,16 @@ def _picture(surfaces: Sequence[Surface]) -> list[Floats]:
         pixels = _render(scene, str(folder / "faces.exr"), (_ACROSS * TEXELS, down * TEXELS))
     cells = pixels.reshape(down, TEXELS, _ACROSS, TEXELS, 4).transpose(0, 2, 1, 3, 4)
     return list(cells.reshape(-1, TEXELS, TEXELS, 4)[: len(surfaces)])
+
+
+def _renders() -> list[Any]:
+    return [image for image in bpy.data.images if image.type == "RENDER_RESULT"]
+
+
+def _forget_renders(known: list[Any]) -> None:
+    for image in _renders():
+        if image not in known:
+            bpy.data.images.remove(image)
 
 
 def _put(scene: Any, surface: Surface, copies: dict[Any, Any], column: int, row: int, stack: ExitStack) -> None:
