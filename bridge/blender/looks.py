@@ -16,7 +16,7 @@ from blockcore.model.grid import FACE_NORMALS, FACE_PLACES, FACE_SLOTS
 from blockcore.model.palette import SLOT_NAMES
 from bridge.blender.nodes import Points
 from bridge.blender.photographs import Surface, photographed
-from bridge.blender.shapes import Box
+from bridge.blender.shapes import BEVEL, Box
 from bridge.blender.surfaces import Shown, surface
 from bridge.blender.textures import Album
 from bridge.blender.working_space import to_rec709
@@ -153,6 +153,8 @@ def _surface(sight: Sight, direction: int) -> Surface:
     frame[:3] = np.column_stack([across - first, down - first, outward * box.edges.max(), first])
     places = (np.linalg.inv(frame)[:2] @ np.insert(skin.corners[here].reshape(-1, 3), 3, 1.0, axis=1).T).T
     low, high = places.min(axis=0), places.max(axis=0)
+    if (high - low).min() < 1.0 - 3.0 * BEVEL:  # no side of a bevelled box
+        low, high = np.zeros(2), np.ones(2)
     inside = np.diag([*(high - low), 1.0, 1.0])
     inside[:2, 3] = low
     return Surface(

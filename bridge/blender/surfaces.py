@@ -3,8 +3,8 @@
 
 The tree is followed from the Material Output that the render engine takes: through groups, reroutes, muted nodes and
 mixes. A shader shows its colour, as if white light fell on it, and what it emits. Transparent parts show what they are
-mixed with. What depends on anything but the place in a picture or on the mesh (noise, the viewing angle, what lies
-around) cannot be told and is refused.
+mixed with. What depends on the place on the mesh by a procedure (noise, bricks) is left to ``photographs``; what
+depends on anything else (the viewing angle, what lies around) cannot be told and is refused.
 """
 
 from __future__ import annotations
