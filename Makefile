@@ -8,7 +8,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal -m 'not alone'
 OUT ?= out/demo
 
-.PHONY: demo test docs fresh fuzz test-numpy2 test-bpy gui farm extension bench clean
+.PHONY: demo test docs fresh fuzz test-numpy2 test-pythons test-bpy wheel gui farm extension bench clean
 
 demo: $(VENV)/.libraries
 	$(PY) -m bridge demo --out $(OUT)
@@ -28,7 +28,15 @@ fresh:
 # bpy keeps numpy below 2; the library runs on both.
 test-numpy2: $(VENV)/.numpy2
 	PYTHONPATH=$(VENV)/numpy2 $(PYTEST) $(addprefix tests/unit/test_,\
-	  grid.py scene.py webgpu.py tiles.py texels.py shading.py world.py visibility.py solve.py)
+	  grid.py scene.py webgpu.py tiles.py texels.py shading.py world.py visibility.py solve.py format_glb.py)
+
+# The library without torch on other Pythons, as far as they are here: 3.12 and 3.13.
+test-pythons:
+	tests/fresh/pythons.sh
+
+# The wheel in an empty environment, away from the checkout: its commands, and every example of the documentation.
+wheel: $(VENV)/.libraries
+	$(PY) -m pytest tests/fresh
 
 # Another Blender than the environment's, beside it. Blender 4.2 dies as its process ends; what counts is what pytest says.
 BPY ?= 4.5.3

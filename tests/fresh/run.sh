@@ -26,8 +26,9 @@ debian_sources() {
 install_base() {
     [ "$(cat "$BASE/installed-packages" 2>/dev/null)" = "$SUITE $PACKAGES" ] && return
     local mirror
+    apt-get update -qq || true
     mirror="$(debian_sources '$(REPO_URI)' 'Label: Debian' | sed -n 1p)"
-    [ -n "$mirror" ] || fail "apt knows no Debian mirror; run apt-get update first"
+    [ -n "$mirror" ] || fail "apt knows no Debian mirror"
     rm -rf "$BASE" "$BASE.new"
     debootstrap --variant=minbase --include="$PACKAGES" "$SUITE" "$BASE.new" "$mirror" >"$ROOT/debootstrap.log" ||
         fail "the tree cannot be installed; see $ROOT/debootstrap.log"
@@ -74,6 +75,9 @@ mount_devices() {
     done
     ln -s pts/ptmx "$TREE/dev/ptmx"
     ln -s /proc/self/fd "$TREE/dev/fd"
+    ln -s /proc/self/fd/0 "$TREE/dev/stdin"
+    ln -s /proc/self/fd/1 "$TREE/dev/stdout"
+    ln -s /proc/self/fd/2 "$TREE/dev/stderr"
 }
 
 # With nothing of the machine's environment but the ways out of it.
@@ -115,7 +119,10 @@ if [ "${1:-}" = --in-namespace ]; then
     exit
 fi
 [ "$(id -u)" = 0 ] || fail "a bare system can only be made as root; run tests/fresh/run.sh as root"
-command -v debootstrap >/dev/null || fail "debootstrap is not installed; install it: apt-get install debootstrap"
+if ! command -v debootstrap >/dev/null; then
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends debootstrap ||
+        fail "debootstrap cannot be installed; install it: apt-get install debootstrap"
+fi
 python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip to tell the package registries; install python3-pip"
 [ "$#" -gt 0 ] || set -- demo test
 mkdir -p "$ROOT"

@@ -25,10 +25,9 @@ def build(kind: str, source: Path, out: Path) -> Path:
     return out / done.stdout.split()[-1]
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("packaging")
-    source, site = folder / "source", folder / "site"
+def built_wheel(folder: Path) -> Path:
+    """Builds the wheel by way of the sdist, as those who have no checkout get it."""
+    source = folder / "source"
     source.mkdir()
     skipped = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("blockcore", "bridge", "LICENSES"):
@@ -37,7 +36,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, source)
     shutil.unpack_archive(build("sdist", source, folder), folder / "unpacked")
     (unpacked,) = (folder / "unpacked").iterdir()
-    zipfile.ZipFile(build("wheel", unpacked, folder)).extractall(site)
+    return build("wheel", unpacked, folder)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packaging")
+    site = folder / "site"
+    zipfile.ZipFile(built_wheel(folder)).extractall(site)
     return site
 
 
