@@ -154,7 +154,8 @@ def clear_beside(path: Path) -> None:
 
 def _make_parents(folder: Path, stack: ExitStack) -> None:
     if not folder.exists():
-        _make_parents(folder.parent, stack)
+        if folder.parent != folder:  # a drive may not be there
+            _make_parents(folder.parent, stack)
         folder.mkdir(exist_ok=True)
         stack.callback(_remove_if_empty, folder)
 

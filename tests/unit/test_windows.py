@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from blockcore.commands import streams
+from blockcore.errors import BlockcoreError
+from blockcore.io.folders import reserved
 from bridge.engine import interpreter
 from tests.captures import dataset_path, map_path
 from tests.parts import need
@@ -117,6 +119,16 @@ print(path.read_bytes().decode(), reader.closed)
 """
     assert ran(tmp_path, code) == "new True\n"
     assert left(tmp_path, ["preview.npy"]) == []
+
+
+def test_a_drive_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise FileNotFoundError(2, "The system cannot find the path specified", str(path))
+
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(BlockcoreError, match="cannot find the path"), reserved(Path("/project/out")):
+        pass
 
 
 def test_letters_are_those_of_the_console(monkeypatch):
