@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 
 from blockcore.io.leftovers import remove_leftovers
+from blockcore.machine.heard import heard
 from blockcore.report.events import Event, line_of
 
 _STOPPED = 130
@@ -24,7 +24,7 @@ def end_with_input() -> None:
 
 
 def _end_with_input() -> None:
-    while os.read(sys.stdin.fileno(), 4096):
+    for _ in heard():
         pass
     remove_leftovers()
     os._exit(_STOPPED)

@@ -155,6 +155,13 @@ def test_devices_are_told_apart_in_two_rooms():
     assert not wrong
 
 
+def test_standard_input_is_read_in_one_place():
+    """On Windows a thread that waits in it holds up the loading of libraries."""
+    paths = [path for package in ("blockcore", "bridge", "addon") for path in (ROOT / package).rglob("*.py")]
+    readers = [path.name for path in paths if "sys.stdin." in path.read_text(encoding="utf-8")]
+    assert readers == ["heard.py"]
+
+
 def test_what_crosses_rooms_is_seldom_a_dict_of_anything():
     paths = [path for package in ("blockcore", "bridge", "addon") for path in (ROOT / package).rglob("*.py")]
     assert sum(path.read_text(encoding="utf-8").count("dict[str, Any]") for path in paths) < 10
