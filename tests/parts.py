@@ -82,8 +82,10 @@ def _wgpu() -> str:
 
 
 def _bpy() -> str:
-    """Imported elsewhere: in this process it would answer signals from then on."""
-    return _fails(sys.executable, "-c", "import bpy") if _module("bpy") else "the Python package bpy is not installed"
+    """Imported elsewhere: in this process it would answer signals from then on. Some die of ending properly."""
+    if not _module("bpy"):
+        return "the Python package bpy is not installed"
+    return _fails(sys.executable, "-c", "import bpy, os; os._exit(0)")
 
 
 def _chromium() -> str:
