@@ -29,7 +29,7 @@ _OUTPUTS = {
     "compare": {"out": "summary.json", "json": FILE},
     "render": {"out": "view_000.png"},
     "view": {"out": FILE},
-    "optimize": {"out": "result.json", "export": BY_NAME},
+    "optimize": {"out": "result.json", "export": BY_NAME, "preview": FILE},
     "dream": {"out": "result.json", "export": BY_NAME},
     "palette": {"out": FILE, "left_out": FILE},
     "voxelize": {"out": FILE},

@@ -61,7 +61,10 @@ def _check(output: Path, kind: str) -> None:
         kind = writer(output).marker or FILE
     if kind == FILE:
         check_file(output)
-    elif kind != LOOSE:
+    elif kind == LOOSE:
+        if os.path.lexists(output) and not output.is_dir():
+            raise BlockcoreError(f"{output}: exists and is no folder; choose another place")
+    else:
         check_folder(output, kind)
         _check_place(output)
 

@@ -117,9 +117,7 @@ class _Reader:
             raise ValueError("has text that is not Unicode") from error
 
     def _value(self, kind: int, depth: int) -> Any:
-        self._left -= 1
-        if self._left < 0:
-            raise ValueError(f"has more than {MOST_VALUES} values")
+        self._count(1)
         if depth > DEEPEST:
             raise ValueError(f"is nested more than {DEEPEST} deep")
         if kind in _SCALARS:
@@ -136,10 +134,15 @@ class _Reader:
             if inner == _END and length > 0:
                 raise ValueError("has a list of nothing")
             if inner in _SCALARS:
-                self._left -= max(0, length) // _LIGHT
+                self._count(max(0, length) // _LIGHT)
                 return list(self._numbers(_SCALARS[inner], max(0, length)))
             return [self._value(inner, depth + 1) for _ in range(length)]
         raise ValueError(f"has a tag of the unknown kind {kind}")
+
+    def _count(self, values: int) -> None:
+        self._left -= values
+        if self._left < 0:
+            raise ValueError(f"has more than {MOST_VALUES} values")
 
     def _length(self) -> int:
         return int(_LENGTH.unpack(self._take(_LENGTH.size))[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from blockcore.errors import quoted
 from blockcore.formats import nbt
 from blockcore.formats.block_states import (
     AIR,
@@ -23,7 +25,7 @@ from blockcore.formats.block_states import (
     state_text,
 )
 from blockcore.formats.states_file import StatesFile
-from blockcore.io.files import write_file
+from blockcore.io.files import read_bytes, write_file
 
 _NOTHING = "minecraft:structure_void"
 """The state of a place that a structure does not list: what is there in the world stays."""
@@ -130,14 +132,28 @@ class StructureFile(StatesFile):
     """The format, which writes the parts of a large world beside it."""
 
     def write(self, path: Path, what: BlockStates) -> tuple[str, ...]:
-        """Writes a file after its parts; where the whole does not fit into it, it is the first of them."""
-        first = None
-        for name, part in parts(what):
-            data = pack(part)
-            first = data if first is None else first
-            write_file(path.with_name(f"{path.stem}_{name}{path.suffix}"), data)
-        write_file(path, first if first is not None and _is_too_large(what) else pack(what))
+        """Writes a file after its parts; where the whole does not fit into it, it is the first of them.
+
+        Raises:
+            ValueError: another file has the name of a part.
+        """
+        beside = {path.with_name(f"{path.stem}_{name}{path.suffix}"): pack(part) for name, part in parts(what)}
+        for other, data in beside.items():
+            if os.path.lexists(other) and not _holds(other, data):
+                raise ValueError(f"{quoted(other.name)} is there already, which a part would replace; remove it")
+        for other, data in beside.items():
+            write_file(other, data)
+        first = next(iter(beside.values()), b"")
+        write_file(path, first if first and _is_too_large(what) else pack(what))
         return lost(what)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether a file has these very bytes."""
+    try:
+        return read_bytes(path, len(data)) == data
+    except OSError:
+        return False
 
 
 FORMAT = StructureFile("Minecraft structure", (".nbt",), unpack, pack, lost)

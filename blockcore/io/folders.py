@@ -47,6 +47,8 @@ _EARLIER = {
 _REMEDY = "choose another place, or remove it first"
 _hashes: dict[tuple[Path, int, int, int, int], str] = {}
 _SCRATCH, _LOCK = "blockcore-scratch-", ".lock"
+BLENDERS = "blender_"
+"""What the names of Blender's own temporary folders begin with."""
 _MAKING = 10.0  # seconds that a process has to lock a scratch folder that it made
 
 
@@ -276,22 +278,40 @@ def _exchange(fresh: Path, path: Path) -> None:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Gives a folder among temporary files, removed at the end; first removes those of processes that were killed.
+    """Gives a folder among temporary files, removed at the end; removes those of processes that were killed.
 
     Raises:
         BlockcoreError: there is no room for temporary files.
     """
     with ExitStack() as stack:
         try:
-            place = Path(tempfile.gettempdir())
-            _remove_abandoned(place)
-            folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=place))
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            stack.enter_context(locked(folder / _LOCK, folder))
+            folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
         except OSError as error:
-            raise BlockcoreError(f"temporary files: cannot be written ({error.strerror}); set TMPDIR") from error
-        stack.enter_context(leftover(folder))
+            raise _no_room(error) from error
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.enter_context(adopted(folder))
         yield folder
+
+
+@contextmanager
+def adopted(folder: Path) -> Iterator[None]:
+    """Takes care of a temporary folder of this process, whoever made it: it goes with a signal, or after a kill.
+
+    Raises:
+        BlockcoreError: there is no room for temporary files.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder / _LOCK, folder))
+            _remove_abandoned(folder.parent)
+        except OSError as error:
+            raise _no_room(error) from error
+        stack.enter_context(leftover(folder))
+        yield
+
+
+def _no_room(error: OSError) -> BlockcoreError:
+    return BlockcoreError(f"temporary files: cannot be written ({error.strerror}); set TMPDIR")
 
 
 def lasting_scratch() -> Path:
@@ -308,19 +328,23 @@ def in_own_scratch(path: Path) -> bool:
 
 
 def _remove_abandoned(place: Path) -> None:
-    for left in place.glob(f"{_SCRATCH}*"):
+    for left in (*place.glob(f"{_SCRATCH}*"), *place.glob(f"{BLENDERS}*")):
         with contextlib.suppress(OSError):
             if _is_abandoned(left):
                 shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_abandoned(scratch: Path) -> bool:
-    """Whether the process that made a scratch folder is gone; one without a note of who holds it may just be made."""
+    """Whether the process that made a scratch folder is gone.
+
+    One without a note of who holds it may just be made; one of Blender's without a note is not ours.
+    """
     there, lock = scratch.lstat(), scratch / _LOCK
     if os.name != "nt" and there.st_uid != os.getuid():
         return False
     is_noted = lock.is_file() and lock.stat().st_size > 0
-    return (is_noted or time.time() - there.st_mtime > _MAKING) and not is_held(lock)
+    is_old = scratch.name.startswith(_SCRATCH) and time.time() - there.st_mtime > _MAKING
+    return (is_noted or is_old) and not is_held(lock)
 
 
 def check_apart(output: Path, inputs: Iterable[Path]) -> None:

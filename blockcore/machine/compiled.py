@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class _Kept(FunctionCache):
+    """Compiled kernels on disk; a disk that takes none costs the next process's time alone."""
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(OSError):
+            super().save_overload(sig, data)
 
 
 def kernel(function: Function) -> Function:
@@ -17,9 +26,7 @@ def kernel(function: Function) -> Function:
     It runs without the interpreter's lock, and divides by zero as IEEE 754 says. The disk is numba's choice: beside
     the module, else the user's cache folder; where neither can be written, every process compiles for itself.
     """
-    compiled_with = partial(numba.njit, nogil=True, error_model="numpy")
-    try:
-        compiled = compiled_with(cache=True)(function)
-    except RuntimeError:
-        compiled = compiled_with()(function)
+    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    with contextlib.suppress(RuntimeError):  # numba finds no folder
+        compiled._cache = _Kept(function)
     return cast(Function, compiled)

@@ -6,11 +6,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from blockcore.io.folders import lasting_scratch
-from blockcore.io.leftovers import leftover
+from blockcore.io.folders import BLENDERS, adopted, lasting_scratch
 
 _WHERE = ("TEMP", "TMP") if os.name == "nt" else ("TMPDIR",)
 
@@ -28,7 +27,7 @@ def open_blend() -> Path | None:
 def blender() -> Iterator[None]:
     """Starts Blender where it is a package of this Python; it keeps its temporary files in a scratch folder.
 
-    Where this Python is Blender's own, its folder is there already, and is noted for the case of a signal.
+    Where this Python is Blender's own, its folder is there already, and is adopted for the case that it is ended.
     """
     if "bpy" not in sys.modules:
         before = {name: os.environ.get(name) for name in _WHERE}
@@ -43,7 +42,9 @@ def blender() -> Iterator[None]:
                     os.environ[name] = value
     import bpy
 
-    with leftover(Path(bpy.app.tempdir)):
+    own = Path(bpy.app.tempdir)
+    # Where Blender could not make one, this is the folder of everybody's temporary files.
+    with adopted(own) if own.name.startswith(BLENDERS) else nullcontext():
         yield
 
 

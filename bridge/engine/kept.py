@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import numpy.typing as npt
 
 from blockcore.errors import BlockcoreError
 from blockcore.io.archives import read_array
-from blockcore.io.files import write_array
+from blockcore.io.files import BESIDE, write_array
 
 FOLDER_VARIABLE = "BLOCKCORE_CACHE"
 """Names another folder in the environment; empty, nothing is kept."""
 _MOST_BYTES = 512 << 20
 _SUFFIX = ".npy"
+_WRITING = 60.0  # seconds that writing takes at most
 
 
 def cache_folder() -> Path | None:
@@ -42,7 +44,8 @@ def find_light(key: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32] | No
         return None
     with contextlib.suppress(BlockcoreError, OSError):
         received = read_array(path, BlockcoreError, "")
-        if received.shape == shape and received.dtype == np.float32:
+        is_like_it = received.shape == shape and received.dtype == np.float32
+        if is_like_it and bool(np.isfinite(received).all()) and bool((received >= 0.0).all()):
             path.touch()
             return received
     return None
@@ -65,10 +68,13 @@ def _path(key: str) -> Path | None:
 
 def _make_room(folder: Path, most_bytes: int) -> None:
     used: list[tuple[float, int, Any]] = []
-    for path in folder.glob(f"*{_SUFFIX}"):
+    for path in folder.iterdir():
         with contextlib.suppress(OSError):  # another process may have removed it
             there = path.stat()
-            used.append((there.st_mtime, there.st_size, path))
+            if path.suffix == _SUFFIX:
+                used.append((there.st_mtime, there.st_size, path))
+            elif BESIDE in path.name and time.time() - there.st_mtime > _WRITING:
+                path.unlink()  # its process was killed
     total = 0
     for _, size, path in sorted(used, reverse=True):
         total += size

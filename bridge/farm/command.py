@@ -20,7 +20,7 @@ from bridge.blender.starting import program
 from bridge.blocks import MODELS
 from bridge.engine.itself import bridge_command
 from bridge.farm.crew import Crew
-from bridge.farm.records import Outcome, Task, failed, find_done, find_failed, key_of
+from bridge.farm.records import LIST, Outcome, Task, check_notes, failed, find_done, find_failed, key_of
 from bridge.farm.slurm import add_slurm, submit
 from bridge.farm.sources import Shard, Source, find_sources
 from bridge.farm.worker import PATHS
@@ -28,7 +28,6 @@ from bridge.job import told_settings
 
 KINDS = {"optimize": (".blend",), "blocks": (".blend", *MODELS)}
 """The files that each way is for."""
-LIST = "batch.jsonl"
 _OWN = (
     *("command", "run", "words", "input", "out", "way", "shard", "jobs", "memory", "retry", "gather"),
     *("tasks", "slurm"),
@@ -97,6 +96,7 @@ def run_batch(args: argparse.Namespace) -> int:
         return 0
     shard = Shard.of(args.shard)
     tasks = _tasks(args, shard.mine(sources))
+    check_notes(tasks, args.out / LIST)
     outcomes = _gathered(tasks) if args.gather else _done(args, tasks)
     summary = _summary(outcomes)
     if shard.count == 1:

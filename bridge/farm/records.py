@@ -12,17 +12,17 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from blockcore import __version__
 from blockcore.errors import BlockcoreError, SceneError
-from blockcore.io.files import Json, finite, read_json, write_json
+from blockcore.io.files import LARGEST_JSON, Json, finite, parse_json, read_bytes, read_json, write_json
 from blockcore.report.summary import Summary
 from bridge.farm.sources import Source
 
-MARKER = "batch.json"
+MARKER, LIST = "batch.json", "batch.jsonl"
 _FORMAT, _VERSION = "blockcore.batch", 1
 _TOLD = ("blocks", "visible_blocks", "changed_blocks", "psnr_before", "psnr_after", "loss")
 _FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
@@ -160,6 +160,26 @@ def note_outcome(task: Task, outcome: Outcome) -> None:
         write_json(_beside(task), {"format": _FORMAT, "version": _VERSION} | values)
     else:
         _beside(task).unlink(missing_ok=True)
+
+
+def check_notes(tasks: Iterable[Task], told: Path) -> None:
+    """Refuses to replace files that no batch wrote: where notes of failures would be, and the list of what was told.
+
+    Raises:
+        BlockcoreError: there is one.
+    """
+    for path in (*map(_beside, tasks), told):
+        if os.path.lexists(path) and not _is_ours(path):
+            raise BlockcoreError(f"{path}: is there, and no batch wrote it; choose another place, or remove it first")
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        data = read_bytes(path, LARGEST_JSON)
+        note = parse_json(data.splitlines()[-1] if path.name == LIST else data)
+        return isinstance(note, dict) and ("summary" in note or note.get("format") == _FORMAT)
+    except (OSError, ValueError, LookupError, RecursionError):
+        return False
 
 
 def _beside(task: Task) -> Path:

@@ -14,32 +14,62 @@ from typing import NamedTuple
 from blockcore.io.files import BESIDE, write_file
 from blockcore.io.folders import LIST, check_folder, write_folder
 from tests.fuzz.test_readers import small_scene
+from tests.packs import cube, files_of, picture, same, write_zip
 
 MANY = int(os.environ.get("BLOCKCORE_KILLS", "1"))
 """How often each fault befalls each command; at 1 not every fault befalls every command."""
+BEGINNINGS = {
+    **{".blend": b"\x28\xb5\x2f\xfd", ".html": b"<!doctype", ".schem": b"\x1f\x8b"},
+    **{".json": b"{", ".txt": b"minecraft:"},
+}
+"""What files begin with that are none of old, by their suffixes."""
+PACK = files_of(
+    {"rock": {"variants": {"": {"model": "block/rock"}}}, "gone": {}},
+    {"rock": cube(same("block/rock"))},
+    {"rock": picture(1, 64, 64)},
+)
 CACHES = {f"torchinductor_{getpass.getuser()}"}  # of torch, for all runs
 OLD = b"what was there before"
 
 
 class Command(NamedTuple):
-    """A command line; how many seconds it takes at most to get to work; options that let the work never end."""
+    """A command line.
+
+    Attributes:
+        words: it.
+        outputs: what it writes: files, and folders with the file that each such folder has.
+        seconds: that it takes at most to get to work.
+        endless: options that let the work never end.
+    """
 
     words: str
+    outputs: dict[str, str]
     seconds: float
     endless: tuple[str, ...] = ()
 
 
 _ENDLESS = ("--method", "gradient", "--objective", "pixels", "--steps", "20000", "--patience", "0")
+_BLEND, _RESULT = {"y.blend": ""}, {"result": "result.json"}
 COMMANDS = {
-    "optimize": Command("blockcore optimize --scene scene --out result.json", 4.0, _ENDLESS),
-    "view": Command("blockcore view --scene scene --out page.html", 1.5),
-    "bridge export": Command("bridge export cubes.blend --out scene.json", 2.5),
-    "bridge optimize": Command(
-        "bridge optimize cubes.blend --lighting unlit --out y.blend --report result.json", 6.0, _ENDLESS
+    "optimize": Command("blockcore optimize --scene scene --out result", _RESULT, 4.0, _ENDLESS),
+    "view": Command("blockcore view --scene scene --out page.html", {"page.html": ""}, 1.5),
+    "convert": Command("blockcore convert scene world.schem", {"world.schem": ""}, 1.0),
+    "palette": Command(
+        "blockcore palette pack.zip --out palette.json --left-out why.txt", {"palette.json": "", "why.txt": ""}, 1.0
     ),
-    "bridge optimize, lit": Command("bridge optimize cubes.blend --lighting scene --out y.blend", 8.0, _ENDLESS),
-    "bridge batch": Command("bridge batch blends --lighting unlit --out results", 8.0, _ENDLESS),
-    "bridge blocks": Command("bridge blocks cube.obj --across 4 --views 3 --out y.blend --report result.json", 10.0),
+    "bridge export": Command("bridge export cubes.blend --out exported", {"exported": "scene.json"}, 2.5),
+    "bridge optimize": Command(
+        "bridge optimize cubes.blend --lighting unlit --out y.blend --report result", _BLEND | _RESULT, 6.0, _ENDLESS
+    ),
+    "bridge optimize, lit": Command(
+        "bridge optimize cubes.blend --lighting scene --out y.blend", _BLEND, 8.0, _ENDLESS
+    ),
+    "bridge batch": Command(
+        "bridge batch blends --lighting unlit --out results", {"results/cubes.blend": "batch.json"}, 8.0, _ENDLESS
+    ),
+    "bridge blocks": Command(
+        "bridge blocks cube.obj --across 4 --views 3 --out y.blend --report result", _BLEND | _RESULT, 10.0
+    ),
 }
 CUBES = """
 import sys
@@ -70,25 +100,26 @@ class Place:
     """A folder with a command's inputs, what its outputs were before, and a folder for its temporary files."""
 
     def __init__(self, folder: Path, command: Command, blend: Path | None, is_endless: bool) -> None:
-        self.folder, self.temporary = folder / "work", folder / "temporary"
+        self.folder, self.temporary, self.cache = folder / "work", folder / "temporary", folder / "cache"
         self.temporary.mkdir()
+        self.cache.mkdir()
         small_scene().write(self.folder / "scene")
         (self.folder / "cube.obj").write_text(CUBE)
+        write_zip(self.folder / "pack.zip", PACK)
         if blend is not None:
             (self.folder / "cubes.blend").write_bytes(blend.read_bytes())
             write_file(self.folder / "blends" / "cubes.blend", blend.read_bytes())
-        words = command.words.split()
-        self.out = [self.folder / words[i + 1] for i, word in enumerate(words) if word in ("--out", "--report")]
-        self.out = [path for path in self.out if path.suffix]  # the others are filled where they were left
-        for path in self.out:
-            if path.suffix == ".json":  # stands for a folder that always has such a file
-                write_folder(path, path.name, lambda fresh, name=path.name: write_file(fresh / name, OLD))
+        self.out = {self.folder / name: marker for name, marker in command.outputs.items()}
+        for path, marker in self.out.items():
+            if marker:
+                write_folder(path, marker, lambda fresh, name=marker: write_file(fresh / name, OLD))
             else:
                 path.write_bytes(OLD)
         self.names = sorted(p.name for p in self.folder.iterdir())
-        self.command = [sys.executable, "-m", *words, *(command.endless if is_endless else ())]
+        self.command = [sys.executable, "-m", *command.words.split(), *(command.endless if is_endless else ())]
         self.mark = f"BLOCKCORE_MARK={folder}"
         here = {"PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(self.temporary)}
+        here["BLOCKCORE_CACHE"] = str(self.cache)
         self.environment = os.environ | here | dict([self.mark.split("=", 1)])
 
     def start(self) -> subprocess.Popen[str]:
@@ -124,7 +155,7 @@ class Place:
 
     def left(self) -> list[str]:
         """Names what is beside the inputs and outputs, and among temporary files."""
-        beside = [p.name for p in self.folder.iterdir() if p.name not in (*self.names, "results")]
+        beside = [p.name for p in self.folder.iterdir() if p.name not in self.names]
         beside += [p.name for p in self.folder.rglob(f"*{BESIDE}*")]
         return sorted([*beside, *(p.name for p in self.temporary.iterdir() if p.name not in CACHES)])
 
@@ -143,14 +174,14 @@ class Place:
 
     def is_new(self, path: Path) -> bool:
         """Whether an output is another one than before."""
-        return (path / path.name if path.is_dir() else path).read_bytes() != OLD
+        return (path / self.out[path]).read_bytes() != OLD
 
     def check_outputs(self) -> None:
         """Each is the old one, or a new one that is whole."""
-        for path in self.out:
-            if path.is_dir():
-                check_folder(path, path.name)
+        for path, marker in self.out.items():
+            if marker:
+                check_folder(path, marker)
                 assert (path / LIST).is_file()
             else:
                 data = path.read_bytes()
-                assert data == OLD or data.startswith((b"\x28\xb5\x2f\xfd", b"<!doctype", b"<!DOCTYPE")), path
+                assert data == OLD or data.startswith(BEGINNINGS[path.suffix]), path

@@ -198,14 +198,17 @@ def test_two_runs_do_not_write_one_output(tmp_path: Path) -> None:
 
 def test_scratch_folders_of_killed_processes_go(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name in ("noted", "old", "new"):
-        write_file(tmp_path / f"blockcore-scratch-{name}" / "big", b"1")
-    write_file(tmp_path / "blockcore-scratch-noted" / ".lock", json.dumps({"process": 1}))
-    os.utime(tmp_path / "blockcore-scratch-old", (0, 0))
-    being_made = tmp_path / "blockcore-scratch-new"
+    for name in ("blockcore-scratch-noted", "blockcore-scratch-old", "blockcore-scratch-new", "blender_noted"):
+        write_file(tmp_path / name / "big", b"1")
+    for name in ("blockcore-scratch-noted", "blender_noted"):
+        write_file(tmp_path / name / ".lock", json.dumps({"process": 1}))
+    being_made, of_another = tmp_path / "blockcore-scratch-new", tmp_path / "blender_other"
+    write_file(of_another / "quit.blend", b"1")
+    for old in (tmp_path / "blockcore-scratch-old", of_another):
+        os.utime(old, (0, 0))
     with scratch_folder() as mine, scratch_folder() as second:
-        assert sorted(tmp_path.iterdir()) == sorted([being_made, mine, second])
-    assert list(tmp_path.iterdir()) == [being_made]
+        assert sorted(tmp_path.iterdir()) == sorted([being_made, of_another, mine, second])
+    assert sorted(tmp_path.iterdir()) == sorted([being_made, of_another])
 
 
 @pytest.mark.parametrize("writable", ["", "home"])

@@ -93,6 +93,7 @@ def root(payload: bytes) -> bytes:
         (root(b"\x09\x00\x00" + b"\x09\x00\x00\x00\x01" * 100_000), "deep"),
         (root(b"\x0a\x00\x00" * 100_000), "deep"),
         (root(b"\x09\x00\x00" + struct.pack(">Bi", 10, 2_000_000) + bytes(2_000_000)), "more than 500000 values"),
+        (root(b"\x09\x00\x00" + struct.pack(">Bi", 1, 5_000_000) + bytes(5_000_000)), "more than 500000 values"),
         (root(b"\x0d\x00\x00"), "unknown kind 13"),
         (root(b"\x01\x00\x01\xff\x05"), "not Unicode"),
         (root(b"\x01\x00\x00\x05" * 2), "twice"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,21 @@ def test_damage_is_not_believed(folder, content):
     assert find_light("a", SHAPE) is None
     keep_light("a", light(2.0))
     assert (find_light("a", SHAPE) == light(2.0)).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_light_that_no_face_can_receive_is_not_believed(value):
+    keep_light("a", light(value))
+    assert find_light("a", SHAPE) is None
+
+
+def test_what_a_killed_process_left_goes(folder):
+    keep_light("a", light(1.0))
+    for name, age in ((".b.npy.blockcore-old", 100), (".b.npy.blockcore-new", 0)):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (time.time() - age,) * 2)
+    keep_light("c", light(1.0))
+    assert sorted(path.name for path in folder.iterdir()) == [".b.npy.blockcore-new", "a.npy", "c.npy"]
 
 
 def test_where_nothing_can_be_kept_nothing_happens(tmp_path, monkeypatch):
