@@ -14,6 +14,8 @@ from blockcore.formats.nbt import Compound
 
 MOST_CELLS = 1 << 25
 """The most cells that are read from a file."""
+AT_ONCE = 1 << 20
+"""The cells that are worked on at once where single steps take many times their memory."""
 DATA_VERSION = 2975
 """Of the states' names, where the caller knows none: Minecraft 1.18.2."""
 AIR = "minecraft:air"
@@ -82,6 +84,25 @@ def merged(states: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int32]]:
     names: dict[str, int] = {}
     number = np.array([names.setdefault(state, len(names)) for state in states], np.int32)
     return list(names), number
+
+
+def boxed(
+    values: npt.NDArray[Any], size: tuple[int, int, int], meaning: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Returns a box of cells, some layers at a time: the largest takes little more memory than itself.
+
+    Args:
+        values: (n,) whole numbers of the cells, x running fastest, then z, then y.
+        size: the box's sides along x, y and z.
+        meaning: what each number becomes.
+    """
+    width, height, length = size
+    layers = values.reshape(height, length, width)
+    box = np.empty(size, np.int32)
+    step = max(1, AT_ONCE // (length * width))
+    for low in range(0, height, step):
+        box[:, low : low + step] = meaning[layers[low : low + step]].transpose(2, 0, 1)
+    return box
 
 
 def item(values: Any, name: str, kind: type[Any]) -> Any:

@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from blockcore.formats import nbt, packed_bits
 from blockcore.formats.block_states import (
     AIR,
+    AT_ONCE,
     DATA_VERSION,
     EMPTY,
     MOST_CELLS,
     BlockStates,
+    boxed,
     item,
     left_out,
     merged,
@@ -48,13 +51,12 @@ def unpack(data: bytes) -> BlockStates:
     states, number = merged([AIR, *(state for region in regions for state in region.states)])
     cells = np.zeros(tuple(size.tolist()), np.int32)
     first = 1
+    is_block = np.array([state not in EMPTY for state in states])
     for region in regions:
-        of_region = number[first : first + len(region.states)]
+        found = region.cells(number[first : first + len(region.states)])
         first += len(region.states)
-        found = of_region[region.cells()]
         x, y, z = (slice(start, start + side) for start, side in zip(region.low - low, region.size, strict=True))
-        is_block = np.isin(found, np.flatnonzero([state not in EMPTY for state in states]))
-        cells[x, y, z] = np.where(is_block | (cells[x, y, z] == 0), found, cells[x, y, z])
+        _lay_over(cells[x, y, z], found, is_block)
     origin = tuple(int(place) for place in low)
     losses = tuple(loss for region in regions for loss in region.losses)
     return BlockStates(cells, tuple(states), (origin[0], origin[1], origin[2]), losses)
@@ -92,6 +94,14 @@ def pack(blocks: BlockStates) -> bytes:
     return nbt.pack("", root)
 
 
+def _lay_over(below: Any, found: npt.NDArray[np.int32], is_block: npt.NDArray[np.bool_]) -> None:
+    """Puts a region's cells where it has blocks, or where there is nothing yet; some planes at a time."""
+    step = max(1, AT_ONCE // found[0].size)
+    for start in range(0, len(found), step):
+        part, there = found[start : start + step], below[start : start + step]
+        np.copyto(there, part, where=is_block[part] | (there == 0))
+
+
 class _Region:
     """A region of a file; its cells are unpacked when asked for, once all sizes are known to be allowed."""
 
@@ -112,13 +122,13 @@ class _Region:
         )
         self._words = item(found, "BlockStates", np.ndarray).astype(np.int64)
 
-    def cells(self) -> Any:
-        """Returns the index of each cell's state, (x, y, z) int32."""
+    def cells(self, number: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Returns the number of each cell's state, (x, y, z), from those of the region's list of states."""
         width, height, length = self.size.tolist()
         cells = packed_bits.unpack(self._words, _bits(len(self.states)), width * height * length)
         if cells.max() >= len(self.states):
             raise ValueError("has a block that its list of states lacks")
-        return cells.reshape(height, length, width).transpose(2, 0, 1)
+        return boxed(cells, (width, height, length), number)
 
 
 def _bits(count: int) -> int:

@@ -26,8 +26,11 @@ def unpack(words: npt.NDArray[np.int64], bits: int, count: int) -> npt.NDArray[n
         raise ValueError(f"has {len(words)} words of blocks where its sides make {-(-count * bits // 64)}")
     step = _AT_ONCE * bits // 64
     sizes = [min(_AT_ONCE, count - start) for start in range(0, count, _AT_ONCE)]
-    parts = [_unpack(words[index * step : (index + 1) * step], bits, size) for index, size in enumerate(sizes)]
-    return np.concatenate([np.zeros(0, np.int32), *parts])
+    values = np.empty(count, np.int32)
+    for index, size in enumerate(sizes):
+        start = index * _AT_ONCE
+        values[start : start + size] = _unpack(words[index * step : (index + 1) * step], bits, size)
+    return values
 
 
 def _pack(values: npt.NDArray[np.int32], bits: int) -> npt.NDArray[np.int64]:

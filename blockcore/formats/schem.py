@@ -5,11 +5,22 @@ The layout is that of https://github.com/SpongePowered/Schematic-Specification.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from blockcore.formats import nbt
-from blockcore.formats.block_states import DATA_VERSION, MOST_CELLS, BlockStates, item, left_out, merged
+from blockcore.formats.block_states import (
+    AT_ONCE,
+    DATA_VERSION,
+    MOST_CELLS,
+    BlockStates,
+    boxed,
+    item,
+    left_out,
+    merged,
+)
 from blockcore.formats.nbt import Compound
 from blockcore.formats.states_file import StatesFile
 
@@ -34,15 +45,17 @@ def unpack(data: bytes) -> BlockStates:
     held = inner if version == 2 else item(inner, "Blocks", dict)
     states, number = _states(item(held, "Palette", dict))
     packed = item(held, "BlockData" if version == 2 else "Data", np.ndarray)
-    indices = numbers(packed.astype(np.uint8), width * height * length)
-    if indices.max() >= len(number) or (number[indices] < 0).any():
+    indices = numbers(packed.astype(np.uint8, copy=False), width * height * length)
+    if indices.max() >= len(number):
         raise ValueError("has a block that its palette lacks")
-    cells = number[indices].reshape(height, length, width).transpose(2, 0, 1)
+    cells = boxed(indices, (width, height, length), number)
+    if cells.min() < 0:
+        raise ValueError("has a block that its palette lacks")
     offset = inner.get("Offset", np.zeros(3, np.int32))
     if not isinstance(offset, np.ndarray) or offset.shape != (3,):
         raise ValueError("its Offset is not three numbers")
     x, y, z = (int(value) for value in offset)
-    return BlockStates(np.ascontiguousarray(cells), states, (x, y, z), _losses(inner, held))
+    return BlockStates(cells, states, (x, y, z), _losses(inner, held))
 
 
 def pack(blocks: BlockStates, version: int = 3, data_version: int = DATA_VERSION) -> bytes:
@@ -90,24 +103,40 @@ def varints(values: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
     return encoded[is_there]
 
 
-def numbers(encoded: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.int64]:
-    """Returns the ``count`` numbers that ``varints`` made bytes of.
+def numbers(encoded: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.int32]:
+    """Returns the ``count`` numbers that ``varints`` made bytes of; those above 2³¹ - 1 as 2³¹ - 1.
 
     Raises:
         ValueError: there are more or fewer, or one is longer than 32 bits.
     """
-    ends = np.flatnonzero(encoded < 0x80)
-    if len(ends) != count or (count and ends[-1] != len(encoded) - 1):
-        raise ValueError(f"has {len(ends)} blocks where its sides make {count}")
+    there = int(np.count_nonzero(encoded < 0x80))
+    if there != count or (count and encoded[-1] >= 0x80):
+        raise ValueError(f"has {there} blocks where its sides make {count}")
+    values = np.empty(count, np.int32)
+    done, start = 0, 0
+    while start < len(encoded):
+        part = encoded[start : start + AT_ONCE]
+        ends = np.flatnonzero(part < 0x80)
+        if not len(ends):
+            raise ValueError("has a number longer than 32 bits")
+        values[done : done + len(ends)] = _decoded(part, ends)
+        done, start = done + len(ends), start + int(ends[-1]) + 1
+    return values
+
+
+def _decoded(part: npt.NDArray[np.uint8], ends: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """Returns the numbers that end at some places of ``part``."""
+    if len(ends) == len(part):
+        return part
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1
     if lengths.max() > _LONGEST_NUMBER:
         raise ValueError("has a number longer than 32 bits")
-    values = np.zeros(count, np.int64)
-    for place in range(int(lengths.max())):
-        there = np.flatnonzero(lengths > place)
-        values[there] |= (encoded[starts[there] + place].astype(np.int64) & 0x7F) << (7 * place)
-    return values
+    values = part[starts].astype(np.int64) & 0x7F
+    for place in range(1, int(lengths.max())):
+        longer = np.flatnonzero(lengths > place)
+        values[longer] |= (part[starts[longer] + place].astype(np.int64) & 0x7F) << (7 * place)
+    return np.minimum(values, np.iinfo(np.int32).max)
 
 
 def _states(palette: Compound) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:

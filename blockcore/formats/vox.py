@@ -28,6 +28,8 @@ _COLORS = 255
 _DEEPEST = 100
 _MOST_PLACED = 100_000
 """The most models that a graph may place."""
+_MOST_CHUNKS = 1 << 17
+"""The most chunks that a file may have: two a model, and two wherever it is placed."""
 _VERSION = 150
 _CHUNK, _NUMBER = struct.Struct("<4sii"), struct.Struct("<i")
 _NO_TURN = 0b0000100  # rows x, y, z, none turned round
@@ -126,8 +128,11 @@ def pack(scene: BlockScene) -> tuple[bytes, tuple[str, ...]]:
 def _chunks(data: bytes) -> Iterator[tuple[str, bytes]]:
     if data[:4] != b"VOX " or data[8:12] != b"MAIN":
         raise ValueError("is no MagicaVoxel file")
-    place = 8
+    place, left = 8, _MOST_CHUNKS
     while place < len(data):
+        left -= 1
+        if left < 0:
+            raise ValueError(f"has more than {_MOST_CHUNKS} parts")
         if place + _CHUNK.size > len(data):
             raise ValueError("cut short")
         name, length, _ = _CHUNK.unpack_from(data, place)

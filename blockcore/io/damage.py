@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from blockcore.errors import BlockcoreError, quoted
 
@@ -27,6 +28,27 @@ def reading(what: object, error: type[BlockcoreError], remedy: str) -> Iterator[
         raise
     except DAMAGE as problem:
         raise error(f"{what}: is damaged, or lacks a part ({quoted(problem)}); {remedy}") from problem
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a JSON value is of the kind that an annotation says: whole numbers of at most 64 bits, no bool as one.
+
+    Args:
+        value: it; lists may be tuples already.
+        kind: such as ``int``, ``float | None``, ``Mapping[str, int]``, ``tuple[str, ...]`` or a class.
+    """
+    inner = get_args(kind)
+    if isinstance(kind, UnionType):
+        return any(fits(value, one) for one in inner)
+    if get_origin(kind) is tuple:
+        kinds = [inner[0]] * len(value) if inner[-1] is ... and isinstance(value, tuple) else inner
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(fits, value, kinds))
+    if inner:
+        return isinstance(value, dict) and all(fits(key, inner[0]) and fits(value[key], inner[1]) for key in value)
+    if kind in (int, float):
+        is_number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+        return is_number and (isinstance(value, float) or abs(value) < 1 << 63)
+    return kind is Any or isinstance(value, kind)
 
 
 def whole(value: Any, what: str, low: int, high: int) -> int:

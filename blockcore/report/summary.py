@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
+from blockcore.errors import quoted
+from blockcore.io.damage import fits
 from blockcore.io.files import Json, finite
 
 D = TypeVar("D")
@@ -147,4 +149,8 @@ class ModelSummary:
 
 
 def _made(kind: type[D], values: Json) -> D:
+    hints = get_type_hints(kind)
+    for part in fields(kind):  # type: ignore[arg-type]
+        if part.name in values and not fits(values[part.name], hints[part.name]):
+            raise TypeError(f"{part.name} is {quoted(values[part.name])}")
     return kind(**{part.name: values[part.name] for part in fields(kind) if part.name in values})  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from blockcore import __version__
 from blockcore.errors import BlockcoreError, SceneError
+from blockcore.io.damage import fits
 from blockcore.io.files import LARGEST_JSON, Json, finite, parse_json, read_bytes, read_json, write_json
 from blockcore.report.summary import Summary
 from bridge.farm.sources import Source
@@ -25,6 +26,7 @@ from bridge.farm.sources import Source
 MARKER, LIST = "batch.json", "batch.jsonl"
 _FORMAT, _VERSION = "blockcore.batch", 1
 _TOLD = ("blocks", "visible_blocks", "changed_blocks", "psnr_before", "psnr_after", "loss")
+_DONE = {"blend": str, "reads": dict[str, str], "seconds": float, "figures": dict[str, float | None]}
 _FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 _hashes: dict[tuple[str, int, int], str] = {}
 
@@ -128,14 +130,15 @@ def write_done(folder: Path, task: Task, blend: str, reads: Mapping[str, str], s
 def find_done(task: Task, state: str = "skipped") -> Outcome | None:
     """Returns the outcome of a task that is done, with nothing it depends on changed since; None if it is not."""
     note = _note(task.out / MARKER, task.key)
-    try:
-        if note is None or not (task.out / note["blend"]).is_file():
-            return None
-        if any(hash_of(Path(path)) != was for path, was in note["reads"].items()):
-            return None
-        return Outcome(task.source.name, state, task.out, float(note["seconds"]), figures=note["figures"])
-    except (OSError, KeyError, TypeError, ValueError, AttributeError):
+    if note is None or not all(fits(note.get(name), kind) for name, kind in _DONE.items()):
         return None
+    try:
+        is_there = (task.out / note["blend"]).is_file()
+        if not is_there or any(hash_of(Path(path)) != was for path, was in note["reads"].items()):
+            return None
+    except (OSError, ValueError):  # of a name that is none
+        return None
+    return Outcome(task.source.name, state, task.out, float(note["seconds"]), figures=note["figures"])
 
 
 def find_failed(task: Task) -> Outcome | None:

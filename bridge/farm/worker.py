@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from blockcore.errors import BlockcoreError, Busy
+from blockcore.io.damage import reading
 from blockcore.io.files import Json, read_json
 from blockcore.io.folders import new_folder, reserved
 from blockcore.machine.asked import Asked
@@ -67,8 +68,7 @@ def _answer(task: Task, parse: Parse, engine: StandingEngine) -> Event:
         with reserved(task.out):
             if find_done(task) is None:  # another process may have done it meanwhile
                 _make(task, parse, engine)
-            made = read_json(task.out / REPORT / "result.json", BlockcoreError, "run it again")
-            return Done(str(task.out), 0.0, Summary.from_dict(made))
+            return Done(str(task.out), 0.0, _summary(task.out))
     except Busy as error:
         return Failed(str(error), busy=True)
     except BlockcoreError as error:
@@ -86,9 +86,16 @@ def _make(task: Task, parse: Parse, engine: StandingEngine) -> None:
         blend = f"{task.source.path.stem}.blend"
         args = _arguments(task, parse, fresh / blend, engine)
         args.run(args)
-        told = Summary.from_dict(read_json(fresh / REPORT / "result.json", BlockcoreError, "run it again"))
+        told = _summary(fresh)
         reads = {str(path): hash_of(path) for path in files_read() if not path.is_relative_to(fresh)}
         write_done(fresh, task, blend, reads, time.perf_counter() - began, told)
+
+
+def _summary(folder: Path) -> Summary:
+    """Returns the figures of a result."""
+    path = folder / REPORT / "result.json"
+    with reading(path, BlockcoreError, "run it again"):
+        return Summary.from_dict(read_json(path, BlockcoreError, "run it again"))
 
 
 def _arguments(task: Task, parse: Parse, out: Path, engine: StandingEngine) -> argparse.Namespace:
