@@ -10,7 +10,7 @@ from blockcore.commands.ending import run_safely
 from blockcore.commands.outputs import FILE, outputs
 from blockcore.errors import BlockcoreError
 from bridge.blender.files import reason, save_file
-from bridge.blender.starting import blender, open_blend
+from bridge.blender.starting import open_blend, start_blender
 from bridge.job import Job
 
 from . import properties
@@ -35,7 +35,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    with outputs(given, {"out": FILE, "report": "result.json"}), blender():
+    with outputs(given, {"out": FILE, "report": "result.json"}):
+        start_blender()
         if given.job is not None:
             properties.show_job(Job.read(given.job), bpy.context.scene)
         try:

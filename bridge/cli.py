@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,14 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    from bridge.blender.starting import blender, open_blend
+    from bridge.blender.starting import open_blend, start_blender
 
     args = _parsed(words)
     if "blend" in args and args.blend is None:
         args.open = open_blend()
     kinds = _OUTPUTS.get(args.command, {"out": FILE})
-    # A batch has Blenders that work for it.
-    with outputs(args, kinds), nullcontext() if args.command == "batch" else blender():
+    with outputs(args, kinds):
+        if args.command != "batch":  # which has Blenders that work for it
+            start_blender()
         return args.run(args) or 0
 
 

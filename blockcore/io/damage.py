@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from blockcore.errors import BlockcoreError, quoted
 
+D = TypeVar("D")
 DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 """What Python and numpy raise at values of the wrong type, shape, length or size. LinAlgError is a ValueError."""
 
@@ -28,6 +30,20 @@ def reading(what: object, error: type[BlockcoreError], remedy: str) -> Iterator[
         raise
     except DAMAGE as problem:
         raise error(f"{what}: is damaged, or lacks a part ({quoted(problem)}); {remedy}") from problem
+
+
+def made(kind: type[D], values: Mapping[str, Any]) -> D:
+    """Makes a dataclass of JSON values, lists as tuples already; names that it does not know are left out.
+
+    Raises:
+        TypeError: a value is missing, or does not fit its annotation.
+    """
+    hints = get_type_hints(kind)
+    given = {part.name: values[part.name] for part in fields(kind) if part.name in values}  # type: ignore[arg-type]
+    for name, value in given.items():
+        if not fits(value, hints[name]):
+            raise TypeError(f"{name} is {quoted(value)}")
+    return kind(**given)
 
 
 def fits(value: Any, kind: Any) -> bool:

@@ -314,6 +314,17 @@ def _no_room(error: OSError) -> BlockcoreError:
     return BlockcoreError(f"temporary files: cannot be written ({error.strerror}); set TMPDIR")
 
 
+def adopt(folder: Path) -> None:
+    """Takes care of a temporary folder, as ``adopted`` does, until this process ends; whoever made it removes it then.
+
+    Raises:
+        BlockcoreError: there is no room for temporary files.
+    """
+    stack = ExitStack()
+    stack.enter_context(adopted(folder))
+    atexit.register(stack.close)
+
+
 def lasting_scratch() -> Path:
     """Makes a scratch folder that stays until this process ends, unless it is removed before."""
     stack = ExitStack()

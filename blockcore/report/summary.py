@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TypeVar, get_type_hints
+from dataclasses import asdict, dataclass
 
-from blockcore.errors import quoted
-from blockcore.io.damage import fits
+from blockcore.io.damage import made
 from blockcore.io.files import Json, finite
-
-D = TypeVar("D")
 
 
 @dataclass(frozen=True)
@@ -94,8 +90,8 @@ class Summary:
         Raises:
             KeyError, TypeError: a name is missing, or something has the wrong form.
         """
-        views = tuple(_made(ViewSummary, view | {"gain": tuple(view["gain"])}) for view in values["views"])
-        return _made(Summary, values | {"views": views})
+        views = tuple(made(ViewSummary, view | {"gain": tuple(view["gain"])}) for view in values["views"])
+        return made(Summary, values | {"views": views})
 
 
 @dataclass(frozen=True)
@@ -145,12 +141,4 @@ class ModelSummary:
             KeyError, TypeError: a name is missing, or something has the wrong form.
         """
         x, y, z = values["grid"]
-        return _made(ModelSummary, values | {"grid": (x, y, z), "left_out": tuple(values["left_out"])})
-
-
-def _made(kind: type[D], values: Json) -> D:
-    hints = get_type_hints(kind)
-    for part in fields(kind):  # type: ignore[arg-type]
-        if part.name in values and not fits(values[part.name], hints[part.name]):
-            raise TypeError(f"{part.name} is {quoted(values[part.name])}")
-    return kind(**{part.name: values[part.name] for part in fields(kind) if part.name in values})  # type: ignore[arg-type]
+        return made(ModelSummary, values | {"grid": (x, y, z), "left_out": tuple(values["left_out"])})

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from blockcore.io.folders import BLENDERS, adopted, lasting_scratch
+from blockcore.io.folders import BLENDERS, adopt, lasting_scratch
 
 _WHERE = ("TEMP", "TMP") if os.name == "nt" else ("TMPDIR",)
 
@@ -23,8 +21,7 @@ def open_blend() -> Path | None:
     return Path(bpy.data.filepath) if bpy.data.filepath else None
 
 
-@contextmanager
-def blender() -> Iterator[None]:
+def start_blender() -> None:
     """Starts Blender where it is a package of this Python; it keeps its temporary files in a scratch folder.
 
     Where this Python is Blender's own, its folder is there already, and is adopted for the case that it is ended.
@@ -43,9 +40,8 @@ def blender() -> Iterator[None]:
     import bpy
 
     own = Path(bpy.app.tempdir)
-    # Where Blender could not make one, this is the folder of everybody's temporary files.
-    with adopted(own) if own.name.startswith(BLENDERS) else nullcontext():
-        yield
+    if own.name.startswith(BLENDERS):  # else it could make none, and this is the folder of everybody's temporary files
+        adopt(own)
 
 
 def program() -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 
 from blockcore.commands.voxelize import add_size
 from blockcore.errors import SettingsError
+from blockcore.io.damage import made
 from blockcore.io.files import Json
 from blockcore.voxelize.voxels import FILLS
 
@@ -66,7 +67,7 @@ class Wish:
         Raises:
             SettingsError, TypeError: a value is out of range or of the wrong form.
         """
-        return Wish(**{part.name: values[part.name] for part in fields(Wish) if part.name in values})
+        return made(Wish, values)
 
 
 def add_wish(command: argparse.ArgumentParser) -> None:
