@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from blockcore.formats import nbt
 from blockcore.formats.block_states import AT_ONCE, MOST_CELLS, BlockStates, boxed, item, left_out, merged
 from blockcore.formats.legacy_ids import TWO_HIGH, UNJOINED, state_of
+from blockcore.formats.nbt import Compound
 from blockcore.formats.states_file import StatesFile
 
 _BITS, _NUMBERS = 16, 4096  # values of a block's data, and of its number
@@ -53,7 +52,7 @@ def unpack(data: bytes) -> BlockStates:
 
 
 def _numbers_and_kinds(
-    root: dict[str, Any], shape: tuple[int, int, int]
+    root: Compound, shape: tuple[int, int, int]
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
     low, kinds = (item(root, name, np.ndarray).astype(np.uint8, copy=False) for name in ("Blocks", "Data"))
     height, length, width = shape
@@ -64,7 +63,7 @@ def _numbers_and_kinds(
     return number.reshape(shape), kinds.reshape(shape)
 
 
-def _add_high(number: npt.NDArray[np.int16], root: dict[str, Any]) -> None:
+def _add_high(number: npt.NDArray[np.int16], root: Compound) -> None:
     """Adds the upper four bits to each block's number, (n,); the file has two blocks a byte."""
     packed = root.get("AddBlocks")
     if packed is None:
