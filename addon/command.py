@@ -2,6 +2,7 @@
 """The command line: ``blender -b X.blend --command optimize_materials --job job.json --out Y.blend``."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import bpy
@@ -9,12 +10,13 @@ import bpy
 from blockcore.commands.ending import run_safely
 from blockcore.commands.outputs import FILE, outputs
 from blockcore.errors import BlockcoreError
+from blockcore.io.folders import write_folder
 from bridge.blender.files import reason, save_file
 from bridge.blender.starting import open_blend, start_blender
 from bridge.job import Job
 
 from . import properties
-from .outcome import save_report
+from .outcome import copy_report
 from .session import session
 
 _handles = []
@@ -46,7 +48,7 @@ def _run(given: argparse.Namespace) -> int:
         if "FINISHED" not in done:
             raise BlockcoreError(session.message)
         if given.report is not None:
-            save_report(session.outcome, given.report)
+            write_folder(given.report, "result.json", partial(copy_report, session.outcome))
         save_file(given.out)
     return 0
 

@@ -12,7 +12,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import numpy.typing as npt
 from blockcore.errors import SceneError
 from blockcore.io.damage import DAMAGE
 from blockcore.io.files import inside, parse_json
-from blockcore.io.folders import LIST, in_own_scratch, write_folder
+from blockcore.io.folders import LIST, in_own_scratch, new_folder
 from blockcore.model.scene import BlockScene
 from blockcore.report.summary import Summary
 from bridge.blender import apply, world
@@ -199,9 +198,14 @@ def save_report(outcome: Outcome, folder: Path) -> None:
     Raises:
         BlockcoreError: something else is there, or it cannot be written.
     """
+    with new_folder(folder, "result.json") as fresh:
+        copy_report(outcome, fresh)
+
+
+def copy_report(outcome: Outcome, fresh: Path) -> None:
+    """Copies the result's folder into one that is being made."""
     theirs = shutil.ignore_patterns(LIST)  # the copy gets one of its own
-    fill = partial(shutil.copytree, outcome.report.parent, dirs_exist_ok=True, ignore=theirs)
-    write_folder(folder, "result.json", fill)
+    shutil.copytree(outcome.report.parent, fresh, dirs_exist_ok=True, ignore=theirs)
 
 
 @contextlib.contextmanager
