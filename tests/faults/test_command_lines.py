@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import stat
 from pathlib import Path
@@ -49,6 +50,18 @@ WRITERS = {
     "bridge quality": "bridge quality --out {out}",
 }
 """Every command that writes. Of the inputs only some are there, since none is read."""
+
+
+def test_every_output_of_every_command_is_tried() -> None:
+    (commands,) = (a for a in bridge.cli._parser([])._actions if isinstance(a, argparse._SubParsersAction))
+    written = {f"bridge {name}": bridge.cli._OUTPUTS.get(name, {"out": ""}) for name in commands.choices}
+    del written["bridge batch-worker"]  # does what a batch says
+    written |= cli._OUTPUTS
+    for command, outputs in written.items():
+        lines = [line for line in WRITERS.values() if line.startswith(f"{command} ")]
+        for name in outputs:
+            option = "{out}" if (command, name) == ("convert", "out") else f"--{name.replace('_', '-')} {{out}}"
+            assert any(option in line for line in lines), (command, name)
 
 
 @pytest.fixture
