@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from blockcore.commands.ending import run_safely
-from blockcore.commands.outputs import BY_NAME, FILE, outputs
+from blockcore.commands.outputs import BY_NAME, FILE, LOOSE, outputs
 
 _COMMANDS = {
     "compare": "render a dataset's views and compare them with its pictures",
@@ -30,7 +30,7 @@ _OUTPUTS = {
     "render": {"out": "view_000.png"},
     "view": {"out": FILE},
     "optimize": {"out": "result.json", "export": BY_NAME, "preview": FILE},
-    "dream": {"out": "result.json", "export": BY_NAME},
+    "dream": {"out": "result.json", "export": BY_NAME, "preview": FILE, "keep": LOOSE},
     "palette": {"out": FILE, "left_out": FILE},
     "voxelize": {"out": FILE},
     "convert": {"out": BY_NAME, "export": BY_NAME},

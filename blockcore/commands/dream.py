@@ -122,19 +122,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _dream(args: argparse.Namespace, scene: BlockScene, stopped: Callable[[], bool], report: Report) -> None:
+    from blockcore.guidance.kept import STATE, check_place
     from blockcore.machine.device import choose_device, require_torch
 
+    beside = args.keep or args.out.with_name(f"{args.out.name}.dream")
+    check_place(beside)
     require_torch("a dream")
     from blockcore.guidance.album import Album
     from blockcore.guidance.dreaming import Pictures, dream
-    from blockcore.guidance.kept import STATE, Kept, job_of
+    from blockcore.guidance.kept import Kept, job_of
     from blockcore.report.dreamed import Told, write_dream
 
     settings, device = settings_of(args, USUAL), choose_device(args.device or "auto")[0].type
     prompt, sampler = _prompt(args), _sampler(args, scene, settings)
     pictures = Pictures(args.pictures, args.size, args.antialias)
     guidance = _guidance(args, prompt, settings, device)
-    beside = args.keep or args.out.with_name(f"{args.out.name}.dream")
     album, asked = Album(beside, settings.steps), _asked(args)
     kept = Kept(
         beside / STATE, job_of(scene, settings=settings.to_dict(), asked=asked, version=__version__), args.keep_every

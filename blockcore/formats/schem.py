@@ -136,7 +136,8 @@ def _decoded(part: npt.NDArray[np.uint8], ends: npt.NDArray[np.intp]) -> npt.NDA
     for place in range(1, int(lengths.max())):
         longer = np.flatnonzero(lengths > place)
         values[longer] |= (part[starts[longer] + place].astype(np.int64) & 0x7F) << (7 * place)
-    return np.minimum(values, np.iinfo(np.int32).max)
+    bounded: npt.NDArray[np.int64] = np.minimum(values, np.iinfo(np.int32).max)
+    return bounded
 
 
 def _states(palette: Compound) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:

@@ -81,7 +81,7 @@ def _codes(number: npt.NDArray[np.int16], kinds: npt.NDArray[np.uint8]) -> npt.N
     step = max(1, AT_ONCE // number[0].size)
     for low in range(0, len(number), step):
         start, end = max(0, low - 1), low + step + 1  # the layers beside have other halves
-        data = kinds[start:end] & 15
+        data = kinds[start:end] & np.uint8(15)
         whole = (number[start:end].astype(np.int32) * _BITS + data) * _BITS + _other_half(number[start:end], data)
         codes[low : low + step] = whole[low - start :][:step]
     return codes

@@ -91,6 +91,16 @@ class Kept:
         self.path.unlink(missing_ok=True)
 
 
+def check_place(folder: Path) -> None:
+    """Refuses a folder of somebody's: a dream's pictures would replace what is in it, and go at its end.
+
+    Raises:
+        BlockcoreError: it holds files, and no dream's state.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / STATE).is_file():
+        raise BlockcoreError(f"{folder}: holds files, and no dream is kept there; choose another place, or remove it")
+
+
 def job_of(scene: BlockScene, **said: Any) -> str:
     """Returns what tells a dream from another: a hash of its blocks, palette and light, and of what was asked for.
 

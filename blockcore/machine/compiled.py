@@ -17,7 +17,7 @@ class _Kept(FunctionCache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with contextlib.suppress(OSError):
-            super().save_overload(sig, data)
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
 
 def kernel(function: Function) -> Function:
@@ -28,5 +28,5 @@ def kernel(function: Function) -> Function:
     """
     compiled = numba.njit(nogil=True, error_model="numpy")(function)
     with contextlib.suppress(RuntimeError):  # numba finds no folder
-        compiled._cache = _Kept(function)
+        compiled._cache = _Kept(function)  # type: ignore[attr-defined,no-untyped-call]
     return cast(Function, compiled)
