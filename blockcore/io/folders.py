@@ -203,15 +203,15 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     with reserved(path):
         try:
             fresh = Path(tempfile.mkdtemp(prefix=beside(path), dir=path.parent))
-            try:
-                with leftover(fresh):
+            with leftover(fresh):
+                try:
                     fresh.chmod(0o777 & ~umask())
                     yield fresh
                     _list(fresh)
                     check_folder(path, marker)  # a file may have come since
                     _exchange(fresh, path)
-            finally:
-                shutil.rmtree(fresh, ignore_errors=True)
+                finally:
+                    shutil.rmtree(fresh, ignore_errors=True)
         except OSError as error:
             raise BlockcoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
@@ -288,14 +288,15 @@ def scratch_folder() -> Iterator[Path]:
             folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
         except OSError as error:
             raise _no_room(error) from error
+        stack.enter_context(leftover(folder))  # until it is gone: a signal may end this process while it goes
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        stack.enter_context(adopted(folder))
+        stack.enter_context(_owned(folder))
         yield folder
 
 
 @contextmanager
-def adopted(folder: Path) -> Iterator[None]:
-    """Takes care of a temporary folder of this process, whoever made it: it goes with a signal, or after a kill.
+def _owned(folder: Path) -> Iterator[None]:
+    """Says in a temporary folder whose it is, for the next run after a kill; removes those that a kill left before.
 
     Raises:
         BlockcoreError: there is no room for temporary files.
@@ -306,7 +307,6 @@ def adopted(folder: Path) -> Iterator[None]:
             _remove_abandoned(folder.parent)
         except OSError as error:
             raise _no_room(error) from error
-        stack.enter_context(leftover(folder))
         yield
 
 
@@ -315,13 +315,16 @@ def _no_room(error: OSError) -> BlockcoreError:
 
 
 def adopt(folder: Path) -> None:
-    """Takes care of a temporary folder, as ``adopted`` does, until this process ends; whoever made it removes it then.
+    """Takes care of a temporary folder until this process ends, when whoever made it removes it.
+
+    It goes with a signal as well, and after a kill with the next run.
 
     Raises:
         BlockcoreError: there is no room for temporary files.
     """
     stack = ExitStack()
-    stack.enter_context(adopted(folder))
+    stack.enter_context(leftover(folder))
+    stack.enter_context(_owned(folder))
     atexit.register(stack.close)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from blockcore.commands.cli import main
 from blockcore.errors import BlockcoreError
-from blockcore.io import folders
+from blockcore.io import folders, leftovers
 from blockcore.io.files import write_file, write_json
 from blockcore.io.folders import LIST, new_folder, reserved, scratch_folder, write_folder
 from tests.fuzz.test_readers import small_scene
@@ -244,6 +244,17 @@ def test_a_signal_while_a_lock_is_made_leaves_none(tmp_path: Path, monkeypatch) 
     with pytest.raises(KeyboardInterrupt), reserved(tmp_path / "s"):
         pass
     assert not os.path.lexists(left)
+
+
+def test_a_folder_is_noted_until_it_is_gone(tmp_path: Path, monkeypatch) -> None:
+    noted = []
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("shutil.rmtree", lambda path, **_: noted.append(path in leftovers._made))
+    with scratch_folder():
+        pass
+    with new_folder(tmp_path / "s", "scene.json") as fresh:
+        fill(fresh)
+    assert noted == [True, True]
 
 
 def test_nothing_new_is_begun_while_a_process_ends(tmp_path: Path) -> None:
