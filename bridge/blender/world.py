@@ -27,6 +27,8 @@ from bridge.blender.world_nodes import collections_of, instancers, world_nodes
 from bridge.convert import TO_BLENDER
 
 ATTRIBUTE = "material"
+MOST_REALIZED = 300_000
+"""Blocks of a world that is shown as a mesh by itself: a million take half a minute, and above a gigabyte meanwhile."""
 
 
 def add_world(scene: BlockScene, name: str, collection: Any) -> Any:
@@ -65,7 +67,8 @@ def fill_world(world: Any, scene: BlockScene) -> Any:
     cubes = _cube_collection(scene.palette, f"{name} Cubes")
     for material in dict.fromkeys(slot for cube in cubes.objects for slot in cube.data.materials):
         world.data.materials.append(material)  # the USD exporter counts the slots of what modifiers start from
-    modifier.node_group = world_nodes(f"{name} Instances", cubes, scene.grid.world_scale, ATTRIBUTE)
+    is_realized = len(scene.grid) <= MOST_REALIZED
+    modifier.node_group = world_nodes(f"{name} Instances", cubes, scene.grid.world_scale, ATTRIBUTE, is_realized)
     noted = None if isinstance(scene.lighting, BakedLight) else scene.lighting
     marks.write_world(world, marks.WorldMark(scene.grid.size, scene.grid.world_scale, scene.palette, noted))
     write_regions(world, scene.regions)

@@ -19,7 +19,7 @@ _COLLECTION_INFO = "GeometryNodeCollectionInfo"
 _NEAR = 0.25  # of a block: how far from a cell's centre its block may lie
 
 
-def world_nodes(name: str, cubes: Any, block_size: float, attribute: str) -> Any:
+def world_nodes(name: str, cubes: Any, block_size: float, attribute: str, is_realized: bool) -> Any:
     """Makes the nodes that show cubes on points.
 
     Args:
@@ -27,12 +27,13 @@ def world_nodes(name: str, cubes: Any, block_size: float, attribute: str) -> Any
         cubes: the collection of cubes of unit size, whose names sort by palette index.
         block_size: edge of a block, in the points' own space.
         attribute: the points' integer attribute that is the palette index.
+        is_realized: whether the switch is on to begin with.
     """
     tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
     tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
     tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
     switch = tree.interface.new_socket(_REALIZE, in_out="INPUT", socket_type="NodeSocketBool")
-    switch.default_value = True
+    switch.default_value = is_realized
     switch.description = "Show one mesh of the faces that show, which can be converted and exported, not instances"
     nodes = _Nodes(tree)
     points, output = nodes.add("NodeGroupInput", 0), nodes.add("NodeGroupOutput", 6)
