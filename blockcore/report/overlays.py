@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import TOP, Palette
+from blockcore.report.metrics import largest_difference
 
 Stops = tuple[tuple[float, tuple[int, int, int]], ...]
 
@@ -34,10 +37,10 @@ def difference(picture: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) ->
     Returns:
         (H, W, 4) uint8: dark where equal, bright from ``DIFFERENCE_FULL`` shades on.
     """
-    off = np.abs(picture[..., :3].astype(np.int16) - target[..., :3]).max(axis=2)
-    drawn = _ramp(np.sqrt(np.minimum(off / DIFFERENCE_FULL, 1.0)), DIFFERENCE_STOPS)
-    shown = np.ones(off.shape, np.bool_) if target.shape[2] == 3 else target[..., 3] > 0
-    return np.dstack([drawn, np.where(shown, 255, 0).astype(np.uint8)])
+    drawn = _difference_colors().take(largest_difference(picture, target), axis=0)
+    if target.shape[2] == 4:
+        drawn[target[..., 3] == 0, 3] = 0
+    return drawn
 
 
 def confidence(block: npt.NDArray[np.int64], margins: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
@@ -96,6 +99,13 @@ def plan(
     picture[column[top], 3] = 255
     scale = max(1, width // int(cells[0]))
     return np.kron(picture.reshape(int(cells[1]), int(cells[0]), 4), np.ones((scale, scale, 1), np.uint8))
+
+
+@cache
+def _difference_colors() -> npt.NDArray[np.uint8]:
+    """Returns (256, 4) uint8: how each difference, in shades, is drawn."""
+    colors = _ramp(np.sqrt(np.minimum(np.arange(256) / DIFFERENCE_FULL, 1.0)), DIFFERENCE_STOPS)
+    return np.concatenate([colors, np.full((256, 1), 255, np.uint8)], axis=1)
 
 
 def gradient_css(stops: Stops) -> str:

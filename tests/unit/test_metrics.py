@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from blockcore.report.metrics import compare_pictures, psnr, squared_error
+from blockcore.report.metrics import compare_pictures, largest_difference, psnr, squared_error
 
 
 def pictures(masked_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +30,18 @@ def test_what_is_masked_does_not_count(masked_rows: int, wrong: int, counted: in
     assert metrics.max_error == pytest.approx(0.2 if wrong else 0.0)
     error, pixels = squared_error(picture, target)
     assert psnr(error / max(pixels, 1)) == metrics.psnr
+
+
+def test_errors_are_those_of_each_pixel_added_up():
+    rng = np.random.default_rng(0)
+    picture, target = (rng.integers(0, 256, (9, 7, channels), dtype=np.uint8) for channels in (3, 4))
+    target[..., 3] *= rng.random((9, 7)) < 0.5
+    squares = largest = 0
+    for a, (*b, alpha) in zip(picture.reshape(-1, 3).tolist(), target.reshape(-1, 4).tolist(), strict=True):
+        squares += sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) if alpha else 0
+        largest = max(largest, *(abs(x - y) for x, y in zip(a, b, strict=True)))
+    assert squared_error(picture, target)[0] == pytest.approx(squares / (3 * 255**2), rel=1e-12)
+    assert largest_difference(picture, target).max() == largest
 
 
 def test_geometry_is_matched_where_the_target_counts():
