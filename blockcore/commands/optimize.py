@@ -105,7 +105,10 @@ def _find(
     plan: Plan, args: argparse.Namespace, stopped: Callable[[], bool], report: Report, first: bool
 ) -> OptimizeResult:
     from blockcore.machine import memory
+    from blockcore.machine.compiled import load_without_blas
     from blockcore.machine.device import Device
+
+    load_without_blas()
     from blockcore.optimize import optimize
 
     decided = plan.decided

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 import numba
 from numba.core.caching import FunctionCache
 
+_BLAS = "scipy.linalg.cython_blas"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -30,3 +35,18 @@ def kernel(function: Function) -> Function:
     with contextlib.suppress(RuntimeError):  # numba finds no folder
         compiled._cache = _Kept(function)  # type: ignore[attr-defined,no-untyped-call]
     return cast(Function, compiled)
+
+
+def load_without_blas() -> None:
+    """Loads numba's array functions, but scipy's linear algebra only when a kernel multiplies matrices.
+
+    numba imports that, a tenth of a second's work, to note that it is there, and again where it is used. An empty
+    module stands in its place for that note. For processes of our own: another thread must not import it meanwhile.
+    """
+    if _BLAS in sys.modules or find_spec("scipy") is None:
+        return
+    sys.modules[_BLAS] = ModuleType(_BLAS)
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        del sys.modules[_BLAS]

@@ -102,3 +102,24 @@ def test_tensors_and_arrays_find_the_same(settings, monkeypatch):
     np.testing.assert_allclose(arrays.margins, tensors.margins, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(arrays.gains, tensors.gains, rtol=1e-9)
     assert arrays.loss == pytest.approx(tensors.loss, rel=1e-9, abs=1e-15)
+
+
+def test_the_default_job_leaves_scipy_and_torch_where_they_are(village, tmp_path):
+    code = (
+        "import sys; from blockcore.commands.cli import main; "
+        "main(sys.argv[1:]); print([name for name in ('scipy.linalg', 'torch') if name in sys.modules])"
+    )
+    words = ("optimize", *village, "--progress", "none", "--out", tmp_path / "out")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_kernels_that_multiply_matrices_still_find_scipy():
+    code = (
+        "import numba, numpy as np; from blockcore.machine.compiled import load_without_blas; load_without_blas(); "
+        "twice = numba.njit(lambda a: np.dot(a, a)); print(int(twice(np.full((2, 2), 2.0)).sum()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["32"]
