@@ -24,7 +24,7 @@ from blockcore.bench.landscape import landscape
 from blockcore.bench.textbook import Textbook
 from blockcore.descent.descent import Descent, temperature_schedule
 from blockcore.descent.fast_steps import FastSteps, Segments
-from blockcore.descent.objectives import PixelObjective, StatisticsObjective, choose_objective
+from blockcore.descent.objectives import PixelObjective, StatisticsObjective, objective_of
 from blockcore.formats.webgpu import read_scene
 from blockcore.io.files import Json
 from blockcore.machine import memory
@@ -143,7 +143,7 @@ def _parts(scene: BlockScene, device: str, dtype: torch.dtype = torch.float64) -
 
 
 def _objective(settings: OptimizeSettings, parts: dict[str, Any]) -> PixelObjective | StatisticsObjective:
-    objective = choose_objective(settings, **parts)
+    objective = objective_of(settings.search.objective, settings.search.commitment, **parts)
     assert isinstance(objective, (PixelObjective, StatisticsObjective))
     return objective
 

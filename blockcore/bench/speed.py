@@ -14,7 +14,7 @@ import torch
 from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.timing import median_milliseconds
 from blockcore.descent.descent import Descent
-from blockcore.descent.objectives import choose_objective
+from blockcore.descent.objectives import objective_of
 from blockcore.errors import BackendError
 from blockcore.formats.webgpu import read_scene
 from blockcore.io.files import Json
@@ -119,7 +119,7 @@ def steps(scene: BlockScene) -> dict[str, float]:
 
     def descent(objective: str) -> Descent:
         settings = OptimizeSettings(objective=objective, device="cpu")
-        loss = choose_objective(settings, visible, sums, radiance, targets)
+        loss = objective_of(objective, settings.commitment, visible, sums, radiance, targets)
         return Descent(scene, settings, visible, loss, 0.0)
 
     runs = {f"{name}_ms": descent(name) for name in ("pixels", "statistics")}

@@ -13,7 +13,6 @@ from blockcore.assignment.neighbours import touching_pairs
 from blockcore.assignment.smoothing import Neighbourhood
 from blockcore.assignment.statistics import FaceStatistics, cost_table
 from blockcore.machine import workers
-from blockcore.model.settings import OptimizeSettings
 from blockcore.ops.blend import blend
 from blockcore.ops.pixels import squared_error
 from blockcore.shading.radiance import face_colors
@@ -36,17 +35,31 @@ class Objective(Protocol):
         ...
 
 
-def choose_objective(
-    settings: OptimizeSettings,
+def objective_of(
+    kind: str,
+    commitment: float,
     visible: VisibleFaces,
     statistics: FaceStatistics,
     radiance: torch.Tensor,
     targets: Sequence[npt.NDArray[np.uint8]],
+    costs_and_outside: tuple[torch.Tensor, float] | None = None,
 ) -> Objective:
-    """Returns the objective the settings ask for; ``auto`` takes statistics, which are exact for a squared loss."""
-    if settings.objective == "pixels":
-        return PixelObjective(visible, statistics, radiance, targets, settings.commitment)
-    return StatisticsObjective(visible, statistics, radiance, settings.commitment)
+    """Returns an objective that is a sum over pixels.
+
+    Args:
+        kind: ``"statistics"``, ``"pixels"`` or ``"costs"``, as ``plan.Decided`` names it.
+        commitment: the share of it that single materials have, 0…1; that of costs is 1.
+        visible: what the views show.
+        statistics: of their pixels.
+        radiance: of each look and material.
+        targets: the views' pictures, which pixels alone need.
+        costs_and_outside: what costs alone need: (V, M) and the loss of what shows no block.
+    """
+    if kind == "pixels":
+        return PixelObjective(visible, statistics, radiance, targets, commitment)
+    if kind == "statistics":
+        return StatisticsObjective(visible, statistics, radiance, commitment)
+    return StatisticsObjective(visible, statistics, radiance, 1.0, costs_and_outside)
 
 
 class StatisticsObjective:

@@ -14,7 +14,7 @@ from blockcore.assignment.decide import Decision, decide, seams_between
 from blockcore.assignment.losses import PictureLoss, chosen_loss
 from blockcore.assignment.problem import Problem
 from blockcore.descent.descent import BARRED, Descent, lean_towards, starting_logits
-from blockcore.descent.objectives import Objective, PixelObjective, SeamsObjective, StatisticsObjective
+from blockcore.descent.objectives import Objective, SeamsObjective, objective_of
 from blockcore.descent.picture_objective import PictureObjective
 from blockcore.descent.progress import Progress
 from blockcore.model.scene import BlockScene
@@ -78,7 +78,15 @@ def descend(
         whole = PictureObjective(problem, compare, settings.comparison, settings.search.commitment)
     logits = _starting_logits(scene, settings, problem, solution, start)
     initial = best_materials(logits)
-    goal = whole or _sums(settings, objective, problem)
+    goal: Objective = whole or objective_of(
+        objective,
+        settings.search.commitment,
+        problem.visible,
+        problem.statistics,
+        problem.radiance,
+        problem.targets,
+        (problem.costs, problem.outside),
+    )
     if settings.smoothness:
         seams = seams_between(scene, settings, problem.blocks, problem.pixels)
         goal = SeamsObjective(goal, seams, problem.visible.device)
@@ -113,15 +121,6 @@ def _starting_logits(
         barred = ~Constraints.of(settings.rules, scene).allowed[blocks]
         logits[torch.from_numpy(barred).to(visible.device)] = BARRED
     return logits
-
-
-def _sums(settings: OptimizeSettings, kind: str, problem: Problem) -> Objective:
-    seen = (problem.visible, problem.statistics, problem.radiance)
-    if kind == "statistics":
-        return StatisticsObjective(*seen, settings.search.commitment)
-    if kind == "pixels":
-        return PixelObjective(*seen, problem.targets, settings.search.commitment)
-    return StatisticsObjective(*seen, 1.0, (problem.costs, problem.outside))
 
 
 def _likeliest(

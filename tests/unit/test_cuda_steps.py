@@ -12,7 +12,7 @@ import torch
 from blockcore.assignment.statistics import face_statistics
 from blockcore.descent.descent import Descent, temperature_schedule
 from blockcore.descent.fast_steps import FastSteps, Segments, fits
-from blockcore.descent.objectives import Objective, choose_objective
+from blockcore.descent.objectives import Objective, objective_of
 from blockcore.model.camera import Camera, look_at, perspective
 from blockcore.model.grid import BlockGrid
 from blockcore.model.palette import WEBGPU_PALETTE
@@ -58,7 +58,7 @@ def settings_of(way: dict) -> OptimizeSettings:
 def fast_and_slow(way: dict) -> tuple[FastSteps, Descent, Objective, list[float]]:
     scene, parts = problem()
     settings = settings_of(way)
-    objective = choose_objective(settings, **parts)
+    objective = objective_of(settings.objective, settings.commitment, **parts)
     assert fits(objective, settings)
     descent = Descent(scene, settings, parts["visible"], objective, 0.0)
     temperatures = temperature_schedule(settings)
@@ -82,7 +82,7 @@ def test_fast_steps_are_autograds(way: dict) -> None:
 def test_gumbel_noise_takes_the_general_way() -> None:
     _, parts = problem()
     settings = OptimizeSettings(method="gradient", relaxation="gumbel")
-    assert not fits(choose_objective(settings, **parts), settings)
+    assert not fits(objective_of("statistics", 1.0, **parts), settings)
 
 
 def test_segments_hold_every_pixel_that_counts_once() -> None:

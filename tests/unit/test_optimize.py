@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from blockcore.assignment.statistics import cost_table, face_statistics
-from blockcore.descent.objectives import choose_objective
+from blockcore.descent.objectives import objective_of
 from blockcore.errors import Cancelled, SceneError, SettingsError
 from blockcore.model.scene import View
 from blockcore.model.settings import OptimizeSettings
@@ -113,10 +113,7 @@ def objectives(scene, commitment):
     targets = [view.target for view in scene.views]
     sums = face_statistics(visible, targets, scene.lighting.background)
     radiance = radiance_of(scene.palette, scene.lighting, torch.device("cpu"), torch.float64, visible.looks)
-    both = [
-        choose_objective(OptimizeSettings(objective=name, commitment=commitment), visible, sums, radiance, targets)
-        for name in ("statistics", "pixels")
-    ]
+    both = [objective_of(name, commitment, visible, sums, radiance, targets) for name in ("statistics", "pixels")]
     return visible, sums, radiance, both
 
 
