@@ -29,8 +29,8 @@ from bridge.engine.baker import start_lit
 from bridge.engine.environment import stand_back
 from bridge.engine.lit import ROUNDS
 from bridge.engine.materials import read_materials
-from bridge.engine.optimize import Running, start
-from bridge.engine.process import EngineRun
+from bridge.engine.optimize import start
+from bridge.engine.process import EngineRun, Running
 from bridge.job import Job
 
 from .layouts import time_left

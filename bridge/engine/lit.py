@@ -7,8 +7,7 @@ until no block changes or the light stays the same. Each is a process of its own
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +15,14 @@ import numpy as np
 from blockcore.io.files import write_array
 from blockcore.report.events import Baked, Done, Event, Failed, Stopped
 from bridge.engine.materials import read_materials
-from bridge.engine.process import EngineRun
+from bridge.engine.process import EngineRun, Running
 
 ROUNDS = 3
 """How often the light is measured at most."""
 Launch = Callable[[], EngineRun]
 
 
-class LitRun:
+class LitRun(Running):
     """One run, heard and ended as an ``EngineRun`` is."""
 
     def __init__(self, bake: Launch, choose: Launch, found: Path, bounce: Path, rounds: int = ROUNDS) -> None:
@@ -41,13 +40,6 @@ class LitRun:
         self._round, self._rounds = 1, rounds
         self._done: Done | None = None
         self._run = bake()
-        self.finished = False
-
-    def __enter__(self) -> LitRun:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def pid(self) -> int:
@@ -65,14 +57,6 @@ class LitRun:
                 events.append(event)
         self.finished = any(isinstance(event, Done | Failed | Stopped) for event in events) or self.finished
         return events
-
-    def events(self, interval: float = 0.05) -> Iterator[Event]:
-        """Yields what happens, waiting for it; ends after Done, Failed or Stopped."""
-        while not self.finished:
-            events = self.poll()
-            yield from events
-            if not events:
-                time.sleep(interval)
 
     def cancel(self) -> None:
         """Asks the process at work to stop; see ``EngineRun.cancel``."""

@@ -18,11 +18,8 @@ from blockcore.model.settings import OptimizeSettings
 from blockcore.report.events import Done, Event, Failed
 from bridge.engine.environment import absolute
 from bridge.engine.interpreter import GUIDANCE, ask, find_engine
-from bridge.engine.lit import LitRun
 from bridge.engine.materials import read_materials
-from bridge.engine.process import EngineRun, StandingRun
-
-Running = EngineRun | LitRun
+from bridge.engine.process import EngineRun, Running, StandingRun
 
 
 class StandingEngine:

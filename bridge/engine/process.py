@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Self
@@ -25,8 +26,45 @@ _CLEARING_UP = 10.0  # seconds at most
 _LOG_LINES = 8
 
 
-class EngineRun:
-    """One running engine. A context manager: on leaving it nothing of the engine is left."""
+class Running(ABC):
+    """What is at work beside Blender. A context manager: on leaving it nothing of that is left."""
+
+    finished = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    @abstractmethod
+    def pid(self) -> int:
+        """The process at work."""
+
+    @abstractmethod
+    def poll(self) -> list[Event]:
+        """Returns what happened since the last call, without waiting; the last event ends the run."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Asks the process at work to stop. Returns at once."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends what still runs, and frees what it held."""
+
+    def events(self, interval: float = 0.05) -> Iterator[Event]:
+        """Yields what happens, waiting for it; ends after the last event."""
+        while not self.finished:
+            events = self.poll()
+            yield from events
+            if not events:
+                time.sleep(interval)
+
+
+class EngineRun(Running):
+    """One running engine."""
 
     what = "the engine"  # in messages
 
@@ -35,7 +73,6 @@ class EngineRun:
         self._log = log
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._deadline: float | None = None
-        self.finished = False
         self._reader = threading.Thread(target=self._read, name="engine output", daemon=True)
         self._reader.start()
 
@@ -59,12 +96,6 @@ class EngineRun:
             raise _no_program(command[0], error) from error
         return cls(process, log)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     @property
     def pid(self) -> int:
         """The engine's process id."""
@@ -85,14 +116,6 @@ class EngineRun:
                 self.finished = isinstance(event, Done | Baked | Made | Failed | Stopped)
                 events.append(event)
         return events
-
-    def events(self, interval: float = 0.05) -> Iterator[Event]:
-        """Yields what happens, waiting for it; ends after such a last one."""
-        while not self.finished:
-            events = self.poll()
-            yield from events
-            if not events:
-                time.sleep(interval)
 
     def cancel(self) -> None:
         """Asks the engine to stop; ``poll`` kills it if it does not within ``GRACE`` seconds. Returns at once."""
