@@ -30,6 +30,11 @@ def _materials(self, context):
     return _items
 
 
+def _material(name: str, description: str):
+    """One of the materials of the active object's blocks."""
+    return EnumProperty(name=name, description=description, items=_materials)
+
+
 class _OnWorld(Conditional):
     """Mix-in of the operators that change the active object's blocks."""
 
@@ -73,7 +78,7 @@ class BLOCKS_OT_paint_selected(_WithMaterial, Operator):
     bl_label = "Paint Selected…"
     bl_description = "Give the selected blocks a material; runs, and updates of a model's blocks, keep it"
 
-    material: EnumProperty(name="Material", description="What the blocks become", items=_materials)
+    material: _material("Material", "What the blocks become")
 
     @reporting
     def execute(self, context):
@@ -90,7 +95,7 @@ class BLOCKS_OT_select_material(_WithMaterial, Operator):
     bl_label = "Select by Material…"
     bl_description = "Select the blocks of a material, beside what is selected"
 
-    material: EnumProperty(name="Material", description="What the blocks are made of", items=_materials)
+    material: _material("Material", "What the blocks are made of")
 
     @reporting
     def execute(self, context):
@@ -105,8 +110,8 @@ class BLOCKS_OT_replace_material(_OnWorld, Operator):
     bl_label = "Replace Material…"
     bl_description = "Give all blocks of one material another; in Edit Mode the selected ones alone"
 
-    old: EnumProperty(name="Replace", description="What the blocks are made of", items=_materials)
-    new: EnumProperty(name="With", description="What they become", items=_materials)
+    old: _material("Replace", "What the blocks are made of")
+    new: _material("With", "What they become")
 
     def invoke(self, context, event):
         """Asks for the materials."""

@@ -97,25 +97,36 @@ def put(outcome: Outcome) -> None:
     Raises:
         BlockcoreError: the blocks are no longer there, or cannot have materials of their own.
     """
-    found = _holder()
-    if outcome.place == MAP and (found is not None or outcome.scene is not None):
-        shown = found if outcome.scene is None else apply.map_of(outcome.scene)
-        if shown is None:
-            raise SceneError("the block map is no longer there; choose the blocks, and optimize them again")
-        if outcome.scene is not None:
-            _write(shown, _BEFORE, outcome.scene.materials)
-            _write(shown, _FOUND, outcome.materials)
-        world.update_materials(shown, _read(shown, _FOUND))
-        _note(shown, outcome)
-        return
-    if outcome.scene is None or outcome.materials is None:
+    scene, materials, noted = outcome.scene, outcome.materials, _holder()
+    if outcome.place == MAP and scene is None and noted is not None:
+        world.update_materials(noted, _read(noted, _FOUND))
+        _note(noted, outcome)
+    elif scene is None or materials is None:
         raise SceneError("the result was taken back before the file was saved; optimize the materials again")
-    if outcome.place == CUBES:
-        cubes = apply.apply_in_place(outcome.scene, outcome.materials)
-        forget(bpy.context.scene, _CUBES)
-        _note(refer(bpy.context.scene, _CUBES, cubes, "Optimized Cubes"), outcome)
-        return
-    _note(apply.apply(outcome.scene, outcome.materials), outcome)
+    else:
+        _note(_PUT[outcome.place](scene, materials), outcome)
+
+
+def _on_map(scene: BlockScene, materials: npt.NDArray[np.int32]) -> Any:
+    """Gives the block map of a scene materials, keeps those before and after in it, and returns it."""
+    shown = apply.map_of(scene)
+    if shown is None:
+        raise SceneError("the block map is no longer there; choose the blocks, and optimize them again")
+    _write(shown, _BEFORE, scene.materials)
+    _write(shown, _FOUND, materials)
+    world.update_materials(shown, materials)
+    return shown
+
+
+def _on_cubes(scene: BlockScene, materials: npt.NDArray[np.int32]) -> Any:
+    """Gives a scene's cubes materials, and returns what refers to them."""
+    cubes = apply.apply_in_place(scene, materials)
+    forget(bpy.context.scene, _CUBES)
+    return refer(bpy.context.scene, _CUBES, cubes, "Optimized Cubes")
+
+
+_PUT = {NEW: apply.apply, MAP: _on_map, CUBES: _on_cubes}
+"""What gives a scene materials at each place, and returns what the note of it lies on."""
 
 
 def take_back(outcome: Outcome) -> None:
