@@ -1,8 +1,8 @@
 """Builds the documentation as a site: ``python tools/build_docs.py [--out FOLDER]`` (``make docs``).
 
 Sphinx reads what is written (``docs/``, the README, the changelog) and what is made here: a page of the reference for
-each room of the library, from its docstrings, and the gallery, whose pictures the project draws. A warning is an error,
-and so is a link that leads nowhere.
+each room of the library, from its docstrings, the gallery, and the steps on the way to materials, whose pictures the
+project draws. A warning is an error, and so is a link that leads nowhere.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ ROOMS = {
     "assignment": ("Assignment: what choices cost, and the best one", ()),
     "descent": ("Descent: gradients", ()),
     "guidance": ("Guidance: losses without pictures", ()),
+    "occupancy": ("Occupancy: cells that may hold a block", ()),
     "report": ("Report: results and events", ()),
 }
 GALLERY = (
@@ -52,6 +53,7 @@ def main() -> None:
         _stage(source)
         _write_reference(source / "reference")
         _draw_gallery(source, Path(temporary) / "results")
+        _run("tools/draw_steps.py", str(source / "steps"))
         options = ["-W", "--keep-going", "-q", "-E", "-b", "html", "-d", str(Path(temporary) / "cache")]
         _run("-m", "sphinx", *options, str(source), str(site))
         dead = dead_links(site)
