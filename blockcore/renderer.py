@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import threading
-from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from blockcore.errors import CameraError, MapError, SettingsError
+from blockcore.errors import MapError, SettingsError
 from blockcore.model.baked_light import BakedLight, Light
 from blockcore.model.camera import Camera
 from blockcore.model.display import SRGB, Display
@@ -27,14 +24,13 @@ from blockcore.shading.choice import Choice
 from blockcore.shading.looks import Looks
 from blockcore.shading.outputs import checked_outputs, over_background, shown_besides
 from blockcore.shading.painting import of_faces, paint
+from blockcore.shading.posed import Posed
 from blockcore.shading.radiance import Sight, lit_radiance, radiance_of
+from blockcore.shading.remembered import Found, LitSeen, Remembered, Seen, key_of
 from blockcore.visibility import rasterize
-from blockcore.visibility.buffer import Visibility
-from blockcore.visibility.faces import VisibleFaces, every_face, unshared_faces, visible_faces
+from blockcore.visibility.faces import every_face, unshared_faces, visible_faces
 from blockcore.visibility.geometry import GeometryBuffers, geometry_buffers
 
-_MOST_PIXELS = 1 << 26  # remembered, four bytes each
-_Key = tuple[int, int, int, int, bytes]
 Positions = Sequence[tuple[int, int, int]] | npt.ArrayLike | torch.Tensor
 
 
@@ -86,11 +82,7 @@ class DifferentiableBlockRenderer(nn.Module):
 
     def _begin(self) -> None:
         """Begins with nothing remembered."""
-        self._grids: deque[BlockGrid] = deque(maxlen=4)
-        self._seen: OrderedDict[_Key, _Seen] = OrderedDict()
-        self._found: OrderedDict[_Key, _Found] = OrderedDict()
-        self._lit: _LitSeen | None = None
-        self._lock = threading.RLock()
+        self._remembered = Remembered()
         self._number = opaque.registered(self)
 
     @property
@@ -107,7 +99,7 @@ class DifferentiableBlockRenderer(nn.Module):
         return self
 
     def __getstate__(self) -> dict[str, object]:
-        gone = ("_grids", "_seen", "_found", "_lit", "_lock", "_number")
+        gone = ("_remembered", "_number")
         return {name: value for name, value in self.__dict__.items() if name not in gone}
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -195,7 +187,7 @@ class DifferentiableBlockRenderer(nn.Module):
             if light is not None:
                 raise SettingsError("light: where palette or light are trained, none is given besides")
             background = self.looks.background if background is None else background
-        grid, posed = self._grid(positions), _Posed.of(camera_view, camera_proj, img_h, img_w)
+        grid, posed = self._grid(positions), Posed.of(camera_view, camera_proj, img_h, img_w)
         self._check_logits(material_logits, len(grid))
         per_face = material_logits.ndim == 3
         logits, found = choice.perturbed(material_logits.reshape(-1, len(self.palette))), {}
@@ -236,7 +228,7 @@ class DifferentiableBlockRenderer(nn.Module):
         self, positions: Positions, view: torch.Tensor, proj: torch.Tensor, height: int, width: int
     ) -> tuple[Sight, torch.Tensor]:
         """Returns what cameras see in the renderer's light, and the (V,) blocks there; arguments as for ``render``."""
-        seen = self._see(self._grid(positions), _Posed.of(view, proj, height, width)).sight
+        seen = self._see(self._grid(positions), Posed.of(view, proj, height, width)).sight
         return seen, seen.visible.blocks
 
     def _check_logits(self, logits: torch.Tensor, count: int) -> None:
@@ -249,7 +241,7 @@ class DifferentiableBlockRenderer(nn.Module):
     def _lit_sight(
         self,
         grid: BlockGrid,
-        posed: _Posed,
+        posed: Posed,
         light: torch.Tensor,
         display: Display,
         display_table: torch.Tensor | None,
@@ -260,89 +252,68 @@ class DifferentiableBlockRenderer(nn.Module):
         faces, side = grid.exposed_faces, light.shape[1] if light.ndim == 4 else 0
         if side < 1 or tuple(light.shape) != (len(faces), side, side, 3):
             raise MapError(f"light has shape {tuple(light.shape)}, expected ({len(faces)}, k, k, 3): faces and texels")
-        key = (side, *posed.key(grid))
-        last = self._lit
+        key = (side, *key_of(grid, posed))
+        last = self._remembered.lit
         if last is None or last.grid is not grid or last.palette is not self.palette or last.key != key:
-            last = self._lit = below_transforms(self._look_closely, grid, posed.cameras(), side, key)
+            last = self._remembered.lit = below_transforms(self._look_closely, grid, posed.cameras(), side, key)
         received = light.reshape(-1, 3)[last.texel]
         visible = last.visible
         radiance = lit_radiance(self.palette, visible.looks, received, levels.to(self.device), table.to(self.device))
         background = torch.tensor(self.lighting.background, device=self.device, dtype=torch.float64)
         return Sight(visible, torch.stack(visible.views), radiance, background)
 
-    def _look_closely(self, grid: BlockGrid, cameras: Sequence[Camera], side: int, key: tuple[Any, ...]) -> _LitSeen:
+    def _look_closely(self, grid: BlockGrid, cameras: Sequence[Camera], side: int, key: tuple[Any, ...]) -> LitSeen:
         faces = grid.exposed_faces
         found = rasterize(faces, cameras, self.rasterizer, device_type=self.device.type)
-        return _LitSeen(
-            grid, self.palette, key, *unshared_faces(faces, cameras, found, self.palette, side, self.device)
-        )
+        return LitSeen(grid, self.palette, key, *unshared_faces(faces, cameras, found, self.palette, side, self.device))
 
     @staticmethod
     def cameras(view: torch.Tensor, proj: torch.Tensor, img_h: int, img_w: int) -> list[Camera]:
         """Returns the cameras of matrices, as ``render`` takes them."""
-        return _Posed.of(view, proj, img_h, img_w).cameras()
+        return Posed.of(view, proj, img_h, img_w).cameras()
 
     def geometry(
         self, positions: Positions, camera_view: torch.Tensor, camera_proj: torch.Tensor, img_h: int, img_w: int
     ) -> list[GeometryBuffers]:
         """Returns depth, normals and blocks of each camera's view; arguments as for ``render``."""
         grid = self._grid(positions)
-        posed = _Posed.of(camera_view, camera_proj, img_h, img_w)
-        cameras, key = posed.cameras(), posed.key(grid)
-        found = self._found.get(key)
+        posed = Posed.of(camera_view, camera_proj, img_h, img_w)
+        cameras, key, remembered = posed.cameras(), key_of(grid, posed), self._remembered
+        found = remembered.found.get(key)
         if found is None:
             views = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
-            found = _Found(grid, views)
-            self._remember(self._found, key, found)
+            found = Found(grid, views)
+            remembered.keep(remembered.found, key, found, self.remembered_views, self.remembered_pixels)
         return [geometry_buffers(grid.exposed_faces, c, v) for c, v in zip(cameras, found.views, strict=True)]
 
     def _grid(self, positions: Positions) -> BlockGrid:
         cells = array_of(positions) if isinstance(positions, torch.Tensor) else np.asarray(positions)
-        with self._lock:
-            for at, grid in enumerate(self._grids):  # much faster than checking positions and finding faces again
-                if np.array_equal(grid.positions, cells):
-                    del self._grids[at]
-                    self._grids.appendleft(grid)
-                    return grid
-            self._grids.appendleft(BlockGrid(self.grid_size, self.world_scale, cells))
-            return self._grids[0]
+        return self._remembered.grid(cells, self.grid_size, self.world_scale)
 
-    def _shown(self, grid: BlockGrid, posed: _Posed) -> Sight:
+    def _shown(self, grid: BlockGrid, posed: Posed) -> Sight:
         """Returns what the cameras see, in colours that are trained if any are."""
         sight = self._see(grid, posed).sight
         if self.looks is None:
             return sight
         return replace(sight, radiance=self.looks.radiance(sight.visible.looks))
 
-    def _see(self, grid: BlockGrid, posed: _Posed) -> _Seen:
+    def _see(self, grid: BlockGrid, posed: Posed) -> Seen:
         """Returns what the cameras see."""
-        key = posed.key(grid)
-        with self._lock:
-            seen = self._seen.get(key)
+        remembered, key = self._remembered, key_of(grid, posed)
+        with remembered.lock:
+            seen = remembered.seen.get(key)
             if seen is not None and self._is_lit(seen):
                 return seen
-            lit = [before for before in reversed(self._seen.values()) if self._is_lit(before)]
+            lit = [before for before in reversed(remembered.seen.values()) if self._is_lit(before)]
         last = next((before for before in lit if before.grid is grid), lit[0] if lit else None)
         seen = below_transforms(self._look, grid, posed.cameras(), last)
-        self._remember(self._seen, key, seen)
+        remembered.keep(remembered.seen, key, seen, self.remembered_views, self.remembered_pixels)
         return seen
 
-    def _remember(self, memory: OrderedDict[_Key, _Remembered], key: _Key, seen: _Remembered) -> None:
-        """Keeps what was seen; forgets sets of blocks that are no longer known, then what was seen first."""
-        most = _MOST_PIXELS if self.remembered_pixels is None else self.remembered_pixels
-        with self._lock:
-            memory[key] = seen
-            for other in [k for k, v in memory.items() if all(v.grid is not grid for grid in self._grids)]:
-                del memory[other]
-            pixels = sum(held.pixels for held in memory.values())
-            while memory and (len(memory) > self.remembered_views or pixels > most):
-                _, oldest = memory.popitem(last=False)
-                pixels -= oldest.pixels
-
-    def _is_lit(self, seen: _Seen) -> bool:
+    def _is_lit(self, seen: Seen) -> bool:
         return seen.palette is self.palette and seen.lighting is self.lighting
 
-    def _look(self, grid: BlockGrid, cameras: Sequence[Camera], last: _Seen | None) -> _Seen:
+    def _look(self, grid: BlockGrid, cameras: Sequence[Camera], last: Seen | None) -> Seen:
         """Finds what the cameras see; what is the same as of the last ones is taken from there."""
         found = rasterize(grid.exposed_faces, cameras, self.rasterizer, device_type=self.device.type)
         if self.device.type != "cuda" or self.palette.tiles or isinstance(self.lighting, BakedLight):
@@ -359,82 +330,10 @@ class DifferentiableBlockRenderer(nn.Module):
                 self.palette, self.lighting, self.device, torch.float64, visible.looks, visible.received
             )
             background = torch.tensor(self.lighting.background, device=self.device, dtype=torch.float64)
-        return _Seen(grid, self.palette, self.lighting, Sight(visible, face, radiance, background))
+        return Seen(grid, self.palette, self.lighting, Sight(visible, face, radiance, background))
 
 
 def _of_visible(logits: torch.Tensor, sight: Sight) -> torch.Tensor:
     """Returns the logits (V, M) of the blocks that are seen."""
     blocks = sight.visible.blocks
     return logits if len(blocks) == len(logits) else logits[blocks]
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """What a set of cameras sees, with what it was worked out for."""
-
-    grid: BlockGrid
-    palette: Palette
-    lighting: Light
-    sight: Sight
-
-    @property
-    def pixels(self) -> int:
-        return self.sight.face.numel()
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """The triangles that a set of cameras sees."""
-
-    grid: BlockGrid
-    views: list[Visibility]
-
-    @property
-    def pixels(self) -> int:
-        return sum(math.prod(view.triangle_id.shape) for view in self.views)
-
-
-_Remembered = TypeVar("_Remembered", _Seen, _Found)
-
-
-@dataclass(frozen=True, eq=False)
-class _LitSeen:
-    """What a set of cameras sees in light of so many texels a face, and the texel of each look."""
-
-    grid: BlockGrid
-    palette: Palette
-    key: tuple[Any, ...]
-    visible: VisibleFaces
-    texel: torch.Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class _Posed:
-    """Cameras before they are looked at: (B, 4, 4) view and projection matrices, and the pictures' rows and columns."""
-
-    views: npt.NDArray[Any]
-    projs: npt.NDArray[Any]
-    height: int
-    width: int
-
-    @staticmethod
-    def of(view: torch.Tensor, proj: torch.Tensor, height: int, width: int) -> _Posed:
-        for name, matrix in (("camera_view", view), ("camera_proj", proj)):
-            if matrix.requires_grad:
-                raise CameraError(f"{name} asks for a gradient, but none flows to cameras; give {name}.detach()")
-        views, projs = (array_of(matrix).reshape(-1, *matrix.shape[-2:]) for matrix in (view, proj))
-        fits = all(matrix.ndim in (2, 3) and matrix.shape[-2:] == (4, 4) for matrix in (view, proj))
-        if not fits or not (len(views) == len(projs) or 1 in (len(views), len(projs))):
-            raise CameraError(
-                f"camera_view {tuple(view.shape)} and camera_proj {tuple(proj.shape)} must both be (4, 4) or (B, 4, 4)"
-            )
-        return _Posed(views, projs, height, width)
-
-    def key(self, grid: BlockGrid) -> _Key:
-        """Returns what tells sights apart; a grid's number is its own for as long as something remembered holds it."""
-        return (id(grid), self.width, self.height, len(self.views), self.views.tobytes() + self.projs.tobytes())
-
-    def cameras(self) -> list[Camera]:
-        count = max(len(self.views), len(self.projs))
-        pairs = zip(*(np.broadcast_to(matrices, (count, 4, 4)) for matrices in (self.views, self.projs)), strict=True)
-        return [Camera(view, proj, self.width, self.height, f"camera {i}") for i, (view, proj) in enumerate(pairs)]

@@ -78,14 +78,14 @@ def test_gradcheck_of_a_picture():
 
 
 def test_only_so_many_pixels_are_remembered(monkeypatch):
-    monkeypatch.setattr("blockcore.renderer._MOST_PIXELS", 3 * 9 * 11)
+    monkeypatch.setattr("blockcore.shading.remembered.MOST_PIXELS", 3 * 9 * 11)
     one, logits = renderer(), torch.zeros(len(CELLS), 8)
     pictures = []
     for shift in (0.0, 0.1, 0.2, 0.3, 0.0):
         view = VIEW.clone()
         view[0, 3] += shift
         pictures.append(one.render(CELLS, logits, view, PROJ, 9, 11))
-        assert len(one._seen) <= 3
+        assert len(one._remembered.seen) <= 3
     assert torch.equal(pictures[0], pictures[-1])
     assert not torch.equal(pictures[0], pictures[1])
 
@@ -119,7 +119,7 @@ def test_forgotten_block_sets_leave_nothing_behind():
         cells = CELLS[: len(CELLS) - n]
         one.render(cells, torch.zeros(len(cells), 8), VIEW, PROJ, 9, 11)
         one.geometry(cells, VIEW, PROJ, 9, 11)
-    assert len(one._seen) == len(one._found) == 4
+    assert len(one._remembered.seen) == len(one._remembered.found) == 4
 
 
 def test_geometry_remembers_what_it_rasterised(rasterized):
