@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ GALLERY = (
     ("Village with tiles", "3", "3", (), "The same with textures on the faces, from 4 pictures."),
     ("Hills", "2", "2", ("--smoothness", "0.01"), "88,767 blocks from 6 pictures, alike where they may be."),
 )
+_PAGE_LINK = re.compile(r"\[docs/[\w-]+\.md\]\(")  # pages of the site are called by their titles there
 _MARK = "objects.inv"  # every site has it
 _KERNELS = ("_triton", "_numba")  # of no use by themselves; Triton may not be there
 PICTURES = ("target", "after", "confidence")
@@ -69,7 +71,8 @@ def _stage(source: Path) -> None:
     shutil.copytree(PROJECT / "docs", source, ignore=shutil.ignore_patterns("site"))
     shutil.copytree(PROJECT / "docs" / "site", source, dirs_exist_ok=True)
     shutil.copytree(PROJECT / "farm", source.parent / "farm")  # what pages offer for download
-    shutil.copy(PROJECT / "README.md", source.parent)
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    (source.parent / "README.md").write_text(_PAGE_LINK.sub("[](", readme), encoding="utf-8")
     for name in ("changelog", "contributing"):
         shutil.copy(PROJECT / f"{name.upper()}.md", source / f"{name}.md")
     index = source / "index.md"
@@ -96,7 +99,8 @@ def _write_reference(folder: Path) -> None:
 def _draw_gallery(source: Path, results: Path) -> None:
     """Optimises the cases of the gallery and shows the first view of each."""
     pictures = source / "gallery"
-    parts = ["# Gallery\n", "In each row the picture to match, the blocks found, and how sure they are.\n"]
+    lead = "In each row the picture to match, the blocks found, and how sure they are: blue is sure, red is not."
+    parts = ["# Gallery\n", f"{lead}\n"]
     pictures.mkdir()
     for title, number, dataset, settings, words in GALLERY:
         data, out = PROJECT / "tests" / "data", results / number

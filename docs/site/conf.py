@@ -10,6 +10,8 @@ version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["site"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"blockcore {__version__}"
 html_theme_options = {"source_repository": "", "top_of_page_buttons": []}
 
