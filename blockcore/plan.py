@@ -154,8 +154,8 @@ def reason_for_torch(settings: OptimizeSettings) -> str:
     machine = settings.machine
     if _method(settings, None)[0] == "gradient":
         return "gradient descent"
-    if machine.device == "cuda":
-        return "the device cuda"
+    if machine.device.startswith("cuda"):
+        return f"the device {machine.device}"
     return f"the rasterizer {machine.rasterizer}" if machine.rasterizer in ON_GPU else ""
 
 

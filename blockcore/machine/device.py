@@ -30,7 +30,8 @@ def choose_device(name: str = "auto") -> tuple[Device, str]:
     """Chooses a device.
 
     Args:
-        name: ``"auto"`` takes CUDA where there is a usable GPU, else the CPU; ``"cpu"``; ``"cuda"``.
+        name: ``"auto"`` takes CUDA where there is a usable GPU, else the CPU; ``"cpu"``; ``"cuda"``; ``"cuda:1"`` for
+            the GPU of that number, which becomes the current one of this process.
 
     Returns:
         The device, and the reason in a few words.
@@ -40,15 +41,17 @@ def choose_device(name: str = "auto") -> tuple[Device, str]:
     """
     if name == "cpu":
         return Device("cpu"), "asked for"
-    why_not = _driver_problem() or _cuda_problem()
-    if name == "cuda":
+    kind, _, number = name.partition(":")
+    if name != "auto" and (kind != "cuda" or (":" in name and not number.isdecimal())):
+        raise BackendError(f"device {name!r} is not one of auto, cpu, cuda, cuda:0, cuda:1, …")
+    index = int(number) if number else None
+    why_not = _driver_problem() or _cuda_problem(index)
+    if kind == "cuda":
         if why_not:
             raise BackendError(
-                f"device 'cuda': {why_not}; use --device cpu, or install a CUDA build of torch and a driver"
+                f"device {name!r}: {why_not}; use --device cpu, or install a CUDA build of torch and a driver"
             )
-        return Device("cuda"), "asked for"
-    if name != "auto":
-        raise BackendError(f"device {name!r} is not one of auto, cpu, cuda")
+        return Device("cuda", index), "asked for"
     if why_not:
         return Device("cpu"), why_not
     import torch
@@ -79,7 +82,8 @@ def _driver_problem() -> str:
     return ""
 
 
-def _cuda_problem() -> str:
+def _cuda_problem(index: int | None) -> str:
+    """Returns why the GPU of that number, which becomes the current one, cannot be used, or an empty text."""
     import torch
 
     if torch.version.cuda is None:
@@ -87,6 +91,10 @@ def _cuda_problem() -> str:
     try:
         if not torch.cuda.is_available():
             return "no CUDA GPU, or its driver is missing or too old"
+        if index is not None:
+            if index >= torch.cuda.device_count():
+                return f"there are {torch.cuda.device_count()} GPUs here, counted from 0"
+            torch.cuda.set_device(index)
         torch.zeros(1, device="cuda")
     except RuntimeError as error:
         return f"CUDA does not start ({str(error).splitlines()[0]})"

@@ -117,6 +117,8 @@ def joined(device_name: str = "auto") -> Iterator[Workers]:
     if count == 1 or current() is not ALONE:
         yield current()
         return
+    if ":" in device_name:
+        raise BackendError(f"device {device_name!r}: torchrun gives each process a GPU of its own; use --device cuda")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # or it tells of names that a network does not know
     import torch
     import torch.distributed as dist

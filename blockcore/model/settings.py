@@ -167,10 +167,12 @@ _SYMMETRIES: Choices = {
     "x": ("Left and Right", "Blocks that mirror each other along X have the same material"),
     "z": ("Front and Back", "Blocks that mirror each other along Blender's Y have the same material"),
 }
+_CARDS = 8
 _DEVICES: Choices = {
     "auto": ("Automatic", "The graphics card if the engine can use it, else the processor"),
     "cpu": ("Processor", "Always the processor"),
     "cuda": ("Graphics Card", "An NVIDIA graphics card, through CUDA"),
+    **{f"cuda:{n}": (f"Graphics Card {n}", "The NVIDIA graphics card of that number, from 0") for n in range(_CARDS)},
 }
 RASTERIZERS: Registry[Any] = Registry("rasterizer", "blockcore.rasterizers", "blockcore.visibility.rasterizers:OWN")
 """What finds which face a pixel shows, by name; see ``visibility.rasterizers.Rasterizer``."""
@@ -454,7 +456,7 @@ class Machine(Group):
     """What computes.
 
     Attributes:
-        device: where tensors live: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        device: where tensors live: ``"auto"``, ``"cpu"``, ``"cuda"``, or ``"cuda:1"`` for the card of that number.
         rasterizer: what fills the visibility: ``"auto"``, ``"cpu"``, ``"triton"`` or ``"nvdiffrast"`` (on a GPU),
             ``"reference"``, or one that was added.
     """

@@ -17,7 +17,7 @@ from blockcore.shading.radiance import Sight, shaded_picture
 from blockcore.visibility import ON_GPU, choose_rasterizer, cpu, cuda, exact, nvdiffrast
 from blockcore.world import DifferentiableBlockWorld
 from tests.captures import captured
-from tests.parts import need
+from tests.parts import lack, need
 from tests.unit.test_cuda_exact import coarse, random_world
 from tests.unit.test_cuda_steps import WAYS, fast_and_slow, problem, settings_of
 from tests.unit.test_visibility import random_camera, random_faces
@@ -265,3 +265,17 @@ def test_released_memory_is_given_back() -> None:
     cuda.release()
     torch.cuda.empty_cache()
     assert before - torch.cuda.mem_get_info()[0] < 64 << 20
+
+
+def test_the_second_gpu_is_taken_where_it_is_asked_for() -> None:
+    if torch.cuda.device_count() < 2:
+        lack("two-gpus", "there are not two GPUs")
+    before, scene = torch.cuda.current_device(), captured(1)
+    try:
+        torch.cuda.reset_peak_memory_stats(1)
+        found = optimize_materials(scene, OptimizeSettings(device="cuda:1"))
+        assert torch.cuda.max_memory_allocated(1) > 0
+        wanted = optimize_materials(scene, OptimizeSettings(device="cpu"))
+        assert np.array_equal(found.materials, wanted.materials)
+    finally:
+        torch.cuda.set_device(before)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from blockcore.commands.cli import main
-from blockcore.errors import SceneError
+from blockcore.errors import BackendError, SceneError
 from blockcore.machine import device as device_room
 from blockcore.machine import memory
 from blockcore.model.baked_light import BakedLight
@@ -141,3 +141,22 @@ def test_what_needs_torch_is_known_from_the_settings(settings, why):
 def test_importing_the_plan_imports_no_torch():
     code = "import sys, blockcore.plan; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_gpu_is_chosen_by_its_number(monkeypatch):
+    taken = []
+    monkeypatch.setattr(device_room, "_driver_problem", lambda: "")
+    monkeypatch.setattr(torch.version, "cuda", "12")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(torch, "zeros", lambda *_, **__: None)
+    assert device_room.choose_device("cuda:1") == (device_room.Device("cuda", 1), "asked for")
+    assert device_room.choose_device("cuda") == (device_room.Device("cuda"), "asked for")
+    assert taken == [1]
+    with pytest.raises(BackendError, match="device 'cuda:2': there are 2 GPUs here, counted from 0"):
+        device_room.choose_device("cuda:2")
+    for name in ("cuda:", "cuda:x", "gpu", "cpu:0"):
+        with pytest.raises(BackendError, match="is not one of auto, cpu, cuda"):
+            device_room.choose_device(name)
+    assert OptimizeSettings(device="cuda:1").machine.device == "cuda:1"
