@@ -12,6 +12,7 @@ from . import (
     engine,
     gltf,
     handlers,
+    header,
     helpers,
     menus,
     model,
@@ -26,6 +27,7 @@ from . import (
     properties,
     result,
     status,
+    targets,
     words,
 )
 
@@ -34,7 +36,7 @@ glTF2ExportUserExtension = gltf.glTF2ExportUserExtension
 glTF2_post_export_callback = gltf.glTF2_post_export_callback
 
 _MODULES = (
-    *(preferences, properties, operators, model, result, helpers, menus, palettes, model_panel),
+    *(preferences, properties, operators, model, result, helpers, targets, menus, palettes, model_panel),
     *(painting, block_tools, panel, words),
 )
 
@@ -46,6 +48,7 @@ def register():
             bpy.utils.register_class(cls)
     bpy.types.Scene.optimize_materials = bpy.props.PointerProperty(type=properties.BlocksScene)
     menus.register()
+    header.register()
     handlers.register()
     engine.register()
     model_status.register()
@@ -60,6 +63,7 @@ def unregister():
     model_grid.unregister()
     model_status.unregister()
     handlers.unregister()
+    header.unregister()
     menus.unregister()
     status.stop()
     del bpy.types.Scene.optimize_materials

@@ -11,6 +11,7 @@ from blockcore.commands.ending import run_safely
 from blockcore.commands.outputs import FILE, outputs
 from blockcore.errors import BlockcoreError
 from blockcore.io.folders import write_folder
+from blockcore.report.metrics import decibel
 from bridge.blender.files import reason, save_file
 from bridge.blender.starting import open_blend, start_blender
 from bridge.job import Job
@@ -50,7 +51,16 @@ def _run(given: argparse.Namespace) -> int:
         if given.report is not None:
             write_folder(given.report, "result.json", partial(copy_report, session.outcome))
         save_file(given.out)
+        _tell(given, session.outcome)
     return 0
+
+
+def _tell(given: argparse.Namespace, outcome) -> None:
+    found = outcome.summary
+    print(f"{given.out}: {outcome.changed} of {found.blocks} blocks changed, {found.visible_blocks} are visible")
+    print(f"PSNR {decibel(found.psnr_before)} before, {decibel(found.psnr_after)} after; light: {found.light}")
+    if given.report is not None:
+        print(f"report: {given.report / 'report.html'}", flush=True)
 
 
 def register():

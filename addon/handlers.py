@@ -8,9 +8,10 @@ import bpy
 from bpy.app.handlers import persistent
 
 from blockcore.errors import BlockcoreError
+from bridge.blender.noted_job import note_job
 from bridge.blender.preview import remove_previews
 
-from . import status
+from . import properties, status
 from .outcome import keep_report
 from .session import session
 
@@ -26,7 +27,8 @@ def end_run(*_) -> None:
 def _before_load(*_):
     end_run()
     session.forget_outcomes()
-    session.made, session.message = None, ""
+    session.made = None
+    session.hush()
 
 
 @persistent
@@ -47,11 +49,22 @@ def _after_undo(*_):
 def _before_save(file, *_):
     if session.run is not None:
         session.run.hide_preview()
+    for scene in bpy.data.scenes:
+        if scene.library is None:
+            note_job(scene, _job_of(scene))
     if file and session.outcome is not None:
         try:
             keep_report(session.outcome, Path(file))
         except BlockcoreError as error:  # the file itself is to be saved all the same
             session.say(f"{error}; the report stays where it is until Blender ends")
+
+
+def _job_of(scene):
+    """Returns what a scene's panel says; None where that is no job yet."""
+    try:
+        return properties.job_of(scene)
+    except BlockcoreError:
+        return None
 
 
 @persistent

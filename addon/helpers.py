@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user needs to get there: cameras around the blocks, targets for them, and a scene to try it all with."""
+"""What a user needs to get there: cameras around the blocks, and a scene to try it all with."""
 
 import math
 
 import bpy
 import numpy as np
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import FloatProperty, IntProperty
 from bpy.types import Operator
 from mathutils import Matrix
 
-from blockcore.errors import SceneError
 from bridge.blender.cubes import find_cubes
 from bridge.blender.demo_scene import build_demo
-from bridge.blender.render_targets import load_targets, render_targets
 from bridge.cameras import orbit
 
 from . import properties, status
@@ -110,80 +108,6 @@ class BLOCKS_OT_orbit_cameras(Operator):
         return {"FINISHED"}
 
 
-class BLOCKS_OT_render_targets(Operator):
-    """Renders a model from each camera."""
-
-    bl_idname = "blocks.render_targets"
-    bl_label = "Render Targets"
-    bl_description = "Render another object or collection from each ticked camera, and make the pictures the targets"
-    bl_options = {"UNDO"}
-
-    kind: EnumProperty(
-        name="Model",
-        description="What is rendered",
-        items=[("collection", "Collection", "All of a collection"), ("object", "Object", "One object")],
-    )
-    collection: StringProperty(name="Collection", description="The collection to render")
-    object: StringProperty(name="Object", description="The object to render")
-
-    def invoke(self, context, event):
-        """Asks for the model."""
-        return context.window_manager.invoke_props_dialog(self, confirm_text="Render")
-
-    def draw(self, context):
-        """Draws the questions."""
-        layout = self.layout
-        layout.use_property_split = True
-        layout.row().prop(self, "kind", expand=True)
-        layout.prop_search(self, self.kind, bpy.data, f"{self.kind}s")
-
-    @reporting
-    def execute(self, context):
-        """Renders the targets."""
-        name = getattr(self, self.kind)
-        model = getattr(bpy.data, f"{self.kind}s").get(name)
-        if model is None:
-            raise SceneError(f"there is no {self.kind} {name!r}; choose the model to render")
-        cameras = properties.cameras_of(context.scene)
-        progress = context.window_manager
-        progress.progress_begin(0, len(cameras))
-        try:
-            for done, _ in enumerate(render_targets(model, cameras), start=1):
-                progress.progress_update(done)
-        finally:
-            progress.progress_end()
-        status.refresh(context.scene)
-        self.report({"INFO"}, f"Rendered {len(cameras)} targets")
-        return {"FINISHED"}
-
-
-class BLOCKS_OT_load_targets(Operator):
-    """Loads targets."""
-
-    bl_idname = "blocks.load_targets"
-    bl_label = "Load Folder…"
-    bl_description = "Load targets from a folder: a dataset, or pictures that are called like the cameras"
-    bl_options = {"UNDO"}
-
-    directory: StringProperty(name="Folder", description="The folder with the pictures", subtype="DIR_PATH")
-    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
-    filter_image: BoolProperty(default=True, options={"HIDDEN"})
-
-    def invoke(self, context, event):
-        """Asks for the folder."""
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    @reporting
-    def execute(self, context):
-        """Loads the targets."""
-        cameras = [view.camera for view in context.scene.optimize_materials.views if view.camera]
-        names = load_targets(bpy.path.abspath(self.directory), cameras)
-        status.refresh(context.scene)
-        self.report({"INFO"}, f"Loaded {len(names)} of {len(cameras)} targets")
-        return {"FINISHED"}
-
-
 def _orbit_collection(scene):
     """Returns the scene's collection of orbit cameras, which can be hidden or removed as one."""
     name = "Orbit Cameras"
@@ -206,9 +130,4 @@ def _look_at(context, world):
     world.select_set(False)
 
 
-CLASSES = (
-    BLOCKS_OT_demo_scene,
-    BLOCKS_OT_orbit_cameras,
-    BLOCKS_OT_render_targets,
-    BLOCKS_OT_load_targets,
-)
+CLASSES = (BLOCKS_OT_demo_scene, BLOCKS_OT_orbit_cameras)

@@ -44,17 +44,45 @@ def redraw_views() -> None:
 
 
 def redraw(kinds: set[str]) -> None:
-    """Draws editors of some kinds again; of 3D views the sidebar alone."""
+    """Draws editors of some kinds again; of 3D views the sidebar and the header alone."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in kinds:
                 for region in area.regions:
-                    if area.type != "VIEW_3D" or region.type == "UI":
+                    if area.type != "VIEW_3D" or region.type in ("UI", "HEADER"):
                         region.tag_redraw()
 
 
-def time_left(seconds: float) -> str:
-    """Returns the words for a time left; "" where it is next to none."""
+class TimeLeft:
+    """The time left of some work, as it settles: what is said goes down with the clock unless it was clearly wrong."""
+
+    _EARLY = 2.0  # seconds before anything is said
+    _NEW, _OTHER = 0.1, 0.25  # share that an estimate of the end has in the average; how far off it starts that anew
+    _OFF, _LEAST = 0.3, 5.0  # how wrong that may be: of the time left, and in seconds at least
+
+    def __init__(self) -> None:
+        self._average = self._told = 0.0  # when the end is, in seconds after the start
+
+    def words(self, share: float, seconds: float) -> str:
+        """Returns the words for it; "" where it is unknown yet, or next to none.
+
+        Args:
+            share: how much is done, 0…1.
+            seconds: how long that took.
+        """
+        if share <= 0.0 or seconds < self._EARLY:
+            return ""
+        end = seconds / share
+        is_other = abs(end - self._average) > self._OTHER * end
+        self._average += (end - self._average) * (1.0 if is_other else self._NEW)
+        if abs(self._average - self._told) > max(self._OFF * (self._told - seconds), self._LEAST):
+            self._told = self._average
+        return _time_left(self._told - seconds)
+
+
+def _time_left(seconds: float) -> str:
     if seconds < 1.0:
         return ""
-    return f"{seconds:.0f} s left" if seconds < 90.0 else f"{seconds / 60.0:.0f} min left"
+    if seconds >= 90.0:
+        return f"{seconds / 60.0:.0f} min left"
+    return f"{seconds:.0f} s left" if seconds < 10.0 else f"{5 * round(seconds / 5)} s left"

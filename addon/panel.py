@@ -11,6 +11,7 @@ from blockcore.plan import reason_for_torch
 from . import (
     engine,
     helpers,
+    image_icons,
     layouts,
     operators,
     palettes,
@@ -20,6 +21,7 @@ from . import (
     relevance,
     result,
     status,
+    targets,
     wording,
 )
 from .session import session
@@ -41,7 +43,7 @@ class BLOCKS_UL_views(UIList):
         if image is None:
             row.label(text=item.camera.name, icon="OUTLINER_DATA_CAMERA")
         else:
-            row.label(text=item.camera.name, icon_value=_preview(image))
+            row.label(text=item.camera.name, icon_value=image_icons.icon_of(image))
         if note.problem:
             side = row.row()
             side.alignment = "RIGHT"
@@ -171,10 +173,16 @@ def _draw_views(context, layout, group, found):
     if body is None:
         return
     column = body.column(align=True)
-    column.operator(operators.BLOCKS_OT_use_background_images.bl_idname, icon="CHECKBOX_HLT")
-    column.operator(helpers.BLOCKS_OT_load_targets.bl_idname, icon="FILE_FOLDER")
-    column.operator(helpers.BLOCKS_OT_render_targets.bl_idname, text="Render Targets…", icon="RENDER_STILL")
     column.operator(helpers.BLOCKS_OT_orbit_cameras.bl_idname, text="Add Orbit Cameras…", icon="OUTLINER_OB_CAMERA")
+    column.operator(operators.BLOCKS_OT_use_background_images.bl_idname, icon="CHECKBOX_HLT")
+    column.operator(targets.BLOCKS_OT_load_targets.bl_idname, icon="FILE_FOLDER")
+    row = body.row()
+    row.use_property_split = False
+    row.prop(group, "model_kind", expand=True)
+    body.prop(group, f"model_{group.model_kind}")
+    body.prop(group, "frame_model")
+    body.prop(group, "replace_targets")
+    body.operator(targets.BLOCKS_OT_render_targets.bl_idname, icon="RENDER_STILL")
 
 
 def _draw_active_view(context, layout, group):
@@ -184,9 +192,13 @@ def _draw_active_view(context, layout, group):
     note = status.note_of(view.camera)
     image = bpy.data.images.get(note.image)
     if image is not None:
-        layout.template_icon(icon_value=_preview(image), scale=4.5)
+        layout.template_icon(icon_value=image_icons.icon_of(image), scale=4.5)
     if note.problem:
         layouts.text(context, layout, note.problem, "ERROR")
+    row = layout.row(align=True)
+    row.operator(targets.BLOCKS_OT_load_target.bl_idname, icon="FILE_IMAGE")
+    if note.is_other_shape:
+        row.operator(targets.BLOCKS_OT_frame_by_picture.bl_idname, icon="FULLSCREEN_ENTER")
 
 
 def _draw_settings(context, layout, group, found):
@@ -244,10 +256,6 @@ def _draw_button(layout):
     row.operator(operators.BLOCKS_OT_optimize_materials.bl_idname, icon="PLAY")
     if engine.is_compiling():
         layout.label(text="Preparing the engine, once…", icon="TIME")
-
-
-def _preview(image):
-    return image.preview_ensure().icon_id
 
 
 CLASSES = (BLOCKS_UL_views, BLOCKS_PT_optimize_materials)

@@ -33,7 +33,8 @@ from bridge.blender.world_edit import material_names
 from bridge.job import Job
 from bridge.model.wish import Wish
 
-from . import layouts, status, wording
+from . import layouts, offered, status, wording
+from .session import session
 
 QUALITY = {
     "DIRECT": {"method": "auto"},
@@ -67,6 +68,10 @@ def group_items():
 def _set_quality(self, context):
     for name, value in QUALITY.get(self.quality, {}).items():
         setattr(self, name, value)
+
+
+def _setting_changed(self, context):
+    session.hush()
 
 
 def changed_since_preset(group) -> list[str]:
@@ -202,7 +207,12 @@ class BlocksView(PropertyGroup):
     """A camera that may take part."""
 
     camera: PointerProperty(type=bpy.types.Object, name="Camera", description="The camera")
-    use: BoolProperty(name="Use", description="Compare the blocks with this camera's target picture", default=True)
+    use: BoolProperty(
+        name="Use",
+        description="Compare the blocks with this camera's target picture",
+        default=True,
+        update=lambda self, context: session.hush(),
+    )
 
 
 class BlocksSettings(PropertyGroup):
@@ -220,7 +230,9 @@ class BlocksSettings(PropertyGroup):
         default="DIRECT",
         update=_set_quality,
     )
-    __annotations__.update({setting.name: wording.property_of(setting) for setting in SETTINGS.values()})
+    __annotations__.update(
+        {setting.name: wording.property_of(setting, _setting_changed) for setting in SETTINGS.values()}
+    )
 
 
 def _model_changed(self, context):
@@ -326,7 +338,7 @@ class BlocksScene(PropertyGroup):
         update=_changed,
     )
     as_boxes: BoolProperty(
-        name="Boxes Around Meshes",
+        name="Meshes as Boxes",
         description="Take any mesh as the box around it; else what is no cube is refused",
         update=_changed,
     )
@@ -383,12 +395,42 @@ class BlocksScene(PropertyGroup):
         type=bpy.types.Object, name="Result", description="The object that shows the last result", options={"HIDDEN"}
     )
     words: PointerProperty(type=BlocksWords, name="Look from Words", description="How materials are found from words")
+    model_kind: EnumProperty(
+        name="Model",
+        description="What targets are rendered of",
+        items=[("collection", "Collection", "All of a collection"), ("object", "Object", "One object")],
+    )
+    model_collection: PointerProperty(
+        type=bpy.types.Collection,
+        name="Model",
+        description="The collection to render",
+        poll=lambda self, candidate: offered.has_surface(candidate),
+    )
+    model_object: PointerProperty(
+        type=bpy.types.Object,
+        name="Model",
+        description="The object to render, with its children",
+        poll=lambda self, candidate: offered.has_surface(candidate),
+    )
+    frame_model: BoolProperty(
+        name="Frame the Model",
+        description="Move cameras whose pictures would show nothing of the model until they show all of it",
+        default=True,
+    )
+    replace_targets: BoolProperty(
+        name="Replace Targets", description="Also render for cameras that have a target already"
+    )
     model: PointerProperty(type=BlocksModel, name="Blocks from Model", description="How blocks are made of a model")
 
     @property
     def source(self):
         """The collection or object that holds the blocks, or None."""
         return self.collection if self.blocks_kind == "collection" else self.object
+
+    @property
+    def target_model(self):
+        """The collection or object that targets are rendered of, or None."""
+        return self.model_collection if self.model_kind == "collection" else self.model_object
 
 
 CLASSES = (BlocksRegion, BlocksMaterial, BlocksView, BlocksSettings, BlocksWords, BlocksModel, BlocksScene)

@@ -33,8 +33,10 @@ from bridge.engine.optimize import start
 from bridge.engine.process import EngineRun, Running
 from bridge.job import Job
 
-from .layouts import time_left
+from .layouts import TimeLeft
 from .outcome import Outcome, check_place, place_of, scene_of_run
+
+_PATIENCE = 0.2  # seconds that a cancelled run waits for what is being started, which else clears up by itself
 
 
 class Run:
@@ -63,6 +65,7 @@ class Run:
         self.headline, self.factor = "Starting the engine…", 0.0
         self.loss_text = self.time_text = ""
         self._job, self._python = job, python
+        self._baking_left, self._steps_left = TimeLeft(), TimeLeft()
         self._scene = self._read(job)
         check_place(self._scene, in_place=job.result == "in_place")
         names = list(dict.fromkeys(self._scene.source.block_objects))
@@ -76,6 +79,7 @@ class Run:
         self._engine: Running | None = None
         self._problem: BaseException | None = None
         self._cancelled_at = 0.0
+        self._ending, self._is_started, self._is_closed = threading.Lock(), False, False
         self._preview: Preview | None = None
         self._latest: str | None = None
         self._done: events.Done | None = None
@@ -92,6 +96,10 @@ class Run:
                 self._engine = self._launch()
         except BaseException as problem:
             self._problem = problem
+        with self._ending:
+            self._is_started = True
+            if self._is_closed:  # nobody waited
+                self._clear_up()
 
     def _launch(self) -> Running:
         if self._bakes:
@@ -118,6 +126,8 @@ class Run:
             BlockcoreError: the engine could not be started, refused the scene, or died.
         """
         if self._starter.is_alive():
+            if self._cancelled_at:
+                raise Cancelled("cancelled; nothing was changed")
             return False
         if self._problem is not None:
             raise self._problem
@@ -139,13 +149,13 @@ class Run:
             case events.Baking():
                 self.factor = event.faces / event.of
                 self.headline = f"Measuring the light of {event.faces} of {event.of} faces"
-                self.loss_text, self.time_text = "", time_left(event.seconds * (event.of / event.faces - 1.0))
+                self.loss_text, self.time_text = "", self._baking_left.words(self.factor, event.seconds)
             case events.Step():
                 self.factor = event.step / event.steps
                 is_last = event.step == event.steps
                 self.headline = "Writing the report…" if is_last else f"Step {event.step} of {event.steps}"
                 self.loss_text = f"Loss {event.loss:.2g}"
-                self.time_text = time_left(event.seconds * (event.steps / event.step - 1.0))
+                self.time_text = self._steps_left.words(self.factor, event.seconds)
             case events.Preview():
                 self._latest = event.path
             case events.Done():
@@ -193,7 +203,13 @@ class Run:
         """Ends the engine if it still runs, and leaves the scene as it was before the run. Keeps a result's folder."""
         self.cancel()
         self.hide_preview()
-        self._starter.join()
+        self._starter.join(_PATIENCE)
+        with self._ending:
+            self._is_closed = True
+            if self._is_started:
+                self._clear_up()
+
+    def _clear_up(self) -> None:
         if self._engine is not None:
             self._engine.close()
         if self._done is None:

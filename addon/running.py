@@ -6,10 +6,11 @@ import time
 import bpy
 
 from blockcore.errors import BlockcoreError, Cancelled
+from bridge.progress import Progress
 
 from . import status
 from .reporting import Conditional
-from .session import session
+from .session import LASTS, session
 
 _TICK = 0.05  # seconds
 _REDRAW = 0.2  # seconds between two drawings of the panel
@@ -24,6 +25,7 @@ class RunsBeside(Conditional):
     bl_options = {"UNDO"}
     doing = "Working"
     about_model = False
+    keeps_outcome = False
 
     @classmethod
     def obstacle(cls, context):
@@ -45,13 +47,14 @@ class RunsBeside(Conditional):
         manager.modal_handler_add(self)
         self._drawn, self._drawn_at = None, 0.0
         context.workspace.status_text_set(f"{self.doing}    Esc: Cancel")
+        status.redraw()
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
         """Looks at what the engine did, and leaves everything else to the user."""
         if self._run is not session.run:  # another file was opened
             return self._leave(context, {"CANCELLED"})
-        if event.type == "ESC" and event.value == "PRESS":
+        if event.type == "ESC" and event.value == "PRESS" and not _is_meant_for_others(context.screen):
             self._run.cancel()
             status.redraw()
             return {"RUNNING_MODAL"}
@@ -73,8 +76,10 @@ class RunsBeside(Conditional):
         if not self._start(context, is_shown=False):
             return {"CANCELLED"}
         try:
+            told = Progress()
             while not self._run.tick():
                 time.sleep(_TICK)
+                told.say(lambda: ", ".join(filter(None, self._run.text)))
         except BlockcoreError as error:
             return self._fail(error)
         except BaseException:
@@ -90,7 +95,8 @@ class RunsBeside(Conditional):
         except BlockcoreError as error:
             self._tell(error)
             return False
-        session.outcome = None
+        if not self.keeps_outcome:
+            session.outcome = None
         return True
 
     def _finish(self, context):
@@ -112,7 +118,9 @@ class RunsBeside(Conditional):
 
     def _tell(self, error):
         session.say(str(error), is_problem=not isinstance(error, Cancelled))
-        self.report({"ERROR" if session.is_problem else "INFO"}, session.message)
+        self.report({"ERROR" if session.is_problem else "INFO"}, session.message or str(error))
+        if not session.is_problem and not bpy.app.background:
+            bpy.app.timers.register(status.redraw, first_interval=LASTS + 1.0)
 
     def _close(self):
         self._run.close()
@@ -124,3 +132,9 @@ class RunsBeside(Conditional):
         context.workspace.status_text_set(None)
         status.redraw()
         return how
+
+
+def _is_meant_for_others(screen) -> bool:
+    """Whether Esc ends something else that is open; menus and other operators get it before a run does anyway."""
+    browsers = (area.spaces.active for area in screen.areas if area.type == "FILE_BROWSER")
+    return screen.is_animation_playing or any(browser.active_operator is not None for browser in browsers)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from .run import Run
 
 
+LASTS = 30.0
+"""Seconds that a message lasts which is no problem."""
+
+
 @dataclass
 class Session:
     """The one session of this Blender.
@@ -24,16 +29,16 @@ class Session:
     Attributes:
         run: the run under way, or None.
         made: the figures of the blocks that the last run made of a model, if it did.
-        message: why the last run did not, or "".
-        is_problem: whether that is a problem, rather than the user's wish.
+        is_problem: whether the message is a problem, rather than the user's wish.
         about_model: whether that run was to make blocks of a model.
     """
 
     run: Run | ModelRun | None = None
     made: ModelSummary | None = None
-    message: str = ""
     is_problem: bool = False
     about_model: bool = False
+    _message: str = ""
+    _said: tuple[int, float] = (0, 0.0)
     _outcomes: dict[int, Outcome | None] = field(default_factory=dict)
 
     @property
@@ -48,6 +53,17 @@ class Session:
     def outcome(self, outcome: Outcome | None) -> None:
         self._outcomes[bpy.context.scene.session_uid] = outcome
 
+    @property
+    def message(self) -> str:
+        """Why the last run did not; "" where it did, in another scene, or once it is old news."""
+        scene, at = self._said
+        is_old = not self.is_problem and time.monotonic() - at > LASTS
+        return "" if is_old or scene != bpy.context.scene.session_uid else self._message
+
+    def hush(self) -> None:
+        """Drops the message: something was changed since, to which it may not apply."""
+        self._message = ""
+
     def forget_outcomes(self) -> None:
         """Drops what is known of results; what files note is read again."""
         self._outcomes.clear()
@@ -59,8 +75,8 @@ class Session:
     def say(self, message: str, is_problem: bool = True) -> None:
         """Sets the message, as a sentence; one that begins with a file's name keeps it as it is."""
         begins_with_a_word = message.split(" ", 1)[0].rstrip(";,").isalpha()
-        self.message = message[:1].upper() + message[1:] if begins_with_a_word else message
-        self.is_problem = is_problem
+        self._message = message[:1].upper() + message[1:] if begins_with_a_word else message
+        self.is_problem, self._said = is_problem, (bpy.context.scene.session_uid, time.monotonic())
 
 
 session = Session()

@@ -35,10 +35,12 @@ class ViewNote:
     Attributes:
         image: name of the target's image, or "".
         problem: what is wrong, or "".
+        is_other_shape: whether that is the picture's shape, which can become the camera's own.
     """
 
     image: str = ""
     problem: str = ""
+    is_other_shape: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def note_of(camera: Any) -> ViewNote:
 def forget(*_: Any) -> None:
     """Drops what is known, because the scene is another now."""
     _found.clear()
+    session.hush()
     redraw()
 
 
@@ -151,12 +154,13 @@ def _note(camera: Any, render: Any) -> ViewNote:
         return ViewNote(problem="No target: left out until it has a background image; load or render one")
     if not image.has_data and not all(image.size):
         return ViewNote(image.name, f"The picture {image.name} cannot be read; find the file or load another")
-    if not (marks.is_rendered(camera) or fills_frame(tuple(image.size), render)):
+    if not (marks.keeps_frame(camera) or fills_frame(tuple(image.size), render)):
         width, height = frame_size(render)
         return ViewNote(
             image.name,
             f"The picture has {image.size[0]} × {image.size[1]} pixels, of another shape than the scene's frame, "
-            f"{width} × {height}; change the resolution in the Output properties, or load another picture",
+            f"{width} × {height}; let the picture be the frame, or change the resolution in the Output properties",
+            is_other_shape=True,
         )
     return ViewNote(image.name)
 

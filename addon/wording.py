@@ -14,10 +14,16 @@ GROUPS = {
 _KINDS = {bool: BoolProperty, int: IntProperty, float: FloatProperty, str: StringProperty}
 
 
-def property_of(setting):
-    """Returns the property that mirrors one setting."""
+def property_of(setting, update):
+    """Returns the property that mirrors one setting.
+
+    Args:
+        setting: the setting.
+        update: what Blender calls when a user changes it.
+    """
     kind = type(setting.plain_default)
     common = {"name": setting.label, "description": setting.description, "default": setting.plain_default}
+    common["update"] = update
     if setting.choices:
         items = [(word, *words) for word, words in setting.choices.items()]
         return EnumProperty(items=items, **common)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from blockcore.commands.ending import run_safely
 from blockcore.commands.outputs import BY_NAME, FILE, LOOSE, outputs
 from blockcore.errors import SettingsError
+from bridge.elsewhere import HELP, OPTION, run_elsewhere, split_blender, told_reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from blockcore.model.palette import Palette
     from blockcore.model.scene import BlockScene
     from blockcore.model.settings import OptimizeSettings
-    from blockcore.report.events import Event
     from bridge.engine.lit import LitRun
     from bridge.engine.optimize import Engine
+    from bridge.job import Job
 
 _OUTPUTS = {
     "export": {"out": "scene.json"},
@@ -38,6 +39,7 @@ _OUTPUTS = {
     "optimize": {"out": FILE, "report": "result.json", "export": BY_NAME},
     "dream": {"out": FILE, "report": "result.json", "export": BY_NAME},
     "blocks": {"out": FILE, "export": BY_NAME, "report": "result.json"},
+    "targets": {"out": FILE, "pictures": LOOSE},
     "batch": {"out": LOOSE},
     "demo": {"out": "optimized.blend"},
     "quality": {"out": "figures.json"},
@@ -62,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     from bridge.blender.starting import open_blend, start_blender
 
+    other, words = split_blender(words)
+    if other is not None:
+        return run_elsewhere(other, words)
     args = _parsed(words)
     if "blend" in args and args.blend is None:
         args.open = open_blend()
@@ -69,7 +74,21 @@ def _run(words: Sequence[str]) -> int:
     with outputs(args, kinds):
         if args.command != "batch":  # which has Blenders that work for it
             start_blender()
-        return args.run(args) or 0
+        code = args.run(args) or 0
+        _tell_reader(args)
+        return code
+
+
+def _tell_reader(args: argparse.Namespace) -> None:
+    """Says which Blenders open a .blend that was written for a person."""
+    is_blend = args.command == "demo" or str(getattr(args, "out", "")).endswith(".blend")
+    for_program = getattr(args, "json", None) or getattr(args, "progress", "none") != "none"
+    if is_blend and not for_program and not getattr(args, "dry_run", None):
+        import bpy
+
+        told = told_reader(bpy.app.version)
+        if told:
+            print(f"{args.out}: {told}")
 
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
@@ -82,8 +101,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     from bridge.blocks import add_blocks_command, add_blocks_options
     from bridge.farm.command import add_batch_command
     from bridge.farm.worker import serve
+    from bridge.targets import add_targets_command
 
     parser = argparse.ArgumentParser(prog="python -m bridge", description="Blender scenes to blockcore and back.")
+    parser.add_argument(OPTION, metavar="PROGRAM", help=HELP)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     command = commands.add_parser("import-map", help="make a .blend of a WebGPU map and its captures")
@@ -140,6 +161,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     command.set_defaults(run=_bake)
 
     add_blocks_command(commands)
+    add_targets_command(commands)
     add_batch_command(commands, words, {"optimize": _add_optimize_options, "blocks": add_blocks_options})
     command = commands.add_parser("batch-worker")
     command.set_defaults(run=partial(serve, _parsed))
@@ -155,7 +177,12 @@ def _add_optimize_options(command: argparse.ArgumentParser) -> None:
 
     _add_choice(command)
     _add_in_place(command)
-    command.add_argument("--job", type=Path, metavar="JOB_JSON", help="all of these as the panel saved them")
+    command.add_argument(
+        "--job",
+        type=Path,
+        metavar="JOB_JSON",
+        help="all of these as the panel saved them (default: as the file says)",
+    )
     command.add_argument("--add-light", action="store_true", help="with --lighting fitted: put it in as sun and world")
     command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
     add_settings(command)
@@ -202,6 +229,7 @@ def _import_map(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
+    _open(args)
     scene = _extract(args)
     scene.write(args.out)
     print(f"{args.out}: {len(scene.grid)} blocks, {len(scene.views)} views")
@@ -218,13 +246,16 @@ def _optimize(args: argparse.Namespace) -> None:
     from bridge.blender.files import save_file
     from bridge.engine.optimize import find_materials, told_plan
     from bridge.job import told_settings
+    from bridge.progress import Progress
 
-    settings = told_settings(args)
+    told_settings(args)  # what is wrong on the command line itself comes before the file
     if args.out is None and not args.dry_run:
         raise SettingsError("--out Y.blend is missing; name the file to write")
+    noted = _open(args)
+    settings = told_settings(args, noted)
     if args.add_light and settings.lighting != "fitted":
         raise SettingsError("--add-light puts in a light that was found; add --lighting fitted")
-    scene = _extract(args, bake=False)
+    scene = _extract(args, noted, bake=False)
     if args.dry_run:
         print(told_plan(scene, settings, args.dry_run, args.engine))
         return
@@ -235,8 +266,10 @@ def _optimize(args: argparse.Namespace) -> None:
             copy = folder / "copy.blend"
             save_file(copy)
             begin = partial(_start_lit, bpy.app.binary_path, copy, settings, args.engine)
-        materials, done = find_materials(scene, settings, args.engine, args.report, _show_progress, begin)
+        materials, done = find_materials(scene, settings, args.engine, args.report, Progress(), begin)
     found = scene.with_materials(materials)
+    if noted is not None:
+        print("blocks and settings: those that the file's panel says, but for what this command line does")
     if args.add_light:
         _add_light(found, done.result.lighting)
     _put_back(args, found)
@@ -255,9 +288,11 @@ def _dream(args: argparse.Namespace) -> None:
     from blockcore.model.settings import OptimizeSettings
     from bridge.blender.apply import check, map_of
     from bridge.engine.optimize import find_materials, start_dream
+    from bridge.progress import Progress
 
     keep = args.out.with_name(f"{args.out.name}.dream")
     words = [*dream_words(args), f"--keep={keep.resolve()}"]
+    _open(args)
     scene = _extract(args)
     check(scene, args.in_place and map_of(scene) is None)
     # What the blocks' own materials reflect is in the light that Cycles measured; it is measured once.
@@ -265,7 +300,7 @@ def _dream(args: argparse.Namespace) -> None:
         scene,
         OptimizeSettings(),
         out=args.report,
-        watch=_show_progress,
+        watch=Progress(),
         begin=lambda folder, out: start_dream(folder / "scene", out, words, args.engine),
     )
     found = scene.with_materials(materials)
@@ -301,6 +336,7 @@ def _bake(args: argparse.Namespace) -> None:
 
 
 def _apply(args: argparse.Namespace) -> None:
+    _open(args)
     scene = _extract(args)
     _put_back(args, scene.with_materials(_materials_of(args.result, scene)))
 
@@ -326,26 +362,37 @@ def _quality(args: argparse.Namespace) -> None:
             print("\n".join([f"{group}: {name}", *lines(found)]), flush=True)
 
 
-def _extract(args: argparse.Namespace, bake: bool = True) -> BlockScene:
+def _open(args: argparse.Namespace) -> Job | None:
+    """Opens the .blend; returns what its panel says, where that counts and is there."""
     import bpy
 
-    from bridge.blender.extract import extract, find_camera, find_source
     from bridge.blender.files import open_file
-    from bridge.blender.jobs import read_scene
-    from bridge.job import Job
+    from bridge.blender.noted_job import noted_job
 
     if args.blend is not None:
         open_file(args.blend)
     elif not bpy.data.filepath:
         raise SettingsError("no .blend is open; name the file to read")
+    return noted_job(bpy.context.scene) if getattr(args, "job", None) is None else None
+
+
+def _extract(args: argparse.Namespace, noted: Job | None = None, bake: bool = True) -> BlockScene:
+    """Reads the open scene as the job that is named says, or the command line; of what neither does, the noted job."""
+    from bridge.blender import jobs
+    from bridge.blender.extract import extract, find_camera, find_source
+    from bridge.job import Job
+
     if getattr(args, "job", None) is not None:
-        return read_scene(Job.read(args.job))
-    palette = _palette(args.palette)
-    source = find_source(args.blocks)
+        return jobs.read_scene(Job.read(args.job))
+    palette, as_boxes = _palette(args.palette), args.as_boxes
     if "camera" not in args:
-        return extract(source, (), palette, need_targets=False, bake=False, as_boxes=args.as_boxes)
+        return extract(find_source(args.blocks), (), palette, need_targets=False, bake=False, as_boxes=as_boxes)
     cameras = [find_camera(name) for name in args.camera] if args.camera else None
-    return extract(source, cameras, palette, bake=bake, as_boxes=args.as_boxes)
+    if noted is None:
+        return extract(find_source(args.blocks), cameras, palette, bake=bake, as_boxes=as_boxes)
+    source = find_source(args.blocks) if args.blocks else jobs.source_of(noted)
+    palette, cameras = palette or jobs.palette_of(noted), cameras or jobs.cameras_of(noted)
+    return extract(source, cameras, palette, bake=bake, as_boxes=as_boxes or noted.as_boxes)
 
 
 def _palette(path: Path | None) -> Palette | None:
@@ -386,15 +433,3 @@ def _materials_of(folder: Path, scene: BlockScene) -> npt.NDArray[np.int32]:
     materials = np.empty(len(scene.grid), dtype=np.int32)
     materials[mine] = found.materials[theirs]
     return materials
-
-
-def _show_progress(event: Event) -> None:
-    """Keeps one line on a terminal up to date; says nothing elsewhere."""
-    from blockcore.report.events import Step
-
-    if not sys.stderr.isatty():
-        return
-    if isinstance(event, Step):
-        print(f"\rstep {event.step} of {event.steps}, loss {event.loss:.2e} ", end="", file=sys.stderr, flush=True)
-    else:
-        print("\r", end="", file=sys.stderr)

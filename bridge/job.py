@@ -66,10 +66,12 @@ class Job:
         Raises:
             BlockcoreError: it cannot be written there.
         """
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {
-            "settings": self.settings.to_dict()
-        }
-        write_json(Path(path), {"format": FORMAT, "version": VERSION} | values)
+        write_json(Path(path), self.to_dict())
+
+    def to_dict(self) -> Json:
+        """Returns the job as JSON has it."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {"format": FORMAT, "version": VERSION} | values | {"settings": self.settings.to_dict()}
 
     @staticmethod
     def read(path: Path | str) -> Job:
@@ -79,26 +81,44 @@ class Job:
             SettingsError: the file is missing, damaged, of a newer version, or a value is wrong.
         """
         path = Path(path)
-        data = read_json(path, SettingsError, _REMEDY)
-        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
-            raise SettingsError(f"{path}: is not a job; {_REMEDY}")
-        version = data.pop("version", None)
+        return Job.from_dict(read_json(path, SettingsError, _REMEDY), f"{path}: ")
+
+    @staticmethod
+    def from_dict(data: Json, where: str = "") -> Job:
+        """Returns the job that JSON says; what it leaves out keeps its default.
+
+        Args:
+            data: what ``to_dict`` returned.
+            where: what messages begin with.
+
+        Raises:
+            SettingsError: it is none, of a newer version, or a value is wrong.
+        """
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise SettingsError(f"{where}is not a job; {_REMEDY}")
+        version = data.get("version")
         if not isinstance(version, int) or not 1 <= version <= VERSION:
-            raise SettingsError(f"{path}: has version {quoted(version)}, this add-on reads up to {VERSION}; update it")
+            raise SettingsError(f"{where}has version {quoted(version)}, this add-on reads up to {VERSION}; update it")
         try:
-            return _from_values(data)
+            return _from_values({name: value for name, value in data.items() if name not in ("format", "version")})
         except (SettingsError, *DAMAGE) as error:
-            raise SettingsError(f"{path}: {error}; {_REMEDY}") from error
+            raise SettingsError(f"{where}{error}; {_REMEDY}") from error
 
 
-def told_settings(args: argparse.Namespace) -> OptimizeSettings:
+def told_settings(args: argparse.Namespace, noted: Job | None = None) -> OptimizeSettings:
     """Returns the settings of a command line, or of the job that it names; that also says where the result is put.
+
+    Args:
+        args: of the command line.
+        noted: what the file itself says; it is taken where the command line says nothing else.
 
     Raises:
         SettingsError: a value is wrong, or the command line names a job and says something itself.
     """
-    settings = settings_of(args)
+    settings = settings_of(args, OptimizeSettings() if noted is None else noted.settings)
     if getattr(args, "job", None) is None:
+        if noted is not None:
+            args.in_place = args.in_place or noted.result == "in_place"
         return settings
     said = args.blocks or args.palette or args.camera or args.in_place or args.as_boxes
     if settings != OptimizeSettings() or said:

@@ -6,16 +6,23 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from blockcore.errors import DatasetError
 
 _FRAME = re.compile(r"_?(\d{4,})")
+_PARTS = re.compile(r"(\D*)(\d*)")
 _NO_FILE_NAME = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
 
 
 def composed(name: str) -> str:
     """Returns a name in the form in which equal ones are equal: macOS writes an "ü" as two characters."""
     return unicodedata.normalize("NFC", name)
+
+
+def counted(path: Path) -> list[tuple[int, str]]:
+    """Returns the key that orders files as people count: ``a2.png`` comes before ``a10.png``."""
+    return [(int(digits or 0), words) for words, digits in _PARTS.findall(composed(path.name).casefold())]
 
 
 def match(names: Sequence[str], files: Sequence[str], frame: int | None = None) -> dict[str, str]:

@@ -90,6 +90,14 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """The pictures that were asked for are in the folder ``out``."""
+
+    out: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Failed:
     """The engine refused its input, or died; ``message`` is for the user.
 
@@ -105,7 +113,7 @@ class Stopped:
     """The engine stopped because it was asked to."""
 
 
-Event = Started | Baking | Step | Preview | Done | Baked | Working | Made | Failed | Stopped
+Event = Started | Baking | Step | Preview | Done | Baked | Working | Made | Rendered | Failed | Stopped
 _EVENTS: dict[str, type[Event]] = {
     "start": Started,
     "baking": Baking,
@@ -115,6 +123,7 @@ _EVENTS: dict[str, type[Event]] = {
     "baked": Baked,
     "working": Working,
     "made": Made,
+    "rendered": Rendered,
     "error": Failed,
     "cancelled": Stopped,
 }

@@ -53,15 +53,18 @@ def build(scene: BlockScene, name: str = BLOCKS_NAME) -> Any:
         )
     to_blender = TO_BLENDER if scene.source is None else scene.source.grid_to_source
     posed = [_pose(view, to_blender) for view in scene.views]
-    for one in posed:
-        if one.frame != posed[0].frame:
+    for one in [one for one in posed if one.frame != posed[0].frame]:
+        if one.view.target is None or one.frame.pixel_stretch != posed[0].frame.pixel_stretch:
             raise SceneError(
                 f"cameras {posed[0].view.camera.name!r} and {one.view.camera.name!r} have pictures of different size; "
-                f"a Blender scene has one: build two scenes"
+                f"a Blender scene has one where there is no target: build two scenes"
             )
     world = add_world(scene, name, _collection(name))
     collection = _collection(CAMERAS_NAME) if posed else None
     cameras = [_add_camera(one, collection) for one in posed]
+    for camera, one in zip(cameras, posed, strict=True):
+        if one.frame != posed[0].frame:
+            marks.keep_frame(camera)
     if cameras:
         _set_frame(posed[0].frame)
         bpy.context.scene.camera = cameras[0]

@@ -168,7 +168,7 @@ def read_view(camera: Any, grid_to_source: npt.ArrayLike, need_target: bool = Fa
     if target is not None:
         wanted = target.shape[1], target.shape[0]
         # What was rendered of a model shows the frame that the scene had then.
-        size = wanted if marks.is_rendered(camera) or fills_frame(wanted, render) else None
+        size = wanted if marks.keeps_frame(camera) or fills_frame(wanted, render) else None
     return View(read_camera(camera, grid_to_source, size), target, marks.read_weight(camera))
 
 

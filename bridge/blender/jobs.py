@@ -27,12 +27,21 @@ def read_scene(job: Job, need_targets: bool = True) -> BlockScene:
     Raises:
         BlockcoreError: the scene lacks it, or cannot be used.
     """
+    cameras = cameras_of(job) if need_targets else ()
+    how = {"need_targets": need_targets, "bake": False, "as_boxes": job.as_boxes}
+    return extract(source_of(job), cameras, palette_of(job), **how)
+
+
+def source_of(job: Job) -> Any:
+    """Returns the collection or object that a job names.
+
+    Raises:
+        SceneError: there is none.
+    """
     source = find_source_of(job)
     if source is None:
         raise SceneError(f"there is no {job.blocks_kind} {job.blocks!r} in this file; choose one that holds the blocks")
-    cameras = _cameras(job) if need_targets else ()
-    how = {"need_targets": need_targets, "bake": False, "as_boxes": job.as_boxes}
-    return extract(source, cameras, palette_of(job), **how)
+    return source
 
 
 def find_source_of(job: Job) -> Any | None:
@@ -40,7 +49,12 @@ def find_source_of(job: Job) -> Any | None:
     return find_collection(job.blocks) if job.blocks_kind == "collection" else find_object(job.blocks)
 
 
-def _cameras(job: Job) -> list[Any] | None:
+def cameras_of(job: Job) -> list[Any] | None:
+    """Returns the cameras that a job names; None for all that have a target.
+
+    Raises:
+        SceneError: one of them is not there.
+    """
     cameras = [find_named(bpy.context.scene.objects, name) for name in job.cameras]
     if None in cameras:
         missing = job.cameras[cameras.index(None)]

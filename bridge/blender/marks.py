@@ -24,6 +24,7 @@ _WEIGHT = "blockcore_weight"
 AS_BOX = "blockcore_as_box"
 """On an object whose mesh is no cube: take the box around it as a block."""
 _MODEL = "blockcore_model"
+_FRAME = "blockcore_own_frame"
 MATERIAL = "blockcore_material"
 """Names, on a material, a mesh or an object, the palette material that it shows."""
 
@@ -117,6 +118,16 @@ def write_model(camera: Any, model: Any | None) -> None:
         camera[_MODEL] = model
     elif _MODEL in camera:
         del camera[_MODEL]
+
+
+def keep_frame(camera: Any) -> None:
+    """Notes on a camera object that its frame is that of its picture, whatever size the scene's renders have."""
+    camera[_FRAME] = True
+
+
+def keeps_frame(camera: Any) -> bool:
+    """Whether a camera's frame is that of its picture: noted so, or since the picture was rendered of a model."""
+    return _FRAME in camera or is_rendered(camera)
 
 
 def is_rendered(camera: Any) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from blockcore.errors import BackendError
-from blockcore.report.events import Baked, Done, Event, Failed, Made, Stopped, parse
+from blockcore.report.events import Baked, Done, Event, Failed, Made, Rendered, Stopped, parse
 from bridge.engine.environment import process_options
 
 GRACE = 0.4  # seconds a cancelled engine has to stop by itself
@@ -113,7 +113,7 @@ class EngineRun(Running):
                 break
             event = self._end() if line is None else parse(line)
             if event is not None:
-                self.finished = isinstance(event, Done | Baked | Made | Failed | Stopped)
+                self.finished = isinstance(event, Done | Baked | Made | Rendered | Failed | Stopped)
                 events.append(event)
         return events
 

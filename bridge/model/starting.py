@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A model's blocks made beside a window: by a second Blender, on a copy of the file."""
+"""What is done to a model beside a window: by a second Blender, on a copy of the file."""
 
 from __future__ import annotations
 
@@ -30,4 +30,20 @@ def start_blocks(
     """
     arguments = ["blocks", str(blend), *words, f"--export={out}", "--progress=jsonl", *settings_words(settings)]
     arguments += [f"--engine={python}"] if python else []
+    return EngineRun.launch([*bridge_command(blender), *arguments], temporary=out.parent)
+
+
+def start_targets(blender: str, blend: Path, words: Sequence[str], out: Path) -> EngineRun:
+    """Starts rendering a model from cameras.
+
+    Args:
+        blender: as for ``start_blocks``.
+        blend: the file; it is only read.
+        words: options of ``python -m bridge targets``: the model, and the cameras.
+        out: folder for the pictures.
+
+    Raises:
+        BackendError: Blender cannot be started.
+    """
+    arguments = ["targets", str(blend), *words, f"--pictures={out}", "--progress=jsonl"]
     return EngineRun.launch([*bridge_command(blender), *arguments], temporary=out.parent)

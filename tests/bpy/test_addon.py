@@ -456,7 +456,8 @@ palette = pathlib.Path(tempfile.mkdtemp()) / 'p.json'
 palette.write_text(json.dumps({'Leaf': '#1bb71b', 'Rock': '#c99595'}))
 group.palette_file = str(palette)
 bpy.ops.blocks.orbit_cameras(count=4, rings=1)
-bpy.ops.blocks.render_targets(kind='collection', collection='Model')
+group.model_collection = bpy.data.collections['Model']
+assert bpy.ops.blocks.render_targets() == {'FINISHED'}
 from bridge.blender.targets import background_image
 finished = sorted(bpy.ops.blocks.optimize_materials())
 session = part('session').session

@@ -11,17 +11,21 @@ import pytest
 
 from blockcore.errors import BlockcoreError
 from blockcore.io.pictures import read_picture
+from blockcore.model.camera import Camera
 from blockcore.model.lighting import UNLIT
+from blockcore.model.scene import BlockScene, View
 from blockcore.shading.frames import draw, frame_colors
 from blockcore.visibility import rasterize
+from tests.captures import captured
 from tests.parts import need
 
 need("bpy")
 
 import bpy  # noqa: E402
 
+from bridge.blender.build import build  # noqa: E402
 from bridge.blender.extract import extract  # noqa: E402
-from bridge.blender.render_targets import render_targets  # noqa: E402
+from bridge.blender.render_targets import framing, render_targets, with_surface  # noqa: E402
 from bridge.blender.targets import background_image, target_pixels  # noqa: E402
 from tests.bpy import scenes  # noqa: E402
 
@@ -256,3 +260,52 @@ def test_a_rendered_target_keeps_the_frame_it_was_rendered_in() -> None:
     shown = view.target[..., 3] == 255
     off = np.abs(drawn[..., :3] - view.target[..., :3])[shown].max(axis=-1) > 8
     assert shown.mean() > 0.05 and off.mean() < 0.1  # a pixel at an edge is mixed
+
+
+def test_cameras_that_show_nothing_of_a_model_are_framed_on_it() -> None:
+    model = scenes.collection("Model")
+    scenes.add(scenes.cube_mesh(size=2.0), "Body", (30.0, 5.0, 0.0), model)
+    scenes.picture_size(96, 64)
+    aside, seeing, held = (scenes.camera(name, (0.0, 0.0, 20.0)) for name in ("Aside", "Seeing", "Held"))
+    for camera in (aside, seeing, held):
+        camera.rotation_euler = (0.0, 0.0, 0.0)
+    seeing.location.x = 35.0  # half of the model is in its picture
+    seeing.location.y = 5.0
+    held.parent = scenes.add(None, "Rig", (0.0, 0.0, 0.0), bpy.context.scene.collection)
+    bpy.context.view_layer.update()
+    places = framing(model, [aside, seeing, held])
+    assert list(places) == [aside]
+    aside.location = places[aside]
+    assert aside.location.x == pytest.approx(30.0, abs=0.1) and aside.location.z < 20.0
+    bpy.context.view_layer.update()
+    assert framing(model, [aside]) == {}
+    bpy.context.scene.render.engine, bpy.context.scene.cycles.samples = "CYCLES", 1
+    list(render_targets(model, [aside]))
+    alpha = target_pixels(aside, background_image(aside))[..., 3] > 0
+    assert alpha[1:-1, 1:-1].any() and 0.2 < alpha.mean() < 0.9
+
+
+def test_models_that_are_offered_have_a_surface() -> None:
+    top = bpy.context.scene.collection
+    root = scenes.add(None, "Root", (0.0, 0.0, 0.0), top)
+    scenes.add(scenes.cube_mesh(), "Part", (0.0, 0.0, 0.0), top).parent = root
+    scenes.add(bpy.data.meshes.new("Nothing"), "Nothing", (0.0, 0.0, 0.0), top)
+    scenes.camera("Eye")
+    assert with_surface(bpy.context.scene.objects) == {"Root", "Part"}
+
+
+def test_pictures_of_several_sizes_make_one_scene(tmp_path: Path) -> None:
+    captures = captured(1)
+    first, second, *_ = captures.views
+    height, width = second.target.shape[:2]
+    proj = second.camera.proj.copy()
+    proj[0, 0] *= 2.0
+    half = Camera(second.camera.view, proj, width // 2, height, second.camera.name)
+    tall = View(half, np.ascontiguousarray(second.target[:, width // 4 : width // 4 + width // 2]))
+    build(BlockScene(captures.grid, captures.materials, views=(first, tall)))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "two.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "two.blend"))
+    for before, after in zip((first, tall), extract().views, strict=True):
+        assert (after.camera.width, after.camera.height) == (before.camera.width, before.camera.height)
+        np.testing.assert_allclose(after.camera.proj, before.camera.proj, atol=1e-5)
+        assert after.target is not None and np.array_equal(after.target, before.target)

@@ -2,104 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from blockcore.model.scene import BlockScene
+from tests.bpy.stories import CHANGES, LOOKS, ROW
 from tests.extension import Blender
 from tests.parts import need
 
 need("bpy")
 
-# A row of four cubes of rock whose pictures show leaves.
-ROW = """
-import tempfile
-from blockcore.model.lighting import UNLIT
-from blockcore.shading.frames import draw, frame_colors
-from blockcore.visibility import rasterize
-from blockcore.formats.palette_file import read_palette
-from bridge.blender.extract import extract
-from bridge.blender.targets import set_background_image
-def flat_row():
-    bpy.ops.wm.read_homefile(use_empty=True)
-    scene = bpy.context.scene
-    scene.render.resolution_x, scene.render.resolution_y = 64, 48
-    rock = bpy.data.materials.new('Rock')
-    rock.use_nodes = True
-    mesh = bpy.data.meshes.new('Cube')
-    mesh.from_pydata([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)], [],
-        [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)])
-    mesh.materials.append(rock)
-    mine = bpy.data.collections.new('Mine')
-    scene.collection.children.link(mine)
-    for number in range(4):
-        cube = bpy.data.objects.new(f'Cube {number}', mesh)
-        cube.location = (number, 0, 0)
-        mine.objects.link(cube)
-    palette = pathlib.Path(tempfile.mkdtemp()) / 'p.json'
-    palette.write_text(json.dumps({'Leaf': '#1bb71b', 'Rock': '#c99595'}))
-    group = scene.optimize_materials
-    group.collection, group.palette, group.palette_file = mine, 'file', str(palette)
-    group.settings.lighting = 'unlit'
-    bpy.ops.blocks.orbit_cameras(count=4, rings=1)
-    for view in group.views:
-        view.camera.name = view.camera.name.replace('Orbit', 'Eye')
-        posed = extract(mine, [view.camera], read_palette(palette), need_targets=False, bake=False)
-        colors = frame_colors(posed.grid.exposed_faces, np.ones(4, np.int32), posed.palette, UNLIT)
-        seen = rasterize(posed.grid.exposed_faces, [posed.views[0].camera], 'cpu')[0]
-        set_background_image(view.camera, 'Picture', draw(seen, posed.views[0].camera, colors))
-"""
 OPTIMIZED = """
 flat_row()
 assert 'FINISHED' in bpy.ops.blocks.optimize_materials(), session.message
 bpy.ops.wm.save_as_mainfile(filepath=str(folder / 'row.blend'))
-"""
-
-CHANGES = {
-    "rename": """
-for number, obj in enumerate(list(bpy.data.objects)):
-    obj.name = f'Anything {number}'
-""",
-    "scene": """
-other = bpy.data.scenes.new('Other')
-with bpy.context.temp_override(scene=other, view_layer=other.view_layers[0]):
-    assert session.outcome is None
-""",
-    "reopen": """
-bpy.ops.wm.save_as_mainfile(filepath=str(folder / 'again.blend'))
-bpy.ops.wm.open_mainfile(filepath=str(folder / 'again.blend'))
-""",
-    "append": """
-name = bpy.context.scene.optimize_materials.outcome_object.name
-bpy.ops.wm.read_homefile(use_empty=True)
-with bpy.data.libraries.load(str(folder / 'row.blend')) as (there, wanted):
-    wanted.objects = [name, *(n for n in there.objects if 'Eye' in n)]
-for obj in wanted.objects:
-    bpy.context.scene.collection.objects.link(obj)
-bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = 64, 48
-properties.choose_blocks(bpy.context.scene, bpy.data.objects[name])
-group = bpy.context.scene.optimize_materials
-group.palette, group.settings.lighting = 'scene', 'unlit'
-part('status')._look()
-""",
-}
-LOOKS = """
-import pathlib, time
-import numpy as np
-folder = pathlib.Path(FOLDER)
-session, properties = part('session').session, part('properties')
-def cubes():
-    return sorted(o.material_slots[0].material.name for o in bpy.context.scene.objects if o.visible_get()
-                  and o.type == 'MESH' and o.data.name == 'Cube')
-def world():
-    (found,) = [o for o in bpy.context.scene.objects if 'blockcore_world' in o]
-    return found
-def wanted_everywhere():
-    from bridge.blender.world import world_materials
-    from bridge.blender import marks
-    names = marks.read_world(world()).palette.names
-    return [names[m] for m in world_materials(world())]
-answer = {}
 """
 
 
@@ -306,13 +227,79 @@ place, answer = pathlib.Path({str(tmp_path)!r}), []
 for words in (
     ['--out', str(folder / 'row.blend')],
     ['--out', str(place / 'y.blend'), '--report', str(place / 'mine')],
+    ['--out', '/proc/nowhere.blend'],
     ['--out', str(place / 'y.blend'), '--report', str(place / 'report')],
 ):
     bpy.ops.wm.open_mainfile(filepath=str(folder / 'row.blend'))
     answer.append(part('command').run(words))
 """
     )
-    assert answer == [2, 2, 0]
-    assert said.count("optimize_materials: ") == 2 and "is read and would be overwritten" in said
+    assert answer == [2, 2, 2, 0]
+    assert said.count("optimize_materials: ") == 3 and "is read and would be overwritten" in said
+    assert "nowhere.blend: cannot be written" in said and "Traceback" not in said
+    assert f"{tmp_path / 'y.blend'}: 0 of 4 blocks changed, 4 are visible\nPSNR " in said
+    assert (tmp_path / "y.blend").read_bytes()[:4] == b"\x28\xb5\x2f\xfd", "it is not compressed"
     assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
     assert (tmp_path / "y.blend").is_file() and (tmp_path / "report" / "report.html").is_file()
+
+
+def test_the_bridge_does_as_the_files_panel_says(row: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bridge", "optimize", str(row / "row.blend"), "--out", str(tmp_path / "y.blend")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "those that the file's panel says" in done.stdout and "materials show their own colours" in done.stdout
+    export = [*command[:3], "export", str(tmp_path / "y.blend"), "--out", str(tmp_path / "scene")]
+    subprocess.run(export, capture_output=True, check=True)
+    found = BlockScene.read(tmp_path / "scene")
+    assert [found.palette.names[material] for material in found.materials] == ["Leaf"] * 4
+    done = subprocess.run(
+        [*command, "--dry-run=json", "--method", "gradient"], capture_output=True, text=True, check=False
+    )
+    told = json.loads(done.stdout)
+    assert told["method"] == "gradient" and "own colours" in told["light"]
+
+
+def test_the_time_left_settles(blender: Blender) -> None:
+    answer, _ = blender.run(
+        """
+import random
+random.seed(0)
+left, answer = part('layouts').TimeLeft(), []
+for second in range(1, 100):  # of a hundred, measured ten percent off
+    share = second / 100 * random.uniform(0.9, 1.1)
+    answer.append(left.words(min(share, 1.0), float(second)))
+"""
+    )
+    assert answer[0] == "" and answer[3].endswith(" left") and answer[-1] in ("", "1 s left", "2 s left")
+    told = [float(words.split()[0]) * (60 if "min" in words else 1) for words in answer if words]
+    rises = [later - earlier for earlier, later in itertools.pairwise(told) if later > earlier]
+    assert len(rises) <= 3, f"the time left rose {len(rises)} times"
+
+
+def test_messages_go_when_they_are_old_news(blender: Blender, tmp_path: Path) -> None:
+    answer, _ = blender.run(
+        looks(tmp_path)
+        + ROW
+        + """
+flat_row()
+answer, say = [], session.say
+for change in (
+    lambda: setattr(bpy.context.scene.optimize_materials.settings, 'smoothness', 0.5),
+    lambda: setattr(bpy.context.scene.optimize_materials.views[0], 'use', False),
+    lambda: setattr(bpy.context.scene.optimize_materials, 'collection', None),
+    lambda: setattr(session, '_said', (session._said[0], time.monotonic() - 60.0)),
+):
+    say('that did not work')
+    before = session.message
+    change()
+    answer.append([before, session.message])
+say('cancelled', is_problem=False)
+session._said = (session._said[0], time.monotonic() - 60.0)
+answer.append(session.message)
+say('that did not work')
+with bpy.context.temp_override(scene=bpy.data.scenes.new('Other')):
+    answer.append(session.message)
+"""
+    )
+    said = "That did not work"
+    assert answer == [[said, ""], [said, ""], [said, ""], [said, said], "", ""]

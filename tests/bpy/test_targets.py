@@ -19,7 +19,7 @@ need("bpy")
 
 import bpy  # noqa: E402
 
-from bridge.blender.render_targets import load_targets  # noqa: E402
+from bridge.blender.load_targets import load_target, load_targets  # noqa: E402
 from bridge.blender.targets import camera_target  # noqa: E402
 from tests.bpy import scenes  # noqa: E402
 
@@ -239,3 +239,38 @@ def test_cameras_that_share_a_lens_have_pictures_of_their_own(tmp_path: Path) ->
     load_targets(tmp_path, [one, other])
     for number, camera in enumerate((one, other)):
         assert np.array_equal(camera_target(camera), frame(number))
+
+
+def eyes(count: int) -> list[Any]:
+    scenes.picture_size(*SIZE)
+    return [scenes.camera(f"Eye {number}") for number in range(count)]
+
+
+def test_pictures_are_matched_in_order_as_people_count(tmp_path: Path) -> None:
+    for number in (1, 2, 10):
+        (tmp_path / f"shot{number}.png").write_bytes(encode_png(frame(number % 6)))
+    cameras = eyes(3)
+    with pytest.raises(BlockcoreError, match=r"no picture is called like a camera; name them .*, or match by order"):
+        load_targets(tmp_path, cameras)
+    with pytest.raises(BlockcoreError, match="3 pictures for 2 cameras; tick as many"):
+        load_targets(tmp_path, cameras[:2], in_order=True)
+    assert len(load_targets(tmp_path, cameras, in_order=True)) == 3
+    for camera, number in zip(cameras, (1, 2, 4), strict=True):
+        assert np.array_equal(camera_target(camera), frame(number))
+
+
+def test_targets_that_are_there_are_not_replaced_unasked(tmp_path: Path) -> None:
+    cameras = eyes(2)
+    (tmp_path / "mine.png").write_bytes(encode_png(frame(5)))
+    load_target(tmp_path / "mine.png", cameras[0])
+    for number in range(2):
+        (tmp_path / f"Eye {number}.png").write_bytes(encode_png(frame(number + 1)))
+    assert load_targets(tmp_path, cameras, replace=False) == ["Eye 1"]
+    assert np.array_equal(camera_target(cameras[0]), frame(5))
+    with pytest.raises(BlockcoreError, match="every camera has a target; choose Replace Targets"):
+        load_targets(tmp_path, cameras, replace=False)
+    assert load_targets(tmp_path, cameras) == ["Eye 0", "Eye 1"]
+    assert np.array_equal(camera_target(cameras[0]), frame(1))
+    (tmp_path / "no.png").write_text("no picture")
+    with pytest.raises(BlockcoreError, match=r"no\.png"):
+        load_target(tmp_path / "no.png", cameras[0])

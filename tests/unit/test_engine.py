@@ -271,6 +271,14 @@ def test_an_interpreter_without_torch_does_where_none_is_needed(
     assert interpreter.find_engine(OptimizeSettings(method="gradient")) == sys.executable
 
 
+def test_a_linked_environment_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(sys.prefix, target_is_directory=True)
+    monkeypatch.delenv("BLOCKCORE_PYTHON", raising=False)
+    monkeypatch.setattr(interpreter, "checkout", lambda: tmp_path)
+    found = interpreter.find_engine(OptimizeSettings(method="gradient"))
+    assert found == str(tmp_path / ".venv" / "bin" / "python")
+
+
 def test_the_engine_in_blenders_own_python_has_the_modules_of_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/blender/python/bin/python3.11")
     monkeypatch.setattr(environment, "checkout", lambda: None)  # as of an extension
