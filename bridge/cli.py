@@ -39,7 +39,7 @@ _OUTPUTS = {
     "optimize": {"out": FILE, "report": "result.json", "export": BY_NAME},
     "dream": {"out": FILE, "report": "result.json", "export": BY_NAME},
     "blocks": {"out": FILE, "export": BY_NAME, "report": "result.json"},
-    "targets": {"out": FILE, "pictures": LOOSE},
+    "targets": {"out": FILE, "pictures": "000.png"},
     "batch": {"out": LOOSE},
     "demo": {"out": "optimized.blend"},
     "quality": {"out": "figures.json"},

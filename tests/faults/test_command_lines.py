@@ -55,6 +55,8 @@ WRITERS = {
     "bridge bake": "bridge bake x.blend --scene scene --out {out}",
     "bridge demo": "bridge demo --out {out}",
     "bridge quality": "bridge quality --out {out}",
+    "targets": "bridge targets x.blend --object Model --out {out}",
+    "targets pictures": "bridge targets x.blend --object Model --pictures {out}",
 }
 """Every command that writes. Of the inputs only some are there, since none is read."""
 

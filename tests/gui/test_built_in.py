@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tests.gui.conftest import PICTURES
 from tests.gui.test_window import ADDON, SESSION, has_ended, press_the_button, visible_blocks
-from tests.gui.window import Tree, Window
+from tests.gui.window import PROJECT, Tree, Window
 
+PAGE = (PROJECT / "docs" / "first-result.md").read_text(encoding="utf-8")
 FIRST, LATER = 30.0, 3.0  # seconds
 NOTES = (
     "import pathlib\n"
@@ -55,10 +56,16 @@ def demo(window: Window) -> None:
 def test_the_first_press_ever_and_later_ones(bare_tree: Tree):
     with Window(bare_tree, PICTURES / "built in") as window:
         assert window.ask("answer = bpy.app.online_access") is False
+        began = time.monotonic()
+        window.picture("1 a fresh Blender")
         demo(window)
+        window.settled_picture("2 the demo scene")
         forget_kernels(window)
         first = seconds_to_blocks(window)
-        window.picture("the first result")
+        path = f"{window.clicks} clicks and {window.keys} key"
+        print(f"\nfrom a fresh Blender to the first result: {path}, {time.monotonic() - began:.0f} s")
+        assert f"{path}" in PAGE, f"the page says another way than {path}"
+        window.settled_picture("3 the first result")
         later = []
         for _ in range(3):
             take_back(window)

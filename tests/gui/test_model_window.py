@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from PIL import Image
 
-from tests.gui.window import Window
+from tests.gui.window import PROJECT, Window
 
+PAGE = (PROJECT / "docs" / "first-result.md").read_text(encoding="utf-8")
+LOOKED = 1  # the click on Show Grid, and the key that turns the view to the model, are for the pictures alone
 SESSION = (
     "import importlib\nsession = importlib.import_module('bl_ext.user_default.optimize_materials.session').session\n"
 )
@@ -61,12 +61,12 @@ def orange_part(window: Window, picture) -> float:
 
 def test_from_a_model_to_blocks_with_the_mouse(window: Window):
     open_panel(window)
-    plain = window.picture("1 the panel")
+    plain = orange_part(window, window.settled_picture("1 the panel"))
     window.click("Show Grid")
-    time.sleep(1.0)
-    gridded = window.picture("2 the grid")
-    assert orange_part(window, gridded) > orange_part(window, plain) + 0.002
+    window.wait_until(lambda: orange_part(window, window.picture("2 the grid")) > plain + 0.002, 20.0, "the grid")
     press(window, "Make Blocks")
+    path = f"{window.clicks - LOOKED} clicks and {window.keys - LOOKED} key"
+    assert path in PAGE, f"the page says another way than {path}"
     window.wait_until(
         lambda: window.ask(SESSION + "answer = not session.run or session.run.factor > 0.1"), 120.0, "views"
     )

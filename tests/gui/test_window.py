@@ -53,7 +53,7 @@ def test_the_whole_way_with_the_mouse(window: Window):
     window.picture("1 the panel")
     window.click("Demo Scene")
     window.wait_for("1,408")
-    before = window.picture("2 the demo scene")
+    before = window.settled_picture("2 the demo scene")
     scrambled = materials(window, "Village")
     assert visible_blocks(window) == ["Village"]
 
@@ -76,8 +76,7 @@ def test_the_whole_way_with_the_mouse(window: Window):
     x, y, width, height = window.view()
     window.key("ctrl+z", x + width // 2, y + height // 2)
     window.wait_until(lambda: visible_blocks(window) == ["Village"], 20.0, "the undo")
-    time.sleep(1.0)
-    undone = window.picture("5 undone")
+    undone = window.settled_picture("5 undone")
     assert materials(window, "Village") == scrambled
     assert changed_part(window, before, undone) < 0.001
 

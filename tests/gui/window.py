@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 TREE = Path(
@@ -54,6 +56,7 @@ class Tree:
         (folder / "home").mkdir(parents=True, exist_ok=True)
         # What the engine needs, at the same places as outside: the project, its interpreter, the libraries of that.
         shared = {folder, PROJECT, Path(sys.prefix), Path(sys.base_prefix)} if python else {folder, HERE}
+        shared |= {path.resolve() for path in shared}  # an environment may be a link
         self._shared = sorted(p for p in shared if not any(p != q and p.is_relative_to(q) for q in shared))
 
     def command(self, *words: str, **environment: str) -> list[str]:
@@ -83,7 +86,12 @@ class Tree:
 
 
 class Window:
-    """A Blender window. A context manager: on leaving it, screen and Blender are gone."""
+    """A Blender window. A context manager: on leaving it, screen and Blender are gone.
+
+    Attributes:
+        clicks: how often the mouse was pressed so far.
+        keys: how often the keyboard was.
+    """
 
     def __init__(self, tree: Tree, pictures: Path, size: tuple[int, int] = (1600, 1000)) -> None:
         """Opens it.
@@ -97,6 +105,7 @@ class Window:
         pictures.mkdir(parents=True, exist_ok=True)
         self._questions = Path(tempfile.mkdtemp(prefix="window-", dir=tree.folder))
         self._asked = 0
+        self.clicks = self.keys = 0
         self._display_file = self._questions / "display"
         script = (
             f"Xvfb -displayfd 5 -screen 0 {size[0]}x{size[1]}x24 -nolisten tcp 5>'{self._display_file}' 2>/dev/null & "
@@ -224,6 +233,7 @@ class Window:
 
     def click_at(self, x: int, y: int) -> None:
         """Moves the mouse to a place, and clicks."""
+        self.clicks += 1
         self._tool("xdotool", "mousemove", str(x), str(y), "sleep", "0.3", "click", "1", "sleep", "0.3")
 
     def drag(self, x: int, y: int, to_x: int, to_y: int) -> None:
@@ -238,25 +248,54 @@ class Window:
 
     def scroll_down(self) -> None:
         """Turns the mouse wheel over the sidebar, to its end."""
+        self._scroll("5")
+
+    def _scroll(self, button: str) -> None:
         x, y, width, height = self.sidebar()
         place = ("mousemove", str(x + width // 3), str(y + height - 20))
         aside = ("mousemove", str(x // 2), str(y + height // 2))  # what the mouse is on is drawn in other colours
-        self._tool("xdotool", *place, "sleep", "0.3", "click", "--repeat", "30", "--delay", "30", "5", *aside)
+        self._tool("xdotool", *place, "sleep", "0.3", "click", "--repeat", "30", "--delay", "30", button, *aside)
+
+    def scroll_up(self) -> None:
+        """Turns the mouse wheel over the sidebar, to its beginning."""
+        self._scroll("4")
+
+    def shows(self, text: str, area: tuple[int, int, int, int] | None = None) -> bool:
+        """Whether words are on the screen now."""
+        try:
+            self.find(text, area)
+        except AssertionError:
+            return False
+        return True
+
+    def settled_picture(self, name: str, seconds: float = 20.0) -> Path:
+        """Takes pictures of the screen until two in a row are equal, as antialiasing takes several frames."""
+        taken: list[bytes] = []
+
+        def is_settled() -> bool:
+            with Image.open(self.picture(name)) as picture:
+                taken.append(picture.convert("RGB").tobytes())
+            return len(taken) > 1 and taken[-1] == taken[-2]
+
+        self.wait_until(is_settled, seconds, "a picture that stays")
+        return self.pictures / f"{name}.png"
 
     def key(self, keys: str, x: int, y: int) -> None:
         """Presses keys, such as ``"ctrl+z"``, with the mouse at a place."""
+        self.keys += 1
         self._tool("xdotool", "mousemove", str(x), str(y), "sleep", "0.3", "key", keys, "sleep", "0.3")
 
     def sidebar(self) -> tuple[int, int, int, int]:
         """Returns where the 3D view's sidebar is: x, y, width and height in pixels from the top left."""
-        return self._region("UI")
+        return self.region("UI")
 
     def view(self) -> tuple[int, int, int, int]:
         """Returns where the 3D view itself is, without the sidebar."""
-        x, y, width, height = self._region("WINDOW")
-        return x, y, width - self._region("UI")[2], height
+        x, y, width, height = self.region("WINDOW")
+        return x, y, width - self.region("UI")[2], height
 
-    def _region(self, kind: str) -> tuple[int, int, int, int]:
+    def region(self, kind: str) -> tuple[int, int, int, int]:
+        """Returns where a region of the 3D view is, as ``sidebar`` does."""
         x, y, width, height = self.ask(
             "area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')\n"
             f"region = next(r for r in area.regions if r.type == {kind!r})\n"
