@@ -142,6 +142,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_scene(command, cameras=False)
     command.add_argument("result", type=Path, metavar="RESULT_DIR", help="what optimize wrote")
     _add_in_place(command)
+    text = "show one mesh of the faces that show, as optimize does (default: an instance of a cube for each block)"
+    command.add_argument("--mesh", action="store_true", help=text)
     _add_out(command, "Y.blend")
     command.set_defaults(run=_apply)
 
@@ -338,7 +340,7 @@ def _bake(args: argparse.Namespace) -> None:
 def _apply(args: argparse.Namespace) -> None:
     _open(args)
     scene = _extract(args)
-    _put_back(args, scene.with_materials(_materials_of(args.result, scene)))
+    _put_back(args, scene.with_materials(_materials_of(args.result, scene)), as_mesh=args.mesh)
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -401,10 +403,11 @@ def _palette(path: Path | None) -> Palette | None:
     return None if path is None else read_palette(path)
 
 
-def _put_back(args: argparse.Namespace, scene: BlockScene) -> None:
+def _put_back(args: argparse.Namespace, scene: BlockScene, as_mesh: bool = True) -> None:
     from bridge.blender.apply import apply, apply_in_place, map_of
     from bridge.blender.files import save_file
     from bridge.blender.world import fill_world
+    from bridge.blender.world_nodes import show_instances
 
     block_map = map_of(scene) if args.in_place else None
     if block_map is not None:
@@ -412,7 +415,9 @@ def _put_back(args: argparse.Namespace, scene: BlockScene) -> None:
     elif args.in_place:
         apply_in_place(scene)
     else:
-        apply(scene)
+        world = apply(scene)
+        if not as_mesh:
+            show_instances(world)
     save_file(args.out)
     print(f"{args.out}: {len(scene.grid)} blocks")
 

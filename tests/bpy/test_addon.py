@@ -218,7 +218,7 @@ def test_the_panel_mirrors_every_setting(blender: Blender):
 def test_tooltips_on_everything_and_names_as_blender_writes_them(blender: Blender):
     answer, _ = blender.run(
         """
-names = ('preferences', 'properties', 'operators', 'result', 'helpers', 'menus')
+names = ('preferences', 'properties', 'operators', 'result', 'helpers', 'menus', 'words')
 answer = []
 for cls in [cls for name in names for cls in part(name).CLASSES]:
     rna, inherited = cls.bl_rna, set(cls.bl_rna.base.properties.keys())
@@ -235,7 +235,7 @@ for cls in [cls for name in names for cls in part(name).CLASSES]:
 """
     )
     assert len(answer) > 60
-    small = {"of", "per", "by", "with", "from", "and", "the", "in", "nvdiffrast"}
+    small = {"of", "per", "by", "with", "from", "and", "the", "in", "as", "nvdiffrast"}
     for where, name, description in answer:
         assert name and description, where
         assert not description.endswith("."), where

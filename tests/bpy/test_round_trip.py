@@ -75,11 +75,22 @@ def test_scrambled_materials_are_found_again(tmp_path: Path) -> None:
     assert min(_equal_pixels(after)) >= 0.999
     unseen = np.setdiff1d(np.arange(len(truth)), seen)
     assert np.array_equal(after.materials[unseen], before.materials[unseen])
-    assert cli.main(["apply", str(scrambled), str(tmp_path / "report"), "--out", str(tmp_path / "applied.blend")]) == 0
+    arguments, mesh = ["apply", str(scrambled), str(tmp_path / "report")], tmp_path / "mesh.blend"
+    assert cli.main([*arguments, "--out", str(tmp_path / "applied.blend")]) == 0
     open_file(tmp_path / "applied.blend")
     assert np.array_equal(extract().materials, read_map(tmp_path / "report" / "map.json").materials)
     assert "Blocks" in bpy.data.objects
     assert not bpy.data.objects["Blocks"].visible_get()
+    assert _cubes_shown() == len(truth)
+    assert cli.main([*arguments, "--mesh", "--out", str(mesh)]) == 0
+    open_file(mesh)
+    assert _cubes_shown() == 1
+
+
+def _cubes_shown() -> int:
+    """How many meshes with faces the open file shows, each instance for itself."""
+    shown = [one.object for one in bpy.context.evaluated_depsgraph_get().object_instances]
+    return sum(one.type == "MESH" and len(one.data.polygons) > 0 for one in shown)
 
 
 def _equal_pixels(scene: BlockScene) -> list[float]:
