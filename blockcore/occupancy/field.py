@@ -18,7 +18,6 @@ from blockcore.model.camera import Camera
 from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
 from blockcore.occupancy.walk import STOP, walk
-from blockcore.ops.batched import below_transforms
 from blockcore.shading.radiance import radiance_of
 
 SKIP = 1e-3
@@ -73,14 +72,13 @@ class BlockField(nn.Module):
         self.register_buffer("_radiance", radiance, persistent=False)
         self._radiance: torch.Tensor
 
+    def looks(self) -> npt.NDArray[np.float64]:
+        """Returns what each material's faces show, (M, 6, 3) display values."""
+        return np.asarray(self._radiance.cpu().numpy())
+
     def opacity(self, temperature: float = 1.0) -> torch.Tensor:
         """Returns the opacity of each cell, (X, Y, Z) in 0…1."""
-        return torch.sigmoid(self._solid(temperature))
-
-    def _solid(self, temperature: float) -> torch.Tensor:
-        """Returns how much likelier a block is than Air, (X, Y, Z), as a logarithm."""
-        scaled = self.logits / temperature
-        return torch.logsumexp(scaled[..., AIR + 1 :], dim=-1) - scaled[..., AIR]
+        return 1.0 - torch.softmax(self.logits / temperature, dim=-1)[..., AIR]
 
     def render(
         self,
@@ -105,21 +103,21 @@ class BlockField(nn.Module):
         logits = self.logits.reshape(-1, len(self.palette))
         exact = logits if logits.dtype == torch.float64 else logits.float()
         with torch.autocast(logits.device.type, enabled=False):
-            scaled = exact / temperature
-            there = torch.sigmoid(torch.logsumexp(scaled[:, AIR + 1 :], dim=1) - scaled[:, AIR])
-            rows = below_transforms(lambda opacity: torch.nonzero(opacity >= SKIP)[:, 0], there.detach())
-            alpha, shares = there[rows], torch.softmax(scaled[rows][:, AIR + 1 :], dim=1)
+            # One soft-max, and one product with what materials look like: both are as large as the grid.
+            shares = torch.softmax(exact / temperature, dim=1)
+            alpha = 1.0 - shares[:, AIR]
+            table = self._radiance.to(exact.dtype).flatten(1).clone()
+            table[AIR] = 0.0
+            colors = shares @ table / alpha.clamp_min(SKIP)[:, None]
+            cells = torch.arange(len(logits), dtype=torch.int32, device=logits.device)
+            number = torch.where(alpha.detach() >= SKIP, cells, -1)
             if hard:
                 alpha = alpha + ((alpha > 0.5).to(alpha) - alpha).detach()
-                best = torch.nn.functional.one_hot(shares.argmax(dim=1), shares.shape[1]).to(shares)
-                shares = shares + (best - shares).detach()
-            table = self._radiance.to(exact.dtype)[AIR + 1 :]
-            colors = (shares @ table.reshape(len(table), -1)).reshape(-1, *table.shape[1:])
-            number = np.full(int(np.prod(self.grid_size)), -1, np.int32)
-            number[rows.cpu().numpy()] = np.arange(len(rows), dtype=np.int32)
+                best = table[shares[:, AIR + 1 :].argmax(dim=1) + AIR + 1]
+                colors = colors + (best - colors).detach()
             behind = self._behind(background, cameras).to(exact.dtype)
             ground = number.reshape(self.grid_size), cameras, self.world_scale, behind, stop
-            return walk(alpha, colors, *ground).to(logits.dtype)
+            return walk(alpha, colors.reshape(len(logits), -1, 3), *ground).to(logits.dtype)
 
     def _behind(self, background: torch.Tensor | Sequence[float] | None, cameras: Sequence[Camera]) -> torch.Tensor:
         """Returns the background (B, H, W, 3)."""
@@ -160,10 +158,10 @@ class BlockField(nn.Module):
 
     def entropy(self) -> torch.Tensor:
         """Returns how undecided cells are whether they hold a block, the mean in bits: 0 where all are sure."""
-        solid = self._solid(1.0)
-        opacity = torch.sigmoid(solid)
-        softplus = torch.nn.functional.softplus
-        return (opacity * softplus(-solid) + (1.0 - opacity) * softplus(solid)).mean() / math.log(2.0)
+        opacity = self.opacity().clamp(1e-30, 1.0)
+        clear = (1.0 - opacity).clamp_min(1e-30)
+        nats: torch.Tensor = torch.special.entr(opacity) + torch.special.entr(clear)
+        return nats.mean() / math.log(2.0)
 
     def sparsity(self) -> torch.Tensor:
         """Returns the mean opacity of all cells."""

@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from blockcore.model.camera import Camera
 from blockcore.occupancy.rays import unprojection
+from blockcore.ops.pixels import takes_triton
 
 STOP = 1e-3
 """A ray ends where less than this of what lies beyond would show."""
@@ -20,7 +21,7 @@ STOP = 1e-3
 def walk(
     alpha: torch.Tensor,
     colors: torch.Tensor,
-    number: npt.NDArray[np.int32],
+    number: torch.Tensor,
     cameras: Sequence[Camera],
     world_scale: float,
     background: torch.Tensor,
@@ -34,7 +35,7 @@ def walk(
     Args:
         alpha: (K,) float32 or float64 in 0…1, the opacity of the cells that may hold a block.
         colors: (K, 6, 3) what their faces show.
-        number: (X, Y, Z) int32: which of the K each cell of the grid is, -1 for none.
+        number: (X, Y, Z) int32, where ``alpha`` is: which of the K each cell of the grid is, -1 for none.
         cameras: B of one size.
         world_scale: edge of a block in world units.
         background: (B, H, W, 3).
@@ -52,35 +53,34 @@ class _Walk(torch.autograd.Function):
     def forward(
         ctx: Any, alpha: torch.Tensor, colors: torch.Tensor, background: torch.Tensor, ground: Any
     ) -> torch.Tensor:
-        from blockcore.occupancy import walk_numba
-
         number, cameras, world_scale, stop = ground
-        matrices = [unprojection(camera, number.shape, world_scale) for camera in cameras]
-        a, c, behind = _arrays(alpha, colors, background)
-        box = _box(number)
-        pictures = [
-            walk_numba.forward(a, c, number, box, matrix, b, stop) for matrix, b in zip(matrices, behind, strict=True)
-        ]
-        out = torch.from_numpy(np.stack(pictures)).to(alpha.device)
-        ctx.save_for_backward(alpha, colors, background, out)
-        ctx.ground = number, box, matrices, stop
+        matrices = np.stack([unprojection(camera, tuple(number.shape), world_scale) for camera in cameras])
+        if takes_triton(alpha):
+            from blockcore.occupancy import walk_triton
+
+            out = walk_triton.forward(alpha, colors, number, matrices, background, stop)
+        else:
+            from blockcore.occupancy import walk_numba
+
+            a, c, cells, behind = _arrays(alpha, colors, number, background)
+            out = torch.from_numpy(walk_numba.forward(a, c, cells, _box(cells), matrices, behind, stop)).to(alpha)
+        ctx.save_for_backward(alpha, colors, number, out)
+        ctx.ground = matrices, stop
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        alpha, colors, number, out = ctx.saved_tensors
+        if takes_triton(alpha):
+            from blockcore.occupancy import walk_triton
+
+            return *walk_triton.backward(grads[0], out, alpha, colors, number, *ctx.ground), None
         from blockcore.occupancy import walk_numba
 
-        alpha, colors, background, out = ctx.saved_tensors
-        number, box, matrices, stop = ctx.ground
-        a, c, behind, seen, grad = _arrays(alpha, colors, background, out, grads[0])
-        every = [
-            walk_numba.backward(g, o, a, c, number, box, matrix, b, stop)
-            for g, o, matrix, b in zip(grad, seen, matrices, behind, strict=True)
-        ]
-        sums = sum(one[0] for one in every), sum(one[1] for one in every), np.stack([one[2] for one in every])
-        to_alpha, to_colors, to_background = (torch.from_numpy(np.asarray(s)).to(alpha) for s in sums)
-        return to_alpha, to_colors, to_background, None
+        a, c, cells, seen, grad = _arrays(alpha, colors, number, out, grads[0])
+        found = walk_numba.backward(grad, seen, a, c, cells, _box(cells), *ctx.ground)
+        return *(torch.from_numpy(sums).to(alpha) for sums in found), None
 
 
 def _box(number: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:

@@ -11,6 +11,7 @@ from blockcore.descent.fast_steps import FastSteps
 from blockcore.errors import BackendError
 from blockcore.model.grid import BlockGrid
 from blockcore.model.settings import RASTERIZERS, OptimizeSettings
+from blockcore.occupancy.field import BlockField
 from blockcore.optimize import optimize_materials
 from blockcore.shading.painting import paint
 from blockcore.shading.radiance import Sight, shaded_picture
@@ -20,6 +21,7 @@ from tests.captures import captured
 from tests.parts import lack, need
 from tests.unit.test_cuda_exact import coarse, random_world
 from tests.unit.test_cuda_steps import WAYS, fast_and_slow, problem, settings_of
+from tests.unit.test_occupancy import CAMERAS
 from tests.unit.test_visibility import random_camera, random_faces
 
 pytestmark = pytest.mark.cuda
@@ -279,3 +281,23 @@ def test_the_second_gpu_is_taken_where_it_is_asked_for() -> None:
         assert np.array_equal(found.materials, wanted.materials)
     finally:
         torch.cuda.set_device(before)
+
+
+def test_fog_looks_on_the_gpu_as_on_the_cpu() -> None:
+    rng = torch.Generator().manual_seed(0)
+    field = BlockField((12, 9, 14))
+    with torch.no_grad():
+        field.logits += torch.randn(field.logits.shape, generator=rng)
+    cameras = [camera for camera in CAMERAS if camera.width == CAMERAS[0].width]
+    for kind, off in ((torch.float64, 1e-11), (torch.float32, 2e-4)):
+        pictures, gradients = [], []
+        for device in ("cpu", "cuda"):
+            moved = copy.deepcopy(field).to(device, kind)
+            rgba = moved.render(cameras, stop=0.0)
+            weights = torch.randn(rgba.shape, generator=rng.manual_seed(1), dtype=torch.float64).to(rgba)
+            (rgba * weights).sum().backward()
+            assert rgba.device.type == device and moved.logits.grad is not None
+            pictures.append(rgba.detach().cpu())
+            gradients.append(moved.logits.grad.cpu())
+        torch.testing.assert_close(*pictures, rtol=0.0, atol=off)
+        torch.testing.assert_close(*gradients, rtol=0.0, atol=50 * off)
