@@ -21,6 +21,7 @@ import torch
 
 from blockcore.assignment.statistics import face_statistics
 from blockcore.bench.landscape import landscape
+from blockcore.bench.shape import occupancy_step
 from blockcore.bench.textbook import Textbook
 from blockcore.descent.descent import Descent, temperature_schedule
 from blockcore.descent.fast_steps import FastSteps, Segments
@@ -67,6 +68,7 @@ def run(data: Path) -> Json:
         "training": {name: training(scenes[name]) for name in ("village", "hills")},
         "reduction": {name: reductions(scenes[name]) for name in ("village", "hills")},
         "optimize": {name: optimizing(scenes[name]) for name in ("village", "hills")},
+        "occupancy": occupancy(),
         "million": million(),
     }
 
@@ -274,6 +276,15 @@ def training(scene: BlockScene) -> dict[str, float]:
     return times
 
 
+def occupancy() -> dict[str, float]:
+    """Times a step of looking for blocks in 64 × 48 × 64 cells in 4 views of 256²: fog, thin fog, and half settled."""
+    figures = {}
+    for opacity in (0.1, 0.01, 0.5):
+        step = occupancy_step("cuda", opacity)
+        figures[f"opacity {opacity:g}_ms"] = milliseconds(step, rounds=30)
+    return figures
+
+
 def reductions(scene: BlockScene) -> dict[str, float]:
     """Times a squared error and its gradient by faces: pixels sorted beforehand, runs added up, plain indexing."""
     parts = _parts(scene, "cuda")
@@ -411,6 +422,7 @@ def lines(figures: Json) -> list[str]:
                 f"ratio {f['ratio']:.2f}; of all views together, each: {f['all_exact_ms_each']:.3f} ms, "
                 f"{f['all_bare_ms_each']:.3f} ms, {f['all_ratio']:.2f}"
             )
+    rows.append("an occupancy step: " + ", ".join(f"{k[:-3]} {v:.3f} ms" for k, v in figures["occupancy"].items()))
     for kind in ("step", "training", "reduction"):
         for name, f in figures[kind].items():
             rows.append(f"{kind}, {name}: " + ", ".join(f"{k.removesuffix('_ms')} {v:.4f} ms" for k, v in f.items()))

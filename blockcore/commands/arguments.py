@@ -68,13 +68,17 @@ def load_scene(args: argparse.Namespace) -> BlockScene:
     return scene if args.dataset is None else replace(scene, views=read_dataset(args.dataset))
 
 
-def chosen_scene(args: argparse.Namespace) -> tuple[BlockScene, Sequence[str]]:
-    """Returns the scene, its blocks ready for the palette that was given, and what that changed.
+def chosen_scene(args: argparse.Namespace, scene: BlockScene | None = None) -> tuple[BlockScene, Sequence[str]]:
+    """Returns a scene, its blocks ready for the palette that was given, and what that changed.
+
+    Args:
+        args: the command line.
+        scene: what there is; what ``load_scene`` reads if None.
 
     Raises:
         BlockcoreError: one of them cannot be read.
     """
-    scene = load_scene(args)
+    scene = load_scene(args) if scene is None else scene
     if args.palette is None:
         return scene, ()
     from blockcore.formats.exchange import chosen_from

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from blockcore.commands.arguments import emit_json
 
-_SUITES = ("speed", "quality", "scale", "guidance")
+_SUITES = ("speed", "quality", "scale", "guidance", "shape")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

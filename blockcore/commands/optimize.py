@@ -24,11 +24,13 @@ from blockcore.commands.arguments import (
     settings_of,
 )
 from blockcore.commands.reporter import Report, Watcher, reporter, silent
+from blockcore.commands.shape import ShapeSearch, add_shape, are_views_alone, empty_scene
 from blockcore.commands.stopping import stop_requests
 from blockcore.errors import BlockcoreError, Cancelled, SettingsError
 from blockcore.report.events import Done, Failed, Started, Stopped
 
 if TYPE_CHECKING:
+    from blockcore.model.settings import OptimizeSettings
     from blockcore.optimize import OptimizeResult
     from blockcore.plan import Decided, Plan
 
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scene(parser)
     add_palette(parser)
     add_settings(parser)
+    add_shape(parser)
     add_watching(parser)
     parser.add_argument("--max-memory", type=float, metavar="GB", help="use at most so much GPU memory")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the results")
@@ -74,19 +77,28 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
     settings = settings_of(args)
     # standard output is kept for the lines of events, or for the plan
     aside = sys.stderr if args.progress == "jsonl" or args.dry_run == "json" else None
-    scene, changed = chosen_scene(args)
+    scene, changed = chosen_scene(args, empty_scene(args) if are_views_alone(args) else None)
     for sentence in changed if first else ():
         print(f"Palette: {sentence}", file=aside)
 
     from blockcore.plan import Plan
 
+    if args.out is None and not args.dry_run:
+        raise SettingsError("--out DIR is missing; name the folder for the results")
+    if args.shape is not None:
+        search = ShapeSearch(args, scene, _search_device(settings))
+        if args.dry_run:
+            if first:
+                print(
+                    json.dumps({"shape": search.to_dict()}, indent=2) if args.dry_run == "json" else search.in_words()
+                )
+            return 0
+        scene = search.run(report, stopped)
     plan = Plan.of(scene, settings)
     if args.dry_run:
         if first:
             print(json.dumps(plan.decided.to_dict(), indent=2) if args.dry_run == "json" else _in_words(plan.decided))
         return 0
-    if args.out is None:
-        raise SettingsError("--out DIR is missing; name the folder for the results")
     result = _find(plan, args, stopped, report, first)
     if first:
         from blockcore.report.results import write_results
@@ -95,6 +107,14 @@ def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Rep
         export_all(args.export, scene.with_materials(result.materials), file=aside)
         report(Done(str(args.out), result.seconds, summary))
     return 0
+
+
+def _search_device(settings: OptimizeSettings) -> str:
+    """Returns where blocks are looked for."""
+    from blockcore.machine.device import choose_device, require_torch
+
+    require_torch("--shape")
+    return str(choose_device(settings.machine.device)[0])
 
 
 def _in_words(decided: Decided) -> str:
