@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import io
 import math
+import os
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -323,3 +326,37 @@ def test_of_equally_likely_materials_one_is_drawn():
     seeded = [picture(level, hard=True, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
     assert torch.equal(seeded[0], seeded[1]) and not torch.equal(seeded[0], seeded[2])
     assert torch.equal(picture(world(), hard=True), picture(world(), hard_materials=True))
+
+
+SHARED = """
+import sys, torch, torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from blockcore import DifferentiableBlockWorld, create_look_at_matrix, create_perspective_matrix
+
+rank = int(sys.argv[1])
+dist.init_process_group('gloo', store=dist.FileStore(sys.argv[2], 2), rank=rank, world_size=2)
+proj = create_perspective_matrix(1.0, 1.0)
+views = [create_look_at_matrix((x, 16.0, 9.0), (0.0, 2.0, 0.0)) for x in (-7.0, 7.0)]
+cells = [(x, y, z) for x in range(4) for y in range(2) for z in range(4)]
+for make in (
+    lambda: DifferentiableBlockWorld.from_arrays(cells, logits=torch.zeros(32, 8), grid_size=(4, 3, 4)),
+    lambda: DifferentiableBlockWorld((4, 3, 4), occupancy=True),
+):
+    shared, alone = DistributedDataParallel(make()), make()
+    shared(views[rank], proj, 24, 24).square().mean().backward()
+    (sum(alone(view, proj, 24, 24).square().mean() for view in views) / 2).backward()
+    for ours, theirs in zip(shared.module.parameters(), alone.parameters(), strict=True):
+        assert theirs.grad.abs().max() > 1e-6
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-8)
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_share_the_gradient(tmp_path):
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", "-c", SHARED]
+    both = [
+        subprocess.Popen([*command, str(rank), str(tmp_path / "store")], env=environment, cwd=Path(__file__).parents[2])
+        for rank in (0, 1)
+    ]
+    assert [process.wait(timeout=100) for process in both] == [0, 0]
