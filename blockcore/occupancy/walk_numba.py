@@ -100,7 +100,7 @@ def _first(start: float, way: float, begins: float, entered: bool, low: int, hig
 
 
 @kernel
-def first_cell(matrix: Array, box: Array, shape: tuple[int, int, int], x: float, y: float) -> Any:
+def first_cell(matrix: Array, box: Array, shape: tuple[int, ...], x: float, y: float) -> Any:
     """Returns a ray at its first cell.
 
     Returns:
@@ -133,7 +133,7 @@ def first_cell(matrix: Array, box: Array, shape: tuple[int, int, int], x: float,
 
 @kernel
 def step(
-    at: int, ends: float, plane: Any, start: Any, slowness: Any, signs: Any, faces: Any, shape: tuple[int, int, int]
+    at: int, ends: float, plane: Any, start: Any, slowness: Any, signs: Any, faces: Any, shape: tuple[int, ...]
 ) -> Any:
     """Returns the next cell's place, the face that it is entered by, -1 at the ray's end, and the planes ahead."""
     x = (plane[0] - start[0]) * slowness[0]
