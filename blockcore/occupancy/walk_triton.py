@@ -107,7 +107,7 @@ def _ends(start, way, slowness, size):
 
 @triton.jit
 def _rays(
-    matrices, kind: tl.constexpr, height, width, size_x, size_y, size_z, WIDE: tl.constexpr, HIGH: tl.constexpr
+    matrices, height, width, size_x, size_y, size_z, WIDE: tl.constexpr, HIGH: tl.constexpr
 ):  # fmt: skip
     """Returns this program's pixels, and of their rays where they end, start, how they go, and the planes ahead."""
     lane, across, matrix = tl.arange(0, WIDE * HIGH), tl.cdiv(width, WIDE), matrices + 16 * tl.program_id(1)
@@ -131,13 +131,11 @@ def _rays(
     use = (row < height) & (column < width)
     at = (cell_x.to(tl.int32) * size_y + cell_y.to(tl.int32)) * size_z + cell_z.to(tl.int32)
     x, y, z = cell_x + (way_x >= 0.0), cell_y + (way_y >= 0.0), cell_z + (way_z >= 0.0)
-    start_x, start_y, start_z = start_x.to(kind), start_y.to(kind), start_z.to(kind)
-    slow_x, slow_y, slow_z = slow_x.to(kind), slow_y.to(kind), slow_z.to(kind)
     ends = tl.minimum(_ends(start_x, way_x, slow_x, size_x), _ends(start_y, way_y, slow_y, size_y))
     ends = tl.minimum(tl.minimum(ends, _ends(start_z, way_z, slow_z, size_z)), 1.0)
     return (
         row.to(tl.int64) * width + column, use, meets & use, ends, at, face,
-        start_x, start_y, start_z, way_x, way_y, way_z, slow_x, slow_y, slow_z, x.to(kind), y.to(kind), z.to(kind),
+        start_x, start_y, start_z, way_x, way_y, way_z, slow_x, slow_y, slow_z, x, y, z,
     )  # fmt: skip
 
 
@@ -165,9 +163,9 @@ def _forward(
     (
         pixel, use, walking, ends, at, face,
         start_x, start_y, start_z, way_x, way_y, way_z, slow_x, slow_y, slow_z, x, y, z,
-    ) = _rays(matrices, out.dtype.element_ty, height, width, size_x, size_y, size_z, WIDE, HIGH)  # fmt: skip
-    red, green, blue = tl.zeros_like(start_x), tl.zeros_like(start_x), tl.zeros_like(start_x)
-    left = red + 1.0
+    ) = _rays(matrices, height, width, size_x, size_y, size_z, WIDE, HIGH)  # fmt: skip
+    none = tl.zeros([WIDE * HIGH], out.dtype.element_ty)
+    red, green, blue, left = none, none, none, none + 1.0
     while tl.max(walking.to(tl.int32), 0) > 0:
         n = tl.load(number + at, walking & (face >= 0), -1)
         shows, place = n >= 0, table + (n.to(tl.int64) * 6 + face) * 4
@@ -197,7 +195,7 @@ def _backward(
     (
         pixel, use, walking, ends, at, face,
         start_x, start_y, start_z, way_x, way_y, way_z, slow_x, slow_y, slow_z, x, y, z,
-    ) = _rays(matrices, out.dtype.element_ty, height, width, size_x, size_y, size_z, WIDE, HIGH)  # fmt: skip
+    ) = _rays(matrices, height, width, size_x, size_y, size_z, WIDE, HIGH)  # fmt: skip
     pixels = height.to(tl.int64) * width
     of, seen = grad + view * 4 * pixels + pixel, out + view * 4 * pixels + pixel
     red, green, blue = tl.load(of, use, 0.0), tl.load(of + pixels, use, 0.0), tl.load(of + 2 * pixels, use, 0.0)
@@ -206,7 +204,7 @@ def _backward(
     beyond -= tl.load(of + 3 * pixels, use, 0.0) * (1.0 - tl.load(seen + 3 * pixels, use, 0.0))
     channel = tl.arange(0, 4)[None, :]
     pull = tl.where(channel == 0, red[:, None], tl.where(channel == 1, green[:, None], blue[:, None]))
-    left = tl.zeros_like(start_x) + 1.0
+    left = tl.zeros([WIDE * HIGH], out.dtype.element_ty) + 1.0
     while tl.max(walking.to(tl.int32), 0) > 0:
         n = tl.load(number + at, walking & (face >= 0), -1)
         shows, row = n >= 0, (n.to(tl.int64) * 6 + face) * 4
