@@ -56,7 +56,7 @@ def test_no_adapter_says_why(monkeypatch):
         ("node", "node"),
         ("chromium", "chromium"),
         ("chromium", "chromedriver"),
-        *(("slurm", name) for name in ("munged", "slurmctld", "slurmd", "sbatch")),
+        *(("slurm", name) for name in ("munged", "slurmctld", "slurmd")),
     ],
 )
 def test_a_program_that_does_not_run_is_none(part: str, program: str, tmp_path: Path, monkeypatch):
