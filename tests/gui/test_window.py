@@ -204,7 +204,7 @@ def test_every_part_of_the_panel_can_be_read(window: Window):
     window.wait_for("1,408")
     for part, words in (
         ("Palette", ("Built-in", "Stone", "Plank", "Sand", "Water")),
-        ("Cameras and Targets", ("Use Background Images", "Load", "Render", "Add Orbit")),
+        ("Cameras and Targets", ("Use Background Images", "Load", "Replace Targets", "Add Orbit")),
     ):
         window.click(part)
         for text in words:
