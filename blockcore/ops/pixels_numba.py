@@ -126,15 +126,36 @@ def _look_up(table: Array, triangle_id: Array, out: Array) -> None:
 @kernel
 def _add_target_sums(target: Array, face: Array, weight: float, part: int, parts: int, sums: Array) -> None:
     masked, nothing = target.shape[1] == 4, len(sums) - 1
+    last, count = -1, np.int64(0)
+    red = green = blue = reds = greens = blues = np.int64(0)
     for p in range(len(face)):
         f = face[p] if face[p] >= 0 else nothing
+        if f != last:  # neighbours mostly show the same face: their whole numbers are added up before they are written
+            if count > 0:
+                _add_run(sums[last], weight, count, red, green, blue, reds, greens, blues)
+                count = red = green = blue = reds = greens = blues = np.int64(0)
+            last = f
         if (parts > 1 and (f >> _NEAR) % parts != part) or (masked and target[p, 3] == 0):
             continue
-        sums[f, 0] += weight
-        for c in range(3):
-            value = np.float64(target[p, c])
-            sums[f, 1 + c] += weight * value
-            sums[f, 4 + c] += weight * (value * value)
+        r, g, b = np.int64(target[p, 0]), np.int64(target[p, 1]), np.int64(target[p, 2])
+        count += 1
+        red, green, blue = red + r, green + g, blue + b
+        reds, greens, blues = reds + r * r, greens + g * g, blues + b * b
+    if count > 0:
+        _add_run(sums[last], weight, count, red, green, blue, reds, greens, blues)
+
+
+@kernel
+def _add_run(
+    sums: Array, weight: float, count: Any, red: Any, green: Any, blue: Any, reds: Any, greens: Any, blues: Any
+) -> None:
+    sums[0] += weight * count
+    sums[1] += weight * red
+    sums[2] += weight * green
+    sums[3] += weight * blue
+    sums[4] += weight * reds
+    sums[5] += weight * greens
+    sums[6] += weight * blues
 
 
 @kernel

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from blockcore.ops import arrays, blend, pixels
+from blockcore.ops import arrays, blend, pixels, pixels_numba
 from tests.parts import need
 
 P, F, V, M, L = 700, 40, 7, 5, 3
@@ -171,3 +171,20 @@ def test_an_operation_is_its_definition(
         theirs = torch.autograd.grad(expected, exact, cotangent)
         for a, b in zip(torch.autograd.grad(got, ours, cotangent.to(got)), theirs, strict=True):
             np.testing.assert_allclose(arrays.host(a), b.numpy(), **tolerance)
+
+
+def test_sums_of_a_picture_are_the_same_by_any_number_of_threads():
+    """A weight that is no power of two rounds, so that what is added up before it counts has to be the same."""
+    draws, faces = np.random.default_rng(0), 300
+    face = np.repeat(draws.integers(-1, faces, 5000), 4).astype(np.int32)
+    target = draws.integers(0, 256, (len(face), 4)).astype(np.uint8)
+    target[:, 3] = np.where(draws.random(len(face)) < 0.2, 0, 255)
+
+    def added(parts: int) -> np.ndarray:
+        sums = np.zeros((faces + 1, 7))
+        for part in range(parts):
+            pixels_numba._add_target_sums(target, face, 0.3, part, parts, sums)
+        return sums
+
+    for parts in (2, 3, 7):
+        np.testing.assert_array_equal(added(parts), added(1))
