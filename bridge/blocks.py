@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockcore.commands.arguments import add_export, add_settings, settings_of, tell
-from blockcore.errors import BlockcoreError, SettingsError
+from blockcore.errors import SettingsError
 from bridge.model.wish import add_wish, wish_of
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def make_blocks(args: argparse.Namespace) -> None:
     Raises:
         BlockcoreError: the model or a setting cannot be used; nothing is written.
     """
-    from blockcore.report.events import Failed, Made
+    from blockcore.report.events import Made
     from bridge.blender.files import quiet
-    from bridge.blender.speaking import end_with_input, say
+    from bridge.blender.speaking import heard_out, say
 
     if args.out is None and not args.export:
         raise SettingsError("--out Y.blend is missing; name the file to write, or another format with --export")
@@ -69,12 +69,8 @@ def make_blocks(args: argparse.Namespace) -> None:
             summary, lost = _make(args, lambda working: None)
         _show(args, summary, lost)
         return
-    end_with_input()
-    try:
+    with heard_out():
         summary, _ = _make(args, say)
-    except BlockcoreError as error:
-        say(Failed(str(error)))
-        raise
     say(Made(str(args.out or args.export[0]), summary.seconds, summary))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blockcore.errors import BlockcoreError, SettingsError
+from blockcore.errors import SettingsError
 
 if TYPE_CHECKING:
     from blockcore.report.events import Working
@@ -35,9 +35,9 @@ def render(args: argparse.Namespace) -> None:
     Raises:
         BlockcoreError: the model or a camera cannot be used; nothing is written.
     """
-    from blockcore.report.events import Failed, Rendered
+    from blockcore.report.events import Rendered
     from bridge.blender.files import quiet
-    from bridge.blender.speaking import end_with_input, say
+    from bridge.blender.speaking import heard_out, say
 
     if args.out is None and args.pictures is None:
         raise SettingsError("--out Y.blend is missing; name the file to write, or a folder with --pictures")
@@ -47,12 +47,8 @@ def render(args: argparse.Namespace) -> None:
             count = _render(args, lambda working: None)
         print(f"{args.out or args.pictures}: {count} targets, {time.monotonic() - began:.1f} s")
         return
-    end_with_input()
-    try:
+    with heard_out():
         _render(args, say)
-    except BlockcoreError as error:
-        say(Failed(str(error)))
-        raise
     say(Rendered(str(args.pictures or args.out), time.monotonic() - began))
 
 

@@ -20,11 +20,10 @@ from blockcore.commands.arguments import (
     settings_of,
     settings_words,
 )
-from blockcore.commands.reporter import Report, Watcher, reporter
+from blockcore.commands.reporter import Report, Watcher, end_told, reporter
 from blockcore.commands.stopping import stop_requests
-from blockcore.errors import BlockcoreError, Cancelled
 from blockcore.model.settings import Machine, OptimizeSettings, Rules, settings_in
-from blockcore.report.events import Done, Failed, Started, Stopped
+from blockcore.report.events import Done, Started
 
 if TYPE_CHECKING:
     from blockcore.guidance.protocol import Guidance
@@ -49,10 +48,8 @@ _NOISE = {
     "noise": ((0.02, 0.98), "least and most noise in the first step, as shares of all"),
     "noise_end": ((0.02, 0.5), "likewise in the last step"),
 }
-_PLAIN = (
-    *("prompt", "negative", "model", "guidance", "scale", "pictures", "size", "antialias", "jitter", "light"),
-    "background",
-)
+_SHOWN = ("pictures", "size", "antialias", "jitter", "light", "background")
+_PLAIN = ("prompt", "negative", "model", "guidance", "scale", *_SHOWN)
 _TURNTABLE = 24
 
 
@@ -105,19 +102,16 @@ def dream_words(args: argparse.Namespace) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    with stop_requests(args.watch_stdin) as stopped, reporter(args.progress, _print_result) as report:
-        try:
-            scene, changed = chosen_scene(args)
-            if args.progress != "jsonl":
-                for sentence in changed:
-                    print(f"Palette: {sentence}")
-            _dream(args, scene, stopped, report)
-        except (Cancelled, KeyboardInterrupt):
-            report(Stopped())
-            raise
-        except BlockcoreError as error:
-            report(Failed(str(error)))
-            raise
+    with (
+        stop_requests(args.watch_stdin) as stopped,
+        reporter(args.progress, _print_result) as report,
+        end_told(report),
+    ):
+        scene, changed = chosen_scene(args)
+        if args.progress != "jsonl":
+            for sentence in changed:
+                print(f"Palette: {sentence}")
+        _dream(args, scene, stopped, report)
     return 0
 
 

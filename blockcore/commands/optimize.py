@@ -23,11 +23,11 @@ from blockcore.commands.arguments import (
     export_all,
     settings_of,
 )
-from blockcore.commands.reporter import Report, Watcher, reporter, silent
+from blockcore.commands.reporter import Report, Watcher, end_told, reporter, silent
 from blockcore.commands.shape import ShapeSearch, add_shape, are_views_alone, empty_scene
 from blockcore.commands.stopping import stop_requests
-from blockcore.errors import BlockcoreError, Cancelled, SettingsError
-from blockcore.report.events import Done, Failed, Started, Stopped
+from blockcore.errors import SettingsError
+from blockcore.report.events import Done, Started
 
 if TYPE_CHECKING:
     from blockcore.model.settings import OptimizeSettings
@@ -62,15 +62,9 @@ def _run(args: argparse.Namespace, first: bool) -> int:
     with (
         stop_requests(args.watch_stdin) as stopped,
         reporter(args.progress, _print_result) if first else nullcontext(silent) as report,
+        end_told(report),
     ):
-        try:
-            return _optimize(args, stopped, report, first)
-        except (Cancelled, KeyboardInterrupt):
-            report(Stopped())
-            raise
-        except BlockcoreError as error:
-            report(Failed(str(error)))
-            raise
+        return _optimize(args, stopped, report, first)
 
 
 def _optimize(args: argparse.Namespace, stopped: Callable[[], bool], report: Report, first: bool) -> int:

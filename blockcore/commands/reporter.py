@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blockcore.errors import BlockcoreError, Cancelled
 from blockcore.io.files import write_array
-from blockcore.report.events import Done, Event, Preview, Started, Step, line_of
+from blockcore.report.events import Done, Event, Failed, Preview, Started, Step, Stopped, line_of
 
 if TYPE_CHECKING:
     from blockcore.descent.progress import Progress
@@ -48,6 +49,19 @@ def reporter(how: str, print_result: Callable[[Done], None]) -> Iterator[Report]
                     print_result(event)
 
             yield show
+
+
+@contextmanager
+def end_told(report: Report) -> Iterator[None]:
+    """Tells why what is done inside ended early: it was stopped, or something is wrong."""
+    try:
+        yield
+    except (Cancelled, KeyboardInterrupt):
+        report(Stopped())
+        raise
+    except BlockcoreError as error:
+        report(Failed(str(error)))
+        raise
 
 
 def silent(event: Event) -> None:

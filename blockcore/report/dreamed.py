@@ -25,8 +25,9 @@ from blockcore.model.settings import OptimizeSettings
 from blockcore.report.charts import log_curve
 from blockcore.report.overlays import exposed_blocks
 from blockcore.report.page import fill, png_uri
+from blockcore.report.results import developed
 from blockcore.report.summary import Summary
-from blockcore.report.tables import bill_rows, counts_of, material_rows, rows, settings_rows, versions
+from blockcore.report.tables import bill_table, counts_of, material_table, rows, settings_rows, versions
 from blockcore.shading.frames import draw, frame_colors
 from blockcore.viewer import write_viewer
 from blockcore.visibility import rasterize
@@ -122,8 +123,7 @@ def _frames(scene: BlockScene, shots: Shots) -> list[bytes]:
     def drawn(view: npt.NDArray[np.float64], proj: npt.NDArray[np.float64]) -> bytes:
         camera = Camera(view, proj, side, side, "turntable")
         (visibility,) = rasterize(faces, [camera], "cpu")
-        fine = draw(visibility, camera, colors)[..., :3].reshape(_SIDE, _SAMPLES, _SIDE, _SAMPLES, 3)
-        return encode_png(np.rint(fine.mean(axis=(1, 3))).astype(np.uint8))
+        return encode_png(developed(draw(visibility, camera, colors), _SAMPLES, np.ones(3)))
 
     return spread(drawn, list(shots.view), list(shots.proj))
 
@@ -158,8 +158,8 @@ def _page(
             f'<div class="card"><h3>{name}</h3>{log_curve([abs(v) for v in values], name)}</div>'
             for name, values in curves.items()
         ),
-        materials=material_rows(found.palette, summary.materials_before, summary.materials),
-        bill=bill_rows(found),
+        materials=material_table(found.palette, summary.materials_before, summary.materials),
+        bill=bill_table(found),
         asked=rows(told.asked.items()),
         settings=settings_rows(settings, OptimizeSettings(), told.settings),
         versions=rows(versions(summary.device, summary.rasterizer)),

@@ -27,7 +27,7 @@ from blockcore.report.overlays import (
 )
 from blockcore.report.page import data_uri, fill, png_uri
 from blockcore.report.summary import Summary, ViewSummary
-from blockcore.report.tables import bill_rows, material_rows, rows, settings_rows, versions
+from blockcore.report.tables import bill_table, material_table, rows, settings_rows, versions
 
 if TYPE_CHECKING:
     from blockcore.optimize import OptimizeResult
@@ -83,8 +83,8 @@ def write_report(
         views="\n".join(_view_card(view, row) for view, row in zip(views, summary.views, strict=True)),
         legends=_legends(),
         course=_course(result, summary),
-        materials=material_rows(scene.palette, summary.materials_before, summary.materials),
-        bill=bill_rows(scene.with_materials(result.materials)),
+        materials=material_table(scene.palette, summary.materials_before, summary.materials),
+        bill=bill_table(scene.with_materials(result.materials)),
         unseen=_unseen(scene, result, summary),
         settings=settings_rows(settings, OptimizeSettings()),
         light=rows([("which", summary.light), *_light(result)]),

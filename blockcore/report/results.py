@@ -90,7 +90,7 @@ def _pictures(scene: BlockScene, settings: OptimizeSettings, result: OptimizeRes
         if samples > 1:
             fine = replace(camera, width=samples * camera.width, height=samples * camera.height)
             (seen,) = rasterize(faces, [fine], result.rasterizer)
-        shown = [_developed(draw(seen, fine, colors), samples, gain) for colors in (before, after)]
+        shown = [developed(draw(seen, fine, colors), samples, gain) for colors in (before, after)]
         pictures = {
             "target": view.target,
             "before": shown[0],
@@ -105,7 +105,7 @@ def _pictures(scene: BlockScene, settings: OptimizeSettings, result: OptimizeRes
     return spread(drawn, [view for view in scene.views if view.target is not None], list(result.gains))
 
 
-def _developed(picture: npt.NDArray[np.uint8], samples: int, gain: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+def developed(picture: npt.NDArray[np.uint8], samples: int, gain: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     """Returns (H, W, 3) uint8: samples averaged to pixels, with the exposure and white balance of the view."""
     if samples == 1 and (gain == 1.0).all():
         return picture[..., :3]

@@ -24,7 +24,7 @@ def counts_of(materials: npt.NDArray[np.int32], names: tuple[str, ...]) -> dict[
     return {name: int(count) for name, count in zip(names, counts, strict=True) if count}
 
 
-def material_rows(palette: Palette, before: Mapping[str, int], after: Mapping[str, int]) -> str:
+def material_table(palette: Palette, before: Mapping[str, int], after: Mapping[str, int]) -> str:
     """Returns how many blocks of each material there were and are, from counts by name: swatches, numbers, bars."""
     counts = [tuple(blocks.get(name, 0) for blocks in (before, after)) for name in palette.names]
     most = max(max(pair) for pair in counts)
@@ -42,11 +42,12 @@ def material_rows(palette: Palette, before: Mapping[str, int], after: Mapping[st
             f'<tr><td><span class="swatches" title="top, bottom, side">{swatches}</span>{html.escape(name)}</td>'
             f'<td class="number">{old:,}</td><td class="number">{new:,}</td><td class="bars">{bars}</td></tr>'
         )
-    return "\n".join(lines)
+    head = '<th>Material</th><th class="number">Before</th><th class="number">After</th>'
+    return _table(f"{head}<th>Blocks: before pale, after full</th>", "\n".join(lines))
 
 
-def bill_rows(scene: BlockScene) -> str:
-    """Returns the rows of what to gather for a world, and what of it has no such block."""
+def bill_table(scene: BlockScene) -> str:
+    """Returns what to gather for a world, and what of it has no such block."""
     names, losses = block_names(scene)
     counts: dict[str, int] = {}
     for state, count in zip(names[1:], np.bincount(scene.materials, minlength=len(names)).tolist()[1:], strict=True):
@@ -56,7 +57,13 @@ def bill_rows(scene: BlockScene) -> str:
         f'<td class="number">{one.stacks:,} + {one.rest}</td><td class="number">{one.boxes:,}</td></tr>'
         for one in bill(counts)
     )
-    return lines + "".join(f'<tr><td colspan="4" class="soft">{html.escape(loss)}</td></tr>' for loss in losses)
+    lost = "".join(f'<tr><td colspan="4" class="soft">{html.escape(loss)}</td></tr>' for loss in losses)
+    head = '<th>Block of Minecraft</th><th class="number">Blocks</th><th class="number">Stacks of 64 + single</th>'
+    return _table(f'{head}<th class="number">Shulker boxes</th>', lines + lost)
+
+
+def _table(head: str, lines: str) -> str:
+    return f'<div class="card"><table><thead><tr>{head}</tr></thead><tbody>\n{lines}\n</tbody></table></div>'
 
 
 def settings_rows(settings: OptimizeSettings, usual: OptimizeSettings, names: Collection[str] = SETTINGS) -> str:

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from blockcore.errors import BlockcoreError
 from blockcore.model.baked_light import BakedLight
 from blockcore.model.scene import BlockScene
-from blockcore.report.events import Baked, Baking, Failed
+from blockcore.report.events import Baked, Baking
 from bridge.blender.files import open_file
 from bridge.blender.light import baked
-from bridge.blender.speaking import end_with_input, say
+from bridge.blender.speaking import heard_out, say
 from bridge.engine.materials import read_materials
 
 _SAME = 0.01  # of the brightest light: what measuring may differ by without more light
@@ -36,17 +35,13 @@ def measure(blend: Path, scene: Path, out: Path, bounce: Path) -> None:
         BlockcoreError: the file or the scene cannot be read, or the light not be measured.
     """
     began = time.monotonic()
-    end_with_input()
-    try:
+    with heard_out():
         open_file(blend)
         found = BlockScene.read(scene)
         colors = read_materials(bounce) if bounce.is_file() else None
         before = BlockScene.read(out).lighting if colors is not None else None
         lit = baked(found, colors, progress=lambda faces, of: say(Baking(faces, of, time.monotonic() - began)))
         lit.write(out)
-    except BlockcoreError as error:
-        say(Failed(str(error)))
-        raise
     changed = not isinstance(before, BakedLight) or not _same(before, lit.lighting)
     say(Baked(str(out), time.monotonic() - began, changed))
 

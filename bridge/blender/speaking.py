@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from blockcore.errors import BlockcoreError
 from blockcore.io.leftovers import remove_leftovers
 from blockcore.machine.heard import heard
-from blockcore.report.events import Event, line_of
+from blockcore.report.events import Event, Failed, line_of
 
 _STOPPED = 130
 
@@ -18,9 +21,15 @@ def say(event: Event) -> None:
     print("\n" + line_of(event), flush=True)  # Blender's own remarks may leave a line open
 
 
-def end_with_input() -> None:
-    """Ends this process as soon as its standard input closes, as it does when what started it ends."""
+@contextmanager
+def heard_out() -> Iterator[None]:
+    """Says what goes wrong inside, and ends this process when standard input closes, as what started it ends."""
     threading.Thread(target=_end_with_input, daemon=True).start()
+    try:
+        yield
+    except BlockcoreError as error:
+        say(Failed(str(error)))
+        raise
 
 
 def _end_with_input() -> None:
