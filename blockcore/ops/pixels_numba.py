@@ -14,6 +14,7 @@ Array = npt.NDArray[Any]
 
 _CHUNKS = 16  # fixed, so that the order of additions and with it the result does not depend on the machine's cores
 _MOST_PIXELS = 1 << 18  # a picture of fewer pixels is coloured faster than a second thread wakes up
+_BAND = 1 << 17  # pixels whose sums are worth a table of their own
 _NEAR = 6  # bits of a face's number that make no difference to whose it is: neighbours share lines of the cache
 
 
@@ -51,8 +52,9 @@ def add_target_sums(
 ) -> None:
     """Adds an 8-bit picture to the sums of the faces it shows.
 
-    Every thread looks at all pixels and adds those of its own faces: so the threads share one table, however many faces
-    there are, and each face's pixels are added in their order.
+    Few faces get a table for each band of pixels. Where such tables would cost more than the pixels, every thread looks
+    at all pixels and adds those of its own faces to the one table. Either way the order of additions does not depend
+    on the machine's cores.
 
     Args:
         sums: (F + 1, 7), added to: pixels, sums and sums of squares of RGB; the last row is of what shows no face.
@@ -60,6 +62,18 @@ def add_target_sums(
         face: (P,) int32, -1 for none.
         weight: of each pixel.
     """
+    bands = min(_CHUNKS, len(face) // _BAND, len(face) // (8 * len(sums)))
+    if bands > 1:
+        tables = np.zeros((bands, *sums.shape))
+        cuts = _cuts(len(face), bands)
+        spread(
+            lambda table, first, last: _add_target_sums(target[first:last], face[first:last], weight, 0, 1, table),
+            list(tables),
+            cuts[:-1],
+            cuts[1:],
+        )
+        sums += tables.sum(axis=0)
+        return
     parts = thread_count() if len(face) >= _MOST_PIXELS else 1
     spread(lambda part: _add_target_sums(target, face, weight, part, parts, sums), range(parts))
 

@@ -188,3 +188,15 @@ def test_sums_of_a_picture_are_the_same_by_any_number_of_threads():
 
     for parts in (2, 3, 7):
         np.testing.assert_array_equal(added(parts), added(1))
+
+
+@pytest.mark.parametrize("faces", [300, 100_000])  # a table for each band of pixels; one table
+def test_sums_of_a_large_picture_are_exact(faces: int):
+    draws = np.random.default_rng(3)
+    face = np.repeat(draws.integers(-1, faces, 75_000), 4).astype(np.int32)
+    target = draws.integers(0, 256, (len(face), 3)).astype(np.uint8)
+    sums, expected = np.ones((faces + 1, 7)), np.ones((faces + 1, 7))
+    pixels_numba.add_target_sums(sums, target, face)
+    values = target.astype(np.float64)
+    np.add.at(expected, face, np.concatenate([np.ones((len(face), 1)), values, values**2], axis=1))
+    np.testing.assert_array_equal(sums, expected)
