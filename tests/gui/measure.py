@@ -6,8 +6,8 @@ import time
 import bpy
 
 ADDON = "bl_ext.user_default.optimize_materials"
-_operator = importlib.import_module(f"{ADDON}.operators").BLOCKS_OT_optimize_materials
-_plain = _operator.modal
+_runs = importlib.import_module(f"{ADDON}.running").RunsBeside
+_plain = _runs.modal
 
 
 def megabytes():
@@ -49,4 +49,4 @@ def modal(self, context, event):
     return how
 
 
-_operator.modal = modal
+_runs.modal = modal

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from tests.gui.liveliness import DRAW_LITTLE, MEASURE, assert_alive, time_of_a_frame
 from tests.gui.window import PROJECT, Window
 
 PAGE = (PROJECT / "docs" / "first-result.md").read_text(encoding="utf-8")
@@ -88,6 +90,18 @@ def test_from_a_model_to_blocks_with_the_mouse(window: Window):
     assert window.ask("answer = state()")[2]
     window.key("ctrl+shift+z", x + width // 2, y + height // 2)
     window.wait_until(lambda: len(window.ask("answer = state()")[0]) > 1, 20.0, "the redo")
+
+
+@pytest.mark.parametrize("window", [((800, 640),)], indirect=True)
+def test_the_window_stays_alive_while_a_model_becomes_blocks(window: Window):
+    open_panel(window)
+    window.ask(DRAW_LITTLE + MEASURE + "group.across, group.views = 36, 24\nbpy.ops.ed.undo_push(message='Size')")
+
+    def run() -> None:
+        press(window, "Make Blocks")
+        wait_for_the_end(window)
+
+    assert_alive(window, time_of_a_frame(window, "Suzanne"), run)
 
 
 PAINT = """
