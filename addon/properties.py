@@ -27,7 +27,7 @@ from blockcore.model.settings import SETTINGS, OptimizeSettings
 from bridge.blender.extract import extract
 from bridge.blender.identity import find_named
 from bridge.blender.jobs import find_source_of
-from bridge.blender.own_palette import has_own_palette, keep_palette, recolor, rename_material
+from bridge.blender.own_palette import OWN, has_own_palette, keep_palette, recolor, rename_material
 from bridge.blender.targets import background_image
 from bridge.blender.world_edit import material_names
 from bridge.job import Job
@@ -306,7 +306,9 @@ class BlocksModel(PropertyGroup):
         items=[
             ("webgpu", "Built-in", "The materials of the WebGPU block editor"),
             ("file", "From File", "A palette in a file"),
+            ("own", "Own", "The materials under Palette, as they were edited; the .blend keeps them"),
         ],
+        update=_palette_changed,
     )
     palette_file: StringProperty(name="File", description="The palette's file (.json)", subtype="FILE_PATH")
     views: IntProperty(
@@ -449,8 +451,10 @@ def palette_words(scene) -> list[str]:
         SceneError: it is to be a file, and none is chosen.
     """
     group = scene.optimize_materials.model
-    if group.palette != "file":
+    if group.palette == "webgpu":
         return []
+    if group.palette == "own":
+        return [f"--palette={OWN}"]
     if not group.palette_file:
         raise SceneError("no palette is chosen; choose its file, or the built-in one")
     return [f"--palette={bpy.path.abspath(group.palette_file)}"]

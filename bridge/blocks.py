@@ -47,7 +47,8 @@ def add_blocks_options(command: argparse.ArgumentParser) -> None:
         "--update", metavar="NAME", help="make the blocks that this object shows anew, as they were made"
     )
     add_wish(command)
-    command.add_argument("--palette", type=Path, metavar="FILE.json", help="materials (default: the built-in ones)")
+    told = "materials; 'own' for those that the .blend's panel keeps (default: the built-in ones)"
+    command.add_argument("--palette", type=Path, metavar="FILE.json", help=told)
     command.add_argument("--engine", metavar="PYTHON", help="interpreter with blockcore and torch (default: found)")
     add_settings(command)
 
@@ -92,16 +93,16 @@ def _task(args: argparse.Namespace) -> Task:
     """Opens the model, and returns what is to be made of it."""
     import bpy
 
-    from blockcore.formats.palette_file import read_palette
     from blockcore.model.palette import WEBGPU_PALETTE
     from bridge.blender.making import Task, update_task
     from bridge.blender.model_blocks import chosen_objects
     from bridge.blender.model_import import open_model
     from bridge.blender.model_world import Order, blocks_of
+    from bridge.blender.own_palette import named_palette
 
     order = Order(wish_of(args), settings_of(args))
-    palette = read_palette(args.palette) if args.palette else WEBGPU_PALETTE
     open_model(args.model)
+    palette = named_palette(args.palette) if args.palette else WEBGPU_PALETTE
     if args.update is None:
         objects = chosen_objects(args.object or (), args.collection)
         earlier = blocks_of(objects, order.wish.beside)

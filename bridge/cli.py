@@ -201,7 +201,8 @@ def _add_blend(command: argparse.ArgumentParser) -> None:
 
 def _add_choice(command: argparse.ArgumentParser, cameras: bool = True) -> None:
     command.add_argument("--blocks", metavar="NAME", help="collection or object that holds the blocks (default: found)")
-    command.add_argument("--palette", type=Path, metavar="FILE.json", help="materials (default: the scene's)")
+    told = "materials; 'own' for those that the .blend's panel keeps (default: the scene's)"
+    command.add_argument("--palette", type=Path, metavar="FILE.json", help=told)
     command.add_argument("--as-boxes", action="store_true", help="take any mesh as the box around it")
     if cameras:
         command.add_argument("--camera", action="append", metavar="NAME", help="use this camera; may be given again")
@@ -398,9 +399,9 @@ def _extract(args: argparse.Namespace, noted: Job | None = None, bake: bool = Tr
 
 
 def _palette(path: Path | None) -> Palette | None:
-    from blockcore.formats.palette_file import read_palette
+    from bridge.blender.own_palette import named_palette
 
-    return None if path is None else read_palette(path)
+    return None if path is None else named_palette(path)
 
 
 def _put_back(args: argparse.Namespace, scene: BlockScene, as_mesh: bool = True) -> None:

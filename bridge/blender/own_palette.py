@@ -7,14 +7,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import bpy
 import numpy.typing as npt
 
 from blockcore.errors import PaletteError, SceneError
-from blockcore.formats.palette_file import described, hex_of, palette_from
+from blockcore.formats.palette_file import described, hex_of, palette_from, read_palette
 from blockcore.io.damage import DAMAGE
 from blockcore.io.files import Json, parse_json
 from blockcore.model.palette import SLOT_NAMES, Palette
 
+OWN = Path("own")
+"""Where a palette is named, says that it is the scene's own."""
 _NOTE = "blockcore_palette"
 _AIR = "Air"
 _GREY = "#808080"
@@ -27,6 +30,15 @@ def own_palette(scene: Any) -> Palette:
         BlockcoreError: it has none, or that is damaged.
     """
     return palette_from(_read(scene), Path(f"the palette of scene {scene.name}"))
+
+
+def named_palette(name: Path) -> Palette:
+    """Returns the palette of a file, or that of the open scene where the name is ``own``.
+
+    Raises:
+        BlockcoreError: it is missing or damaged.
+    """
+    return own_palette(bpy.context.scene) if name == OWN else read_palette(name)
 
 
 def has_own_palette(scene: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from blockcore.model.palette import WEBGPU_PALETTE
 from tests.extension import Blender, assert_no_engine
 from tests.parts import need
 
@@ -147,3 +148,24 @@ for way, factor in (('make', 0.0), ('update', 0.05), ('make', 0.3), ('update', 0
     for answer in answers:
         assert answer == [["CANCELLED"], "Cancelled; nothing was changed", True, True]
     assert_no_engine(blender.folder)
+
+
+def test_a_model_becomes_blocks_of_the_own_palette(blender: Blender):
+    answer, _ = blender.run(
+        START
+        + """
+import numpy as np
+from blockcore.model.palette import Palette
+from bridge.blender.own_palette import keep_palette
+from bridge.blender.model_world import palette_of
+scene = bpy.context.scene
+group.palette = 'own'  # begins as what is listed
+part('status').refresh(scene)
+begun = len(scene.optimize_materials.materials)
+keep_palette(scene, Palette(('Air', 'Plum', 'Pear'), np.random.default_rng(0).random((3, 3, 3))))
+bpy.ops.mesh.primitive_cube_add()
+make()
+answer = [begun, list(palette_of(bpy.context.object).names)]
+"""
+    )
+    assert answer == [len(WEBGPU_PALETTE) - 1, ["Air", "Plum", "Pear"]]
