@@ -89,7 +89,7 @@ def merged(states: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int32]]:
 def boxed(
     values: npt.NDArray[Any], size: tuple[int, int, int], meaning: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int32]:
-    """Returns a box of cells, some layers at a time: the largest takes little more memory than itself.
+    """Returns a box of cells, a part at a time: the largest takes little more memory than itself.
 
     Args:
         values: (n,) whole numbers of the cells, x running fastest, then z, then y.
@@ -97,12 +97,10 @@ def boxed(
         meaning: what each number becomes.
     """
     width, height, length = size
-    layers = values.reshape(height, length, width)
-    box = np.empty(size, np.int32)
-    step = max(1, AT_ONCE // (length * width))
-    for low in range(0, height, step):
-        box[:, low : low + step] = meaning[layers[low : low + step]].transpose(2, 0, 1)
-    return box
+    cells = np.empty(len(values), np.int32)
+    for low in range(0, len(values), AT_ONCE):
+        cells[low : low + AT_ONCE] = meaning[values[low : low + AT_ONCE]]
+    return cells.reshape(height, length, width).transpose(2, 0, 1)
 
 
 def item(values: Any, name: str, kind: type[Any]) -> Any:

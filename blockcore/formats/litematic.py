@@ -49,14 +49,15 @@ def unpack(data: bytes) -> BlockStates:
     if _count(size) > MOST_CELLS or sum(_count(region.size) for region in regions) > MOST_CELLS:
         raise ValueError(f"its regions span {' x '.join(map(str, size))} cells; {MOST_CELLS} are allowed")
     states, number = merged([AIR, *(state for region in regions for state in region.states)])
-    cells = np.zeros(tuple(size.tolist()), np.int32)
-    first = 1
+    width, height, length = size.tolist()
+    layers, first = np.zeros((height, length, width), np.int32), 1
     is_block = np.array([state not in EMPTY for state in states])
     for region in regions:
         found = region.cells(number[first : first + len(region.states)])
         first += len(region.states)
         x, y, z = (slice(start, start + side) for start, side in zip(region.low - low, region.size, strict=True))
-        _lay_over(cells[x, y, z], found, is_block)
+        _lay_over(layers[y, z, x], found.transpose(1, 2, 0), is_block)
+    cells = layers.transpose(2, 0, 1)
     origin = tuple(int(place) for place in low)
     losses = tuple(loss for region in regions for loss in region.losses)
     return BlockStates(cells, tuple(states), (origin[0], origin[1], origin[2]), losses)
@@ -95,7 +96,7 @@ def pack(blocks: BlockStates) -> bytes:
 
 
 def _lay_over(below: Any, found: npt.NDArray[np.int32], is_block: npt.NDArray[np.bool_]) -> None:
-    """Puts a region's cells where it has blocks, or where there is nothing yet; some planes at a time."""
+    """Puts a region's cells where it has blocks, or where there is nothing yet; some layers at a time."""
     step = max(1, AT_ONCE // found[0].size)
     for start in range(0, len(found), step):
         part, there = found[start : start + step], below[start : start + step]

@@ -130,14 +130,17 @@ def _decoded(part: npt.NDArray[np.uint8], ends: npt.NDArray[np.intp]) -> npt.NDA
         return part
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1
-    if lengths.max() > _LONGEST_NUMBER:
+    longest = int(lengths.max())
+    if longest > _LONGEST_NUMBER:
         raise ValueError("has a number longer than 32 bits")
-    values = part[starts].astype(np.int64) & 0x7F
-    for place in range(1, int(lengths.max())):
+    septets, wide = part & 0x7F, np.int64 if longest == _LONGEST_NUMBER else np.int32
+    values: npt.NDArray[Any] = septets[starts].astype(wide)
+    for place in range(1, longest):
         longer = np.flatnonzero(lengths > place)
-        values[longer] |= (part[starts[longer] + place].astype(np.int64) & 0x7F) << (7 * place)
-    bounded: npt.NDArray[np.int64] = np.minimum(values, np.iinfo(np.int32).max)
-    return bounded
+        values[longer] |= septets[starts[longer] + place].astype(wide) << wide(7 * place)
+    if longest == _LONGEST_NUMBER:
+        np.minimum(values, np.iinfo(np.int32).max, out=values)
+    return values
 
 
 def _states(palette: Compound) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:

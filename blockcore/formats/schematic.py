@@ -45,7 +45,7 @@ def unpack(data: bytes) -> BlockStates:
     )
     names = [f"WEOffset{axis}" for axis in "XYZ"]
     x, y, z = (int(item(root, name, np.int32)) if name in root else 0 for name in names)
-    box = boxed(codes, (width, height, length), meaning)
+    box = boxed(codes.reshape(-1), (width, height, length), meaning)
     losses += (said,) if unknown else ()
     losses += (f"{unjoined} kinds of fences, panes, walls and stairs stand unjoined",) if unjoined else ()
     return BlockStates(box, tuple(found), (x, y, z), losses)
