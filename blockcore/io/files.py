@@ -8,7 +8,6 @@ import math
 import os
 import re
 import stat
-import tempfile
 import time
 import unicodedata
 import zlib
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from blockcore.errors import BlockcoreError
-from blockcore.io.leftovers import leftover
+from blockcore.io.leftovers import fresh_path, leftover
 
 Json = dict[str, Any]
 """A JSON object of any contents, as a file holds it: who reads one checks what it uses."""
@@ -48,13 +47,11 @@ def write_file(path: Path, data: bytes | str) -> None:
     path = check_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=beside(path), dir=path.parent)
-        fresh = Path(name)
+        fresh = fresh_path(path.parent, beside(path))
         with leftover(fresh):
             try:
-                with os.fdopen(handle, "wb") as file:
+                with fresh.open("xb") as file:
                     file.write(data.encode() if isinstance(data, str) else data)
-                fresh.chmod(0o666 & ~umask())
                 put(fresh, path)
             except BaseException:
                 fresh.unlink(missing_ok=True)
@@ -223,13 +220,6 @@ def _listed(folder: Path) -> list[str]:
 
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def umask() -> int:
-    """Returns the permissions that this process keeps from the files it makes."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _reason(error: OSError | ValueError) -> str:

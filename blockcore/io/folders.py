@@ -20,8 +20,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from blockcore.errors import BlockcoreError, quoted
-from blockcore.io.files import beside, put, read_json, real_path, umask, write_json
-from blockcore.io.leftovers import leftover
+from blockcore.io.files import beside, put, read_json, real_path, write_json
+from blockcore.io.leftovers import fresh_folder, leftover
 from blockcore.io.locks import holds, is_held, locked
 
 LIST = ".blockcore.json"
@@ -202,16 +202,11 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     path = check_folder(path, marker)
     with reserved(path):
         try:
-            fresh = Path(tempfile.mkdtemp(prefix=beside(path), dir=path.parent))
-            with leftover(fresh):
-                try:
-                    fresh.chmod(0o777 & ~umask())
-                    yield fresh
-                    _list(fresh)
-                    check_folder(path, marker)  # a file may have come since
-                    _exchange(fresh, path)
-                finally:
-                    shutil.rmtree(fresh, ignore_errors=True)
+            with fresh_folder(path.parent, beside(path)) as fresh:
+                yield fresh
+                _list(fresh)
+                check_folder(path, marker)  # a file may have come since
+                _exchange(fresh, path)
         except OSError as error:
             raise BlockcoreError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
@@ -285,11 +280,9 @@ def scratch_folder() -> Iterator[Path]:
     """
     with ExitStack() as stack:
         try:
-            folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
+            folder = stack.enter_context(fresh_folder(Path(tempfile.gettempdir()), _SCRATCH, 0o700))
         except OSError as error:
             raise _no_room(error) from error
-        stack.enter_context(leftover(folder))  # until it is gone: a signal may end this process while it goes
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(_owned(folder))
         yield folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import threading
 from collections.abc import Iterator
@@ -18,15 +19,51 @@ _ending = threading.Event()
 
 @contextmanager
 def leftover(path: Path, handle: int | None = None) -> Iterator[None]:
-    """Notes a file or folder that must not stay, for as long as it is in the making; ``handle`` is open on it."""
+    """Notes a file or folder that must not stay, for as long as it is in the making; ``handle`` is open on it.
+
+    Begin before it is there: a signal may come between any two steps. What a signal interrupts stays noted, since that
+    may be what would have removed it.
+    """
     _made[path] = handle
     if _ending.is_set():  # another thread ends this process: what is made now would stay
         _remove(path)
         threading.Event().wait()
     try:
         yield
-    finally:
-        _made.pop(path, None)
+    except (KeyboardInterrupt, GeneratorExit):
+        if not os.path.lexists(path):
+            gone(path)
+        raise
+    except BaseException:
+        gone(path)
+        raise
+    gone(path)
+
+
+def gone(path: Path) -> None:
+    """Says that nothing is left of what was noted."""
+    _made.pop(path, None)
+
+
+@contextmanager
+def fresh_folder(parent: Path, prefix: str, mode: int = 0o777) -> Iterator[Path]:
+    """Makes a folder of a name of its own, and removes what is left of it at the end.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = fresh_path(parent, prefix)
+    with leftover(folder):
+        folder.mkdir(mode)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def fresh_path(parent: Path, prefix: str) -> Path:
+    """Returns a path that nothing has."""
+    return parent / f"{prefix}{secrets.token_hex(4)}"
 
 
 def remove_leftovers() -> None:

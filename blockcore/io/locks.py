@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from blockcore.errors import Busy
-from blockcore.io.leftovers import REMOVES_OPEN, leftover
+from blockcore.io.leftovers import REMOVES_OPEN, gone, leftover
 
 if os.name == "nt":
     import msvcrt
@@ -68,6 +68,8 @@ def locked(path: Path, what: Path | str) -> Iterator[None]:
         for end in ends if REMOVES_OPEN else reversed(ends):
             with contextlib.suppress(OSError):
                 end()
+        if is_mine:
+            gone(path)
 
 
 def holds(path: Path) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -283,3 +284,27 @@ def test_a_line_that_is_cut_still_names_where_the_result_is(tmp_path: Path, monk
         write_folder(tmp_path / "file" / ("x" * 200) / "s", "scene.json", fill)
     (saved,) = tmp_path.glob("blockcore-rescue-*")
     assert f" is in {saved}, since " in str(told.value) and str(told.value).endswith("choose another place")
+
+
+def test_a_signal_in_the_midst_of_clearing_up_leaves_nothing(tmp_path: Path) -> None:
+    code = """
+import os, shutil, signal, sys
+from blockcore.commands.ending import run_safely
+from blockcore.io.folders import scratch_folder
+
+plain = shutil.rmtree
+
+def remove(folder, *args, **kwargs):
+    shutil.rmtree = plain
+    os.kill(os.getpid(), signal.SIGTERM)
+
+def command():
+    with scratch_folder() as folder:
+        (folder / "what is made").write_text("half")
+        shutil.rmtree = remove
+
+run_safely("here", command)
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False, timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM and not list(tmp_path.iterdir())
