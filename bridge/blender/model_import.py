@@ -16,7 +16,8 @@ _IMPORTERS: dict[str, Callable[[], Any]] = {
     ".obj": lambda: bpy.ops.wm.obj_import,
     ".glb": lambda: bpy.ops.import_scene.gltf,
     ".gltf": lambda: bpy.ops.import_scene.gltf,
-    ".fbx": lambda: bpy.ops.wm.fbx_import,
+    # Before 4.5 an extension that Blender brings imports it.
+    ".fbx": lambda: bpy.ops.wm.fbx_import if "fbx_import" in dir(bpy.ops.wm) else bpy.ops.import_scene.fbx,
     ".stl": lambda: bpy.ops.wm.stl_import,
     ".ply": lambda: bpy.ops.wm.ply_import,
     ".usd": lambda: bpy.ops.wm.usd_import,

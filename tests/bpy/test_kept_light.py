@@ -30,6 +30,7 @@ def street(tmp_path):
     wall = bpy.context.object
     wall.name = "Wall"
     wall.data.materials.append(bpy.data.materials.new("Paint"))
+    bpy.data.materials["Paint"].use_nodes = True
     nodes = bpy.data.materials["Paint"].node_tree.nodes
     texture = nodes.new("ShaderNodeTexImage")
     texture.image = bpy.data.images.new("Picture", 4, 4)

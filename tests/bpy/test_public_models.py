@@ -28,7 +28,10 @@ _MOST = 4_000  # triangles that the reference, which takes a millisecond each, l
 
 @pytest.fixture(scope="module", params=PUBLIC_MODELS)
 def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return PUBLIC_MODELS[request.param].fetch(tmp_path_factory.mktemp(request.param))
+    found = PUBLIC_MODELS[request.param].fetch(tmp_path_factory.mktemp(request.param))
+    if found.suffix == ".glb" and bpy.app.version < (4, 5):
+        pytest.skip("bpy came without Draco's library then, which unpacks this file; Blender itself has it")
+    return found
 
 
 def triangles_of(path: Path) -> np.ndarray:
