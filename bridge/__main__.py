@@ -4,12 +4,24 @@
 import contextlib
 import os
 import sys
+from typing import NoReturn
 
+from blockcore.commands.ending import end_process
 from bridge.cli import main
 
-if __name__ == "__main__":
+
+def run() -> NoReturn:
+    """Runs a command, as a process of its own."""
+    end_process(_run)
+
+
+def _run() -> int:
     code = main()
     sys.stdout.flush()
     with contextlib.suppress(OSError):  # as Blender ends it may remark on its memory, which is no part of what was asked
         os.dup2(2, 1)
-    sys.exit(code)
+    return code
+
+
+if __name__ == "__main__":
+    run()

@@ -7,10 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from blockcore.commands.signals import Interrupted, ending_on_signals
 from blockcore.commands.streams import steady_streams
 from blockcore.errors import BlockcoreError, Cancelled
+from blockcore.io.folders import end_lasting
 from blockcore.io.leftovers import remove_leftovers
 
 BAD_INPUT = 2
@@ -38,6 +40,18 @@ def run_safely(name: str, command: Callable[[], int]) -> int:
         if isinstance(problem, BrokenPipeError):
             return _UNREAD
         return _say(name, f"standard output: cannot be written ({problem.strerror}); what was made stays", BAD_INPUT)
+
+
+def end_process(program: Callable[[], int]) -> NoReturn:
+    """Runs a program and ends the process with its exit code; a signal is heard until nothing temporary is left."""
+    try:
+        with ending_on_signals():
+            code = program()
+            end_lasting()
+    except Interrupted as stopped:
+        remove_leftovers()
+        os._exit(stopped.code)
+    sys.exit(code)
 
 
 def _run(name: str, command: Callable[[], int]) -> int:

@@ -45,6 +45,7 @@ _EARLIER = {
 }
 """What folders held before there were lists, by the file that every one of a kind has."""
 _REMEDY = "choose another place, or remove it first"
+_lasting = ExitStack()
 _hashes: dict[tuple[Path, int, int, int, int], str] = {}
 _SCRATCH, _LOCK = "blockcore-scratch-", ".lock"
 BLENDERS = "blender_"
@@ -315,18 +316,20 @@ def adopt(folder: Path) -> None:
     Raises:
         BlockcoreError: there is no room for temporary files.
     """
-    stack = ExitStack()
-    stack.enter_context(leftover(folder))
-    stack.enter_context(_owned(folder))
-    atexit.register(stack.close)
+    atexit.register(end_lasting)
+    _lasting.enter_context(leftover(folder))
+    _lasting.enter_context(_owned(folder))
 
 
 def lasting_scratch() -> Path:
     """Makes a scratch folder that stays until this process ends, unless it is removed before."""
-    stack = ExitStack()
-    folder = stack.enter_context(scratch_folder())
-    atexit.register(stack.close)
-    return folder
+    atexit.register(end_lasting)
+    return _lasting.enter_context(scratch_folder())
+
+
+def end_lasting() -> None:
+    """Removes what lasts as long as the process: as it ends, or before, as long as signals are heard."""
+    _lasting.close()
 
 
 def in_own_scratch(path: Path) -> bool:

@@ -308,3 +308,21 @@ run_safely("here", command)
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=False, timeout=60)
     assert done.returncode == 128 + signal.SIGTERM and not list(tmp_path.iterdir())
+
+
+def test_a_signal_after_the_work_is_done_leaves_nothing(tmp_path: Path) -> None:
+    code = """
+import os, signal
+from blockcore.commands.ending import end_process, run_safely
+from blockcore.io.folders import lasting_scratch
+
+def program():
+    code = run_safely("here", lambda: 0 * len(str(lasting_scratch())))
+    os.kill(os.getpid(), signal.SIGTERM)
+    return code
+
+end_process(program)
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False, timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM and not list(tmp_path.iterdir())
