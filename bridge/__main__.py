@@ -18,9 +18,8 @@ def run() -> NoReturn:
 def _run() -> int:
     code = main()
     sys.stdout.flush()
-    with contextlib.suppress(
-        OSError
-    ):  # as Blender ends it may remark on its memory, which is no part of what was asked
+    # As Blender ends it may remark on its memory, which is no part of what was asked.
+    with contextlib.suppress(OSError):
         os.dup2(2, 1)
     return code
 
