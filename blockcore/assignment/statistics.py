@@ -36,6 +36,11 @@ class FaceStatistics:
     outside: float
     pixels: float
 
+    def part(self, faces: slice, with_outside: bool) -> FaceStatistics:
+        """Returns those of consecutive faces; what shows no face is left to one of the parts that make up a whole."""
+        outside = self.outside if with_outside else 0.0
+        return FaceStatistics(self.count[faces], self.total[faces], self.square[faces], outside, self.pixels)
+
 
 def face_statistics(
     visible: VisibleFaces,

@@ -18,6 +18,7 @@ from blockcore.descent.fast_steps import BETAS, EPSILON, FastSteps, fits
 from blockcore.descent.objectives import Objective
 from blockcore.descent.progress import Progress
 from blockcore.errors import Cancelled
+from blockcore.machine.workers import Share
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from blockcore.shading.radiance import best_materials, gumbel_noise, material_probabilities
@@ -30,7 +31,11 @@ _HEAD_START = 3.0  # logit of the material a block starts with
 
 
 class Descent:
-    """Logits on their way down."""
+    """Logits on their way down; of several processes each moves those of its share of the blocks.
+
+    Attributes:
+        logits: (V, M) float32, of this process's visible blocks.
+    """
 
     def __init__(
         self,
@@ -40,12 +45,28 @@ class Descent:
         objective: Objective,
         began: float,
         start: torch.Tensor | None = None,
+        generator: torch.Generator | None = None,
+        share: Share | None = None,
     ) -> None:
+        """Begins.
+
+        Args:
+            scene: blocks and palette.
+            settings: how to descend.
+            visible: what the views show.
+            objective: what is minimised, as a function of the blocks of ``share``.
+            began: when the optimisation began, by ``time.perf_counter``.
+            start: (V, M) float32 logits of all visible blocks; as the settings say if None.
+            generator: draws what is random, after what it drew for ``start``; by the settings' seed if None.
+            share: this process's blocks; all if None.
+        """
         self.scene, self.settings, self.visible, self.objective = scene, settings, visible, objective
         self.began = began
-        self.generator = torch.Generator().manual_seed(settings.seed)
-        drawn = starting_logits(scene, settings, visible, self.generator)
-        self.logits = torch.nn.Parameter(drawn if start is None else start)
+        self.generator = generator or torch.Generator().manual_seed(settings.seed)
+        if start is None:
+            start = starting_logits(scene, settings, visible, self.generator)
+        self.share = share or Share(0, len(start), len(start))
+        self.logits = torch.nn.Parameter(start[self.share.rows].clone())
         self.adam = torch.optim.Adam([self.logits], lr=settings.learning_rate, betas=BETAS, eps=EPSILON)
         self.fast: FastSteps | None = None
         if visible.device.type == "cuda" and fits(objective, settings):
@@ -58,17 +79,17 @@ class Descent:
         steps = self.settings.steps
         temperatures = temperature_schedule(self.settings)
         losses: list[torch.Tensor] = []
-        best, settled_since = best_materials(self.logits), 0
+        best, settled_since = self._best(), 0
         for step in range(_LOOK_EVERY, steps + _LOOK_EVERY, _LOOK_EVERY):
             upcoming = temperatures[step - _LOOK_EVERY : step]
             step = min(step, steps)
             losses.append(self.take(upcoming, cancelled))
-            now = best_materials(self.logits)
+            now = self._best()
             changed = int((now != best).sum())
             best, settled_since = now, step if changed else settled_since
             if progress is not None:
                 loss, seconds = float(losses[-1][-1]), time.perf_counter() - self.began
-                progress(Progress(step, steps, loss, upcoming[-1], seconds, changed, self.materials()))
+                progress(Progress(step, steps, loss, upcoming[-1], seconds, changed, self._materials(now)))
             if self._settled(step - settled_since, upcoming[-1]):
                 break
         every = torch.cat(losses).tolist()
@@ -81,19 +102,20 @@ class Descent:
         if self.fast is not None:
             losses = self.objective.mean(self.fast.take(len(temperatures)))
             self.logits.data.copy_(self.fast.logits)
-            return losses
+            return self._of_all(losses)
         taken = []
         for temperature in temperatures:
             if cancelled is not None and cancelled():
                 raise Cancelled("optimisation cancelled")
             taken.append(self.step(temperature))
-        return torch.stack(taken)
+        return self._of_all(torch.stack(taken))
 
     def step(self, temperature: float) -> torch.Tensor:
-        """Takes one step by autograd; returns the loss it saw, without waiting for the device."""
+        """Takes one step by autograd; returns the loss it saw of its share, without waiting for the device."""
         noise = None
         if self.settings.relaxation == "gumbel":
-            noise = gumbel_noise(self.logits.shape, self.generator, torch.float32).to(self.logits.device)
+            every = gumbel_noise((self.share.total, self.logits.shape[1]), self.generator, torch.float32)
+            noise = every[self.share.rows].to(self.logits.device)
         self.adam.zero_grad(set_to_none=True)
         shares = material_probabilities(self.logits, temperature, self.settings.hard, noise)
         loss = self.objective(shares)
@@ -101,10 +123,20 @@ class Descent:
         self.adam.step()
         return self.objective.mean(loss.detach())
 
-    def materials(self) -> npt.NDArray[np.int32]:
-        """The assignment as it stands, (N,) int32; unseen blocks keep the scene's."""
+    def _best(self) -> torch.Tensor:
+        """Returns the likeliest material of every visible block, whosever it is, (V,) int32."""
+        best: torch.Tensor = self.share.every(best_materials(self.logits).int())
+        return best
+
+    def _of_all(self, losses: torch.Tensor) -> torch.Tensor:
+        """Adds up what steps saw of each share."""
+        summed: torch.Tensor = self.share.workers.add_up(losses)
+        return summed
+
+    def _materials(self, best: torch.Tensor) -> npt.NDArray[np.int32]:
+        """Returns the assignment as it stands, (N,) int32; unseen blocks keep the scene's."""
         materials = self.scene.materials.copy()
-        materials[self.visible.blocks.cpu().numpy()] = best_materials(self.logits).cpu().numpy()
+        materials[self.visible.blocks.cpu().numpy()] = best.cpu().numpy()
         return materials
 
     def _settled(self, steps_unchanged: int, temperature: float) -> bool:
@@ -112,7 +144,8 @@ class Descent:
             return False
         noisy = self.settings.relaxation == "gumbel"  # noise outweighs what a low temperature makes of a small lead
         shares = material_probabilities(self.logits.detach(), max(temperature, 1.0) if noisy else temperature)
-        return bool((shares.amax(dim=1) > _CONFIDENT).all())
+        undecided = (~(shares.amax(dim=1) > _CONFIDENT)).sum()
+        return int(self.share.workers.add_up(undecided)) == 0
 
 
 def temperature_schedule(settings: OptimizeSettings) -> list[float]:

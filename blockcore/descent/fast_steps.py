@@ -14,7 +14,6 @@ from typing import Any, TypeGuard
 import torch
 
 from blockcore.descent.objectives import Objective, PixelObjective, StatisticsObjective
-from blockcore.machine import workers
 from blockcore.machine.triton_here import triton_is_here
 from blockcore.model.palette import AIR
 from blockcore.model.settings import OptimizeSettings
@@ -122,10 +121,9 @@ class FastSteps:
             self.offset = statistics.outside
         faces = len(visible.block) if self.mode == PIXELS else 0
         self.colors = torch.zeros(faces, 3, device=device)
-        # What processes add up in one go: the loss of the compared pixels, and its gradient by each face's colour.
+        # The loss of the compared pixels, and its gradient by each face's colour.
         self.compared = torch.zeros(1 + 3 * faces, dtype=torch.float64, device=device)
         self.pull = self.compared[1:].view(faces, 3)
-        self.workers = workers.current()
         self.taken = 0
         self.stages = _TritonStages(self) if device.type == "cuda" and triton_is_here() else _TorchStages(self)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
@@ -141,7 +139,7 @@ class FastSteps:
         return self.losses[before : self.taken] + self.offset
 
     def _run(self, burst: int) -> None:
-        if self.logits.device.type != "cuda" or (self.mode == PIXELS and self.workers.count > 1):
+        if self.logits.device.type != "cuda":
             for _ in range(burst):
                 self._step()
             return
@@ -153,7 +151,6 @@ class FastSteps:
         if self.mode == PIXELS:
             self.stages.colors()
             self.stages.compare()
-            self.workers.add_up(self.compared)
         self.stages.update()
         self.counter += 1
 

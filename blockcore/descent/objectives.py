@@ -12,7 +12,7 @@ import torch
 from blockcore.assignment.neighbours import touching_pairs
 from blockcore.assignment.smoothing import Neighbourhood
 from blockcore.assignment.statistics import FaceStatistics, cost_table
-from blockcore.machine import workers
+from blockcore.machine.workers import Share
 from blockcore.ops.blend import blend
 from blockcore.ops.pixels import squared_error
 from blockcore.shading.radiance import face_colors
@@ -43,6 +43,7 @@ def objective_of(
     radiance: torch.Tensor,
     targets: Sequence[npt.NDArray[np.uint8]],
     costs_and_outside: tuple[torch.Tensor, float] | None = None,
+    share: Share | None = None,
 ) -> Objective:
     """Returns an objective that is a sum over pixels.
 
@@ -54,9 +55,20 @@ def objective_of(
         radiance: of each look and material.
         targets: the views' pictures, which pixels alone need.
         costs_and_outside: what costs alone need: (V, M) and the loss of what shows no block.
+        share: the blocks that it shall be about; all if None. The objectives of all shares add up to that of all.
     """
-    if kind == "pixels":
-        return PixelObjective(visible, statistics, radiance, targets, commitment)
+    faces = None
+    if share is not None and share.workers.count > 1:
+        faces = visible.faces_of(share.rows)
+    pixels = compared_pixels(visible, targets, faces) if kind == "pixels" else None
+    if share is not None and faces is not None:
+        first = share.workers.rank == 0
+        visible, statistics = visible.part(share.rows), statistics.part(faces, first)
+        if costs_and_outside is not None:
+            costs, outside = costs_and_outside
+            costs_and_outside = costs[share.rows], outside if first else 0.0
+    if pixels is not None:
+        return PixelObjective(visible, statistics, radiance, pixels, commitment)
     if kind == "statistics":
         return StatisticsObjective(visible, statistics, radiance, commitment)
     return StatisticsObjective(visible, statistics, radiance, 1.0, costs_and_outside)
@@ -106,6 +118,33 @@ class StatisticsObjective:
         return loss
 
 
+def compared_pixels(
+    visible: VisibleFaces, targets: Sequence[npt.NDArray[np.uint8]], faces: slice | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the pixels of all views, one view after the other.
+
+    Args:
+        visible: what the views show.
+        targets: per view (H, W, 3 or 4) uint8.
+        faces: leaves out what shows none of these consecutive faces, and numbers them from 0; all stay if None.
+
+    Returns:
+        (P,) int32, the face each pixel shows, or -1; and (P, 3 or 4) uint8, what it should show.
+    """
+    shown, wanted, device = [], [], visible.device
+    masked = any(target.shape[2] == 4 for target in targets)
+    for view, target in zip(visible.views, targets, strict=True):
+        face = view.to(device).reshape(-1)
+        flat = np.ascontiguousarray(_rgba(target) if masked else target).reshape(len(face), -1)
+        pixels = torch.tensor(flat, device=device)
+        if faces is not None:
+            own = torch.nonzero((face >= faces.start) & (face < faces.stop))[:, 0]
+            face, pixels = face[own] - faces.start, pixels[own]
+        shown.append(face)
+        wanted.append(pixels)
+    return torch.cat(shown), torch.cat(wanted)
+
+
 class PixelObjective:
     """Squared loss of rendered pixels against target pixels, with the same commitment term."""
 
@@ -114,24 +153,17 @@ class PixelObjective:
         visible: VisibleFaces,
         statistics: FaceStatistics,
         radiance: torch.Tensor,
-        targets: Sequence[npt.NDArray[np.uint8]],
+        pixels: tuple[torch.Tensor, torch.Tensor],
         commitment: float,
     ) -> None:
         self.visible, self.statistics, self.commitment = visible, statistics, commitment
         self.radiance = radiance.float()
-        self.workers = workers.current()
-        mine = self.workers.mine([target.shape[0] * target.shape[1] for target in targets])
-        none = torch.zeros(0, dtype=torch.int32, device=visible.device)
-        self.face = torch.cat([none, *(visible.views[index].to(visible.device).reshape(-1) for index in mine)])
-        masked = any(target.shape[2] == 4 for target in targets)
-        flat = [np.zeros((0, 4 if masked else 3), np.uint8)]
-        flat += [(_rgba(targets[i]) if masked else targets[i]).reshape(-1, 4 if masked else 3) for i in mine]
-        self.target = torch.from_numpy(np.concatenate(flat)).to(visible.device)
+        self.face, self.target = pixels
 
     def __call__(self, shares: torch.Tensor) -> torch.Tensor:
         """Returns the loss; see ``Objective``."""
         colors = face_colors(shares.float(), self.radiance, self.visible.block, self.visible.look)
-        loss = squared_error(colors, self.face, self.target, self.workers) + self.statistics.outside
+        loss = squared_error(colors, self.face, self.target) + self.statistics.outside
         if self.commitment > 0.0:
             loss = loss + self.commitment * self._spread(shares, colors)
         return loss

@@ -17,9 +17,14 @@ from blockcore.descent.descent import BARRED, Descent, lean_towards, starting_lo
 from blockcore.descent.objectives import Objective, SeamsObjective, objective_of
 from blockcore.descent.picture_objective import PictureObjective
 from blockcore.descent.progress import Progress
+from blockcore.machine import workers
+from blockcore.machine.workers import Share
 from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
+from blockcore.ops.arrays import sum_by
 from blockcore.shading.radiance import best_materials
+
+_BLOCK = 64  # pixels that take a step as long as a block does by itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +81,10 @@ def descend(
     if objective == "pictures":
         compare = loss or named.of_pictures(settings.comparison)
         whole = PictureObjective(problem, compare, settings.comparison, settings.search.commitment)
-    logits = _starting_logits(scene, settings, problem, solution, start)
+    generator = torch.Generator().manual_seed(settings.seed)
+    logits = _starting_logits(scene, settings, problem, solution, start, generator)
     initial = best_materials(logits)
+    share = _share(objective, settings, problem)
     goal: Objective = whole or objective_of(
         objective,
         settings.search.commitment,
@@ -86,13 +93,14 @@ def descend(
         problem.radiance,
         problem.targets,
         (problem.costs, problem.outside),
+        share,
     )
     if settings.smoothness:
         seams = seams_between(scene, settings, problem.blocks, problem.pixels)
         goal = SeamsObjective(goal, seams, problem.visible.device)
-    descent = Descent(scene, settings, problem.visible, goal, began, logits)
+    descent = Descent(scene, settings, problem.visible, goal, began, logits, generator, share)
     losses, temperatures = descent.run(progress, cancelled)
-    materials = _likeliest(scene, settings, problem, descent.logits)
+    materials = _likeliest(scene, settings, problem, share.every(descent.logits.detach()))
     hard = None
     if whole is not None and (loss is not None or not named.is_sum):
         chosen = torch.from_numpy(materials[problem.blocks]).long().to(problem.visible.device)
@@ -108,19 +116,30 @@ def _starting_logits(
     problem: Problem,
     solution: Decision,
     start: npt.NDArray[np.float32] | None,
+    generator: torch.Generator,
 ) -> torch.Tensor:
     visible, blocks = problem.visible, problem.blocks
+    logits = starting_logits(scene, settings, visible, generator)  # drawn in any case: what is drawn next follows it
     if start is not None:
         logits = torch.from_numpy(start[blocks].astype(np.float32)).to(visible.device)
     elif settings.init == "solve":
         solved = torch.from_numpy(solution.materials[blocks]).long()
         logits = lean_towards(solved, len(scene.palette)).to(visible.device)
-    else:
-        logits = starting_logits(scene, settings, visible, torch.Generator().manual_seed(settings.seed))
     if settings.constrained:
         barred = ~Constraints.of(settings.rules, scene).allowed[blocks]
         logits[torch.from_numpy(barred).to(visible.device)] = BARRED
     return logits
+
+
+def _share(objective: str, settings: OptimizeSettings, problem: Problem) -> Share:
+    """Returns the blocks this process descends on: all of them, where the loss is one of several blocks together."""
+    team, count = workers.current(), len(problem.blocks)
+    if team.count == 1 or objective == "pictures" or settings.smoothness:
+        return Share(0, count, count)
+    work = torch.full((count,), float(_BLOCK), dtype=torch.float64, device=problem.visible.device)
+    if objective == "pixels":
+        work += sum_by(problem.statistics.count, problem.visible.block, count)
+    return team.share(work)
 
 
 def _likeliest(
@@ -128,7 +147,7 @@ def _likeliest(
 ) -> npt.NDArray[np.int32]:
     """Returns the materials of all blocks that logits (V, M) favour, within what a builder asks."""
     # What the logits do not favour costs; so limits and kinds move the blocks that mind least.
-    values = logits.detach().double()
+    values = logits.double()
     reluctance = values.amax(dim=1, keepdim=True) - values
     # The descent has seen to the seams already.
     eased = replace(settings, rules=replace(settings.rules, smoothness=0.0))

@@ -1,8 +1,9 @@
-"""Several processes that share one optimisation: each looks through its own views, and sums are added up.
+"""Several processes that share one optimisation: each looks through its own views, and descends on its own blocks.
 
 Started by ``torchrun --nproc-per-node N -m blockcore optimize …``, on one host or on several. Every process holds the
-same world and the same logits. Views are dealt out; faces seen are exchanged once, sums over pixels are added once, or
-once a step where pictures are compared pixel by pixel. All processes then decide the same, and the first one writes.
+same world. Views are dealt out: faces seen are exchanged once, and sums over pixels added once. A descent then deals
+out blocks, each with all pixels that show it: a loss that is a sum over pixels ties no block to another, so that steps
+need no word between processes, only a look at what changed does. All decide the same, and the first one writes.
 """
 
 from __future__ import annotations
@@ -52,6 +53,16 @@ class Workers:
             load[owners[number]] += pixels[number]
         return owners
 
+    def share(self, work: Any) -> Share:
+        """Returns which blocks are this process's share: consecutive ones, about as much work as every other's.
+
+        Args:
+            work: (V,) float64 tensor, of each block, the same in all processes.
+        """
+        each = work.sum() / self.count
+        cuts = [0, *(int((work.cumsum(0) <= each * k).sum()) for k in range(1, self.count)), len(work)]
+        return Share(cuts[self.rank], cuts[self.rank + 1], len(work), self)
+
     def add_up(self, sums: Any) -> Any:
         """Replaces a tensor by its sum over all processes, in place, and returns it; one addition for all of it."""
         if self.count > 1:
@@ -93,6 +104,43 @@ class Workers:
 
 
 ALONE = Workers()
+
+
+@dataclass(frozen=True)
+class Share:
+    """The blocks that one of several processes sees to.
+
+    Attributes:
+        first: its first one.
+        last: the one after its last.
+        total: how many all have.
+        workers: the processes; one alone has all.
+    """
+
+    first: int
+    last: int
+    total: int
+    workers: Workers = ALONE
+
+    @property
+    def rows(self) -> slice:
+        """Where its blocks are among all."""
+        return slice(self.first, self.last)
+
+    def every(self, own: Any) -> Any:
+        """Gives every process the rows of all.
+
+        Args:
+            own: tensor of a row for each block of this share.
+
+        Returns:
+            A tensor of a row for each block; the same one where there is one process.
+        """
+        if self.workers.count == 1:
+            return own
+        rows = own.new_zeros(self.total, *own.shape[1:])
+        rows[self.rows] = own
+        return self.workers.add_up(rows)
 
 
 def current() -> Workers:

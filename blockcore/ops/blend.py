@@ -60,7 +60,7 @@ def blended_to_shares(
     if table.shape[1] <= _FEW_LOOKS:
         every = values.new_zeros(count * table.shape[1], values.shape[1])
         every.index_add_(0, block * table.shape[1] + look, values)
-        return every.reshape(count, -1) @ table.reshape(len(table), -1).T
+        return every.reshape(count, table.shape[1] * table.shape[2]) @ table.reshape(len(table), -1).T
     if table.is_cuda:
         sums = values.new_zeros(count, len(table))
         for s in _slices(len(block), table):

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from blockcore.machine.triton_here import triton_is_here
-from blockcore.machine.workers import ALONE, Workers
 from blockcore.ops.batched import OneByOne
 
 
@@ -50,21 +49,18 @@ def sum_over_faces(pixels: torch.Tensor, face: torch.Tensor, count: int) -> torc
     return _SumOver.apply(pixels, face, count)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def squared_error(
-    colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor, workers: Workers = ALONE
-) -> torch.Tensor:
+def squared_error(colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Compares what faces show with a picture.
 
     Args:
         colors: (F, 3) float32 display colours.
         face: (P,) int32, the face of each pixel, or -1 where there is none; same device.
         target: (P, 3) or (P, 4) uint8; a fourth channel of 0 leaves the pixel out.
-        workers: processes that each have other pixels of the same faces; their errors are added up.
 
     Returns:
         The squared error summed over RGB and the pixels that show a face, a scalar. Gradients flow to ``colors``.
     """
-    return _SquaredError.apply(colors, face, target, workers)  # type: ignore[no-any-return, no-untyped-call]
+    return _SquaredError.apply(colors, face, target)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def gathered(values: torch.Tensor, face: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
@@ -140,20 +136,15 @@ class _SumOver(OneByOne):
 
 class _SquaredError(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor, workers: Workers
-    ) -> torch.Tensor:
+    def forward(ctx: Any, colors: torch.Tensor, face: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         loss, gradient = _error_and_gradient(colors.detach(), face, target)
-        if workers.count > 1:
-            both = workers.add_up(torch.cat([loss.reshape(1), gradient.reshape(-1)]).double())
-            loss, gradient = both[0], both[1:].reshape(gradient.shape)
         ctx.save_for_backward(gradient.to(colors.dtype))
         return loss.to(colors.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return grads[0] * gradient, None, None, None
+        return grads[0] * gradient, None, None
 
 
 def _error_and_gradient(

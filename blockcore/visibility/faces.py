@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,16 @@ class VisibleFaces:
         numbers = placed(np.arange(len(self.blocks) + 1), self.device)
         xp = namespace(numbers)
         return xp.asarray(xp.searchsorted(self.block, numbers), dtype=xp.int32)
+
+    def faces_of(self, blocks: slice) -> slice:
+        """Returns which faces those of consecutive blocks are."""
+        return slice(int(self.starts[blocks.start]), int(self.starts[blocks.stop]))
+
+    def part(self, blocks: slice) -> VisibleFaces:
+        """Returns consecutive blocks and their faces alone, numbered from 0; without views, which number all."""
+        faces = self.faces_of(blocks)
+        own = {"blocks": self.blocks[blocks], "block": self.block[faces] - blocks.start, "look": self.look[faces]}
+        return replace(self, views=(), **own)
 
 
 def visible_faces(

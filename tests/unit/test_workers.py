@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 import torch
 
+from blockcore.assignment.statistics import cost_table
+from blockcore.descent.objectives import Objective, objective_of
 from blockcore.formats.webgpu import read_map
-from blockcore.machine.workers import ALONE, Workers, current, joined
+from blockcore.machine.workers import ALONE, Share, Workers, current, joined
 from tests.captures import dataset_path, map_path
 from tests.parts import lack, need
+from tests.unit.test_cuda_steps import problem
 
 DESCEND = """
 import sys, numpy, torch
 from dataclasses import replace
 from blockcore.descent.descent import Descent, temperature_schedule
-from blockcore.descent.objectives import PixelObjective, StatisticsObjective
+from blockcore.descent.objectives import objective_of
 from blockcore.descent.fast_steps import FastSteps
 from blockcore.assignment.problem import look, pose
 from blockcore.model.settings import OptimizeSettings
@@ -35,17 +38,18 @@ with joined(kind) as workers:
         settings = OptimizeSettings(method="gradient", objective=name, commitment=0.5, steps=20)
         visible = look(scene, scene.views, 1, rasterizer, device, None)
         problem = pose(scene, settings, scene.views, visible)
-        parts = (visible, problem.statistics, problem.radiance)
-        targets = (problem.targets,) if name == "pixels" else ()
-        objective = (PixelObjective if name == "pixels" else StatisticsObjective)(*parts, *targets, 0.5)
-        descent = Descent(scene, settings, visible, objective, 0.0)
+        parts = (visible, problem.statistics, problem.radiance, problem.targets)
+        share = workers.share(torch.ones(len(visible.blocks), dtype=torch.float64, device=device))
+        objective = objective_of(name, 0.5, *parts, share=share)
+        descent = Descent(scene, settings, visible, objective, 0.0, share=share)
         temperatures = temperature_schedule(settings)
         fast = FastSteps(descent.logits, objective, settings, temperatures)
         for temperature in temperatures:
             descent.step(temperature)
-        fast.take(len(temperatures))
-        results[name] = descent.logits.detach().cpu().numpy()
-        results[name + " fast"] = fast.logits.cpu().numpy()
+        losses = workers.add_up(fast.take(len(temperatures)))
+        results[name] = share.every(descent.logits.detach()).cpu().numpy()
+        results[name + " fast"] = share.every(fast.logits).cpu().numpy()
+        results[name + " losses"] = losses.cpu().numpy()[:, None] / losses[0].item()
         results[name + " count"] = problem.statistics.count.cpu().numpy()
     if workers.rank == 0:
         numpy.savez(out, **results)
@@ -97,23 +101,67 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, device: str) -> Non
     alone, together = found
     for name in alone.files:
         np.testing.assert_allclose(together[name], alone[name], rtol=0.0, atol=1e-5, err_msg=name)
-        if not name.endswith("count"):
+        if not name.endswith(("count", "losses")):
             np.testing.assert_array_equal(together[name].argmax(axis=1), alone[name].argmax(axis=1))
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
-def test_the_command_shares_its_views(tmp_path: Path, device: str) -> None:
+PIXELS = ("--objective", "pixels")
+NOISY = (
+    "--objective",
+    "statistics",
+    "--relaxation",
+    "gumbel",
+    "--commitment",
+    "0.5",
+    "--steps",
+    "80",
+    "--patience",
+    "20",
+)
+
+
+@pytest.mark.parametrize(
+    ("device", "way"), [("cpu", PIXELS), ("cpu", NOISY), pytest.param("cuda", PIXELS, marks=pytest.mark.cuda)]
+)
+def test_the_command_shares_its_work(tmp_path: Path, device: str, way: tuple[str, ...]) -> None:
     two_of(device)
     results = []
     for processes in (1, 2):
         out = tmp_path / str(processes)
         files = ("--map", str(map_path(4)), "--dataset", str(dataset_path(4)), "--out", str(out))
-        way = ("--method", "gradient", "--objective", "pixels", "--device", device, "--progress", "jsonl")
-        torchrun(processes, "-m", "blockcore", "optimize", *files, *way)
+        how = ("--method", "gradient", *way, "--device", device, "--progress", "jsonl")
+        torchrun(processes, "-m", "blockcore", "optimize", *files, *how)
         result = json.loads((out / "result.json").read_text())
-        results.append((read_map(out / "map.json").materials, result["visible_blocks"]))
-    np.testing.assert_array_equal(results[0][0], results[1][0])
-    assert results[0][1] == results[1][1]
+        results.append((read_map(out / "map.json").materials, result))
+    (alone, one), (together, two) = results
+    np.testing.assert_array_equal(alone, together)
+    assert [one[name] for name in ("visible_blocks", "steps")] == [two[name] for name in ("visible_blocks", "steps")]
+    assert one["loss"] == pytest.approx(two["loss"], rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["pixels", "statistics", "costs"])
+@pytest.mark.parametrize("count", [2, 3, 100])
+def test_what_shares_minimise_adds_up_to_all(kind: str, count: int) -> None:
+    _, parts = problem()
+    visible, statistics = parts["visible"], parts["statistics"]
+    costs = cost_table(visible, statistics, parts["radiance"])
+    parts |= {"costs_and_outside": (costs, statistics.outside)}
+    work = torch.rand(len(costs), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    owned = [Workers(rank, count).share(work) for rank in range(count)]
+    assert [share.first for share in owned[1:]] == [share.last for share in owned[:-1]]
+    assert (owned[0].first, owned[-1].last) == (0, len(work))
+    assert max(float(work[share.rows].sum()) for share in owned) <= float(work.sum()) / count + 1.0
+
+    def slope(objective: Objective, logits: torch.Tensor) -> tuple[float, torch.Tensor]:
+        moved = logits.clone().requires_grad_()
+        loss = objective.mean(objective(torch.softmax(moved, dim=1)))
+        return float(loss.detach()), torch.autograd.grad(loss, moved)[0]
+
+    logits = torch.randn(costs.shape, generator=torch.Generator().manual_seed(1))
+    loss, gradient = slope(objective_of(kind, 0.5, **parts), logits)
+    found = [slope(objective_of(kind, 0.5, **parts, share=share), logits[share.rows]) for share in owned]
+    assert sum(of_share for of_share, _ in found) == pytest.approx(loss, rel=1e-6)
+    torch.testing.assert_close(torch.cat([of_share for _, of_share in found]), gradient, rtol=1e-5, atol=1e-9)
 
 
 def test_one_process_is_alone() -> None:
@@ -123,6 +171,7 @@ def test_one_process_is_alone() -> None:
     sums = torch.ones(3)
     assert ALONE.add_up(sums) is sums
     cpu = torch.device("cpu")
+    assert Share(0, 3, 3).every(sums) is sums
     assert ALONE.exchange({0: "a", 1: "b"}, [(1, 1)] * 2, cpu, cpu) == ["a", "b"]
 
 
