@@ -21,6 +21,7 @@ import torch
 from blockcore.errors import BackendError, SettingsError, quoted
 from blockcore.io.files import Json, read_json
 
+_ASKED = ("unet", "vae", "text_encoder", "text_encoder_2")
 _REMEDY = "give --model a folder that a pipeline was saved in (save_pretrained), with .safetensors weights"
 _MISSING = "guidance by a model needs the extra 'guidance'; pip install 'blockcore[guidance]'"
 
@@ -86,8 +87,9 @@ class PipelineFolder:
 
     @property
     def weight(self) -> int:
-        """Bytes of all weights, as they lie on disk."""
-        return sum(file.stat().st_size for file in self.path.rglob("*.safetensors"))
+        """Bytes of the weights that are loaded, as they lie on disk; variants, with a dot in their name, are not."""
+        files = (file for part in _ASKED for file in (self.path / part).glob("*.safetensors"))
+        return sum(file.stat().st_size for file in files if "." not in file.stem)
 
 
 def found_folder(name: str) -> Path:

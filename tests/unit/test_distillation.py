@@ -12,7 +12,7 @@ import torch
 from blockcore.errors import BlockcoreError, SettingsError
 from blockcore.guidance.diffusion import LatentDiffusion
 from blockcore.guidance.distillation import Annealing, ScoreDistillation
-from blockcore.guidance.pipeline_folder import library
+from blockcore.guidance.pipeline_folder import PipelineFolder, library
 from blockcore.guidance.protocol import generator_of
 from blockcore.guidance.shots import CameraSampler
 from blockcore.guidance.similarity import TextSimilarity
@@ -31,6 +31,15 @@ def pipeline(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pictures():
     return torch.rand((5, 3, 40, 40), generator=torch.Generator().manual_seed(1))
+
+
+def test_memory_is_asked_for_what_is_loaded_alone(pipeline, tmp_path):
+    whole = shutil.copytree(pipeline, tmp_path / "whole")
+    before = PipelineFolder.find(str(whole)).weight
+    (whole / "unet" / "diffusion_pytorch_model.fp16.safetensors").write_bytes(bytes(1000))
+    (whole / "safety_checker").mkdir()
+    (whole / "safety_checker" / "model.safetensors").write_bytes(bytes(1000))
+    assert PipelineFolder.find(str(whole)).weight == before > 0
 
 
 def parts_of(folder):
