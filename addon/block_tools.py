@@ -18,7 +18,7 @@ from bridge.blender.world_edit import (
 )
 from bridge.model.pieces import floating, surrounded
 
-from . import painting, status
+from . import painting, status, thumbnails
 from .reporting import Conditional, reporting
 from .session import session
 
@@ -232,7 +232,9 @@ class BLOCKS_PT_edit_blocks(Panel):
         """Draws the panel."""
         self.layout.use_property_split = True
         self.layout.use_property_decorate = False
-        self.layout.prop(context.scene.optimize_materials, "paint", icon="MATERIAL")
+        group = context.scene.optimize_materials
+        icon = thumbnails.icon_of(group.paint)
+        self.layout.prop(group, "paint", **({"icon_value": icon} if icon else {"icon": "MATERIAL"}))
         row = self.layout.row()
         row.scale_y = 1.4
         row.operator(painting.BLOCKS_OT_paint.bl_idname, icon="BRUSH_DATA")

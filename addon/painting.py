@@ -16,7 +16,7 @@ from .reporting import Conditional, reporting
 from .session import session
 
 _STEP = 4.0  # pixels between two looks along a drag
-_KEYS = "Paint: left mouse button    |    Pick the material of a block: E    |    End: Esc or right mouse button"
+_KEYS = "left mouse button    |    Pick the material of a block: E    |    End: Esc or right mouse button"
 
 
 class BLOCKS_OT_paint(Conditional, Operator):
@@ -50,7 +50,7 @@ class BLOCKS_OT_paint(Conditional, Operator):
         if group.paint not in material_names(world):
             group.paint = material_names(world)[0]
         context.window.cursor_modal_set("PAINT_BRUSH")
-        context.workspace.status_text_set(_KEYS)
+        self._tell(context)
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
@@ -61,6 +61,8 @@ class BLOCKS_OT_paint(Conditional, Operator):
         if is_gone or (event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS"):
             self._end_stroke(context, world)
             return self._finish(context)
+        if context.scene.optimize_materials.paint != self._told:
+            self._tell(context)
         place = _place_in_view(context.area, event)
         if event.type == "LEFTMOUSE" and event.value == "PRESS" and place is not None:
             if self._begin_stroke(context, world):
@@ -79,6 +81,11 @@ class BLOCKS_OT_paint(Conditional, Operator):
         """Lays the brush away, as Blender asks for it."""
         self._end_stroke(context, bpy.data.objects.get(self._world))
         self._finish(context)
+
+    def _tell(self, context):
+        """Says at the bottom of the window what the brush does."""
+        self._told = context.scene.optimize_materials.paint
+        context.workspace.status_text_set(f"Paint {self._told}: {_KEYS}")
 
     def _begin_stroke(self, context, world):
         """Returns whether there is such a material to paint with."""

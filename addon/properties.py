@@ -177,6 +177,13 @@ def _world_materials(self, context, words):
     return material_names(context.object) if context.object is not None else ()
 
 
+def _paint_changed(self, context):
+    """Takes a part of a material's name for the whole, and nothing that is none."""
+    names = _world_materials(self, context, self.paint)
+    if self.paint and self.paint not in names:
+        self.paint = next((name for name in names if self.paint.lower() in name.lower()), "")
+
+
 class BlocksRegion(PropertyGroup):
     """A part of the blocks that rules can name, as the panel lists it."""
 
@@ -391,7 +398,10 @@ class BlocksScene(PropertyGroup):
     )
     settings: PointerProperty(type=BlocksSettings)
     paint: StringProperty(
-        name="Paint With", description="The material that the brush gives blocks", search=_world_materials
+        name="Paint With",
+        description="The material that the brush gives blocks",
+        search=_world_materials,
+        update=_paint_changed,
     )
     outcome_object: PointerProperty(
         type=bpy.types.Object, name="Result", description="The object that shows the last result", options={"HIDDEN"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thumbnails of the materials that have pictures, for the panel's list."""
+"""Thumbnails of the palette's materials, for the panel: of their pictures, and plain ones of those without."""
 
 import bpy
 import bpy.utils.previews
@@ -9,7 +9,7 @@ from blockcore.model.grid import FACE_NAMES, FACE_SLOTS
 from blockcore.model.palette import AIR, lay_over
 
 _SHOWN = tuple(FACE_NAMES.index(name) for name in ("top", "south", "bottom"))
-"""Of a material's tiles the first of these is its thumbnail."""
+"""The first of these that a material has a picture of is its thumbnail, else the color of the very first."""
 _SIDE = 32  # pixels
 _previews = None
 
@@ -20,14 +20,14 @@ def show(palette) -> None:
     stop()
     _previews = bpy.utils.previews.new()
     for index, name in enumerate(palette.names):
-        direction = next((one for one in _SHOWN if (index, one) in palette.tiles), None)
-        if index != AIR and direction is not None:
-            color = palette.colors[index, FACE_SLOTS[direction]].astype(np.float64)
-            _add(name, lay_over(color, palette.tiles[index, direction]))
+        if index != AIR:
+            direction = next((one for one in _SHOWN if (index, one) in palette.tiles), _SHOWN[0])
+            color, tile = palette.colors[index, FACE_SLOTS[direction]], palette.tiles.get((index, direction))
+            _add(name, color[None, None] if tile is None else lay_over(color.astype(np.float64), tile))
 
 
 def icon_of(name: str) -> int:
-    """Returns the icon of a material; 0 where it has no picture."""
+    """Returns the icon of a material; 0 where the palette has no such."""
     return _previews[name].icon_id if _previews is not None and name in _previews else 0
 
 
