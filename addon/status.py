@@ -61,6 +61,7 @@ class Status:
 
 
 _found: dict[str, Status] = {}
+_up_to_date: set[str] = set()  # scenes; what is known of others is shown until it is found out anew, so nothing jumps
 _shown: dict[str, Palette | None] = {}
 _listed: dict[str, Palette] = {}
 _notes: dict[str, ViewNote] = {}
@@ -68,9 +69,10 @@ _objects_then = -1
 
 
 def of(scene: Any) -> Status | None:
-    """Returns what is known about a scene, or None; then it is found out before long, and the panel drawn again."""
+    """Returns what was last known about a scene, or None; what is old is found out, and the panel drawn again."""
     status = _found.get(scene.name)
-    if (status is None or len(bpy.data.objects) != _objects_then) and not bpy.app.timers.is_registered(_look):
+    is_old = scene.name not in _up_to_date or len(bpy.data.objects) != _objects_then
+    if is_old and not bpy.app.timers.is_registered(_look):
         bpy.app.timers.register(_look, first_interval=_WAIT)
     return status
 
@@ -81,8 +83,8 @@ def note_of(camera: Any) -> ViewNote:
 
 
 def forget(*_: Any) -> None:
-    """Drops what is known, because the scene is another now."""
-    _found.clear()
+    """Finds out anew, because the scene is another now."""
+    _up_to_date.clear()
     session.hush()
     redraw()
 
@@ -95,6 +97,7 @@ def redraw() -> None:
 def stop() -> None:
     """Drops what is known, and does not look again."""
     _found.clear()
+    _up_to_date.clear()
     thumbnails.stop()
     if bpy.app.timers.is_registered(_look):
         bpy.app.timers.unregister(_look)
@@ -104,7 +107,7 @@ def _look() -> None:
     scene = bpy.context.scene
     find_appended(scene)
     session.look_again()
-    if scene.name in _found:
+    if scene.name in _up_to_date:
         _list_cameras(scene)
     else:
         refresh(scene)
@@ -130,6 +133,7 @@ def refresh(scene: Any) -> None:
     except BlockcoreError as error:
         status = Status(problem=str(error))
     _found[scene.name] = status
+    _up_to_date.add(scene.name)
 
 
 def _list_cameras(scene: Any) -> None:
