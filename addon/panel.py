@@ -143,10 +143,13 @@ def _draw_palette(context, layout, group, found):
     for text, use in (("All", True), ("None", False)):
         row.operator(palettes.BLOCKS_OT_tick_materials.bl_idname, text=text).use = use
     column = layout.column(align=True)
+    column.label(text="At Most (0: Any Number)")
     for material in _limited(group):
-        column.prop(material, "limit", text=f"Most {material.name}")
+        column.prop(material, "limit", text=material.name)
     if group.regions:
-        column = layout.column(heading="Locked", align=True)
+        column = layout.column(align=True)
+        column.use_property_split = False
+        column.label(text="Locked Regions")
         for region in group.regions:
             column.prop(region, "locked", text=region.name, icon="LOCKED" if region.locked else "UNLOCKED", toggle=True)
 
