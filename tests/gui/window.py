@@ -43,6 +43,23 @@ class Word:
     y: int
 
 
+class Patience:
+    """Seconds to wait for something. Of a pause in which this machine did other work a moment counts and no more."""
+
+    _MOMENT = 2.0
+
+    def __init__(self, seconds: float) -> None:
+        """Begins to wait."""
+        self._left, self._last = seconds, time.monotonic()
+
+    def is_over(self) -> bool:
+        """Whether the seconds are over; is asked again and again."""
+        now = time.monotonic()
+        self._left -= min(now - self._last, self._MOMENT)
+        self._last = now
+        return self._left < 0.0
+
+
 class Tree:
     """Blender's tree: runs commands in it, on files of ours.
 
@@ -152,11 +169,26 @@ class Window:
 
     def wait_until(self, holds: Any, seconds: float, what: str) -> None:
         """Waits until ``holds()``; fails after so many seconds, or when Blender ends."""
-        deadline = time.monotonic() + seconds
+        patience = Patience(seconds)
         while not holds():
             assert self._process.poll() is None, f"Blender ended:\n{self.log.read_text()}"
-            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+            if patience.is_over():
+                self.picture("not reached")
+                raise AssertionError(f"waited {seconds:.0f} s for {what}")
             time.sleep(0.05)
+
+    def wait_for_answer(self, code: str, wanted: Any, seconds: float = 20.0) -> None:
+        """Waits until Python code leaves something in ``answer``: what a click or a key led to is there soon."""
+        given: list[Any] = []
+
+        def is_there() -> bool:
+            given[:] = [self.ask(code)]
+            return bool(given[0] == wanted)
+
+        try:
+            self.wait_until(is_there, seconds, f"{wanted!r} of {code!r}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {given}") from error
 
     def picture(self, name: str) -> Path:
         """Takes a picture of the screen into the folder of pictures."""
@@ -202,12 +234,12 @@ class Window:
 
     def wait_for(self, text: str, area: tuple[int, int, int, int] | None = None, seconds: float = 30.0) -> Word:
         """Waits until words are on the screen, and returns them as ``find`` does."""
-        deadline = time.monotonic() + seconds
+        patience = Patience(seconds)
         for zoom in itertools.cycle(_ZOOMS):
             try:
                 return self.find(text, area, zoom)
             except AssertionError:
-                if time.monotonic() > deadline:
+                if patience.is_over():
                     self.picture("not found")
                     raise
         raise AssertionError("not reached")
@@ -222,19 +254,31 @@ class Window:
         x, y, width, height = self.view()
         self.key("n", x + width // 2, y + height // 2)
         self.wait_until(lambda: self.sidebar()[2] > 100, 10.0, "the sidebar")
-        deadline = time.monotonic() + 30.0
+        patience = Patience(30.0)
         while True:
             x, y, width, height = self.sidebar()
             words = self.words((x + width - 26, y, 26, height), runs_down=True)
             for tab in words:
                 if len(tab.text) > 3 and tab.text in name:  # a letter may get lost
                     return self.click_at(tab.x, tab.y)
-            assert time.monotonic() < deadline, f"no tab {name!r}; there is: {' '.join(word.text for word in words)}"
+            if patience.is_over():
+                self.picture("no tab")
+                raise AssertionError(f"no tab {name!r}; there is: {' '.join(word.text for word in words)}")
 
     def click_at(self, x: int, y: int) -> None:
         """Moves the mouse to a place, and clicks."""
-        self.clicks += 1
-        self._tool("xdotool", "mousemove", str(x), str(y), "sleep", "0.3", "click", "1", "sleep", "0.3")
+        self._click_at(x, y, 1)
+
+    def double_click(self, text: str, area: tuple[int, int, int, int] | None = None) -> None:
+        """Waits for words on the screen, and clicks on them twice."""
+        word = self.wait_for(text, area)
+        self._click_at(word.x, word.y, 2)
+
+    def _click_at(self, x: int, y: int, times: int) -> None:
+        """A button that is made anew under a mouse at rest takes no click: the mouse moves right before."""
+        self.clicks += times
+        there = f"mousemove {x - 1} {y} sleep 0.3 mousemove {x} {y} click --repeat {times} --delay 60 1 sleep 0.3"
+        self._tool("xdotool", *there.split())
 
     def drag(self, x: int, y: int, to_x: int, to_y: int) -> None:
         """Moves the mouse from one place to another with its left button held down."""
@@ -244,7 +288,12 @@ class Window:
 
     def write(self, text: str) -> None:
         """Types a text, and Return."""
-        self._tool("xdotool", "type", "--delay", "60", text, "sleep", "0.3", "key", "Return", "sleep", "0.3")
+        self.type(text)
+        self.press("Return")
+
+    def type(self, text: str) -> None:
+        """Types a text."""
+        self._tool("xdotool", "type", "--delay", "60", text)  # which takes all words that follow for text, too
 
     def scroll_down(self) -> None:
         """Turns the mouse wheel over the sidebar, to its end."""
@@ -262,11 +311,17 @@ class Window:
 
     def shows(self, text: str, area: tuple[int, int, int, int] | None = None) -> bool:
         """Whether words are on the screen now."""
-        try:
-            self.find(text, area)
-        except AssertionError:
-            return False
-        return True
+        for zoom in _ZOOMS:
+            try:
+                self.find(text, area, zoom)
+            except AssertionError:
+                continue
+            return True
+        return False
+
+    def wait_until_gone(self, text: str, area: tuple[int, int, int, int] | None = None) -> None:
+        """Waits until words are no longer on the screen."""
+        self.wait_until(lambda: not self.shows(text, area), 20.0, f"the end of {text!r}")
 
     def settled_picture(self, name: str, seconds: float = 20.0) -> Path:
         """Takes pictures of the screen until two in a row are equal, as antialiasing takes several frames."""
@@ -282,8 +337,13 @@ class Window:
 
     def key(self, keys: str, x: int, y: int) -> None:
         """Presses keys, such as ``"ctrl+z"``, with the mouse at a place."""
+        self._tool("xdotool", "mousemove", str(x), str(y))
+        self.press(keys)
+
+    def press(self, keys: str) -> None:
+        """Presses keys with the mouse where it is."""
         self.keys += 1
-        self._tool("xdotool", "mousemove", str(x), str(y), "sleep", "0.3", "key", keys, "sleep", "0.3")
+        self._tool("xdotool", "sleep", "0.3", "key", keys, "sleep", "0.3")
 
     def sidebar(self) -> tuple[int, int, int, int]:
         """Returns where the 3D view's sidebar is: x, y, width and height in pixels from the top left."""
