@@ -93,7 +93,8 @@ class ShapeSearch:
         return (
             f"Shape: looked for in {' × '.join(map(str, self.size))} cells of {self.block_size:g}\n"
             f"Pictures: {len(self.scene.views)} of {camera.width} × {camera.height}; outlines from {outlines}\n"
-            f"Search: {settings.steps} steps on {self.device}, then the exact solve on the blocks found"
+            f"Search: carving; {settings.steps} steps on {self.device} if that leaves pictures unexplained; "
+            "then the exact solve on the blocks found"
         )
 
     def to_dict(self) -> Json:

@@ -1,9 +1,10 @@
-"""Blocks and materials from posed pictures alone: a fog that clears, then the exact answer on what is left of it."""
+"""Blocks and materials from posed pictures alone: carved out, or left by a fog that clears; then the exact answer."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +16,16 @@ from blockcore.model.lighting import WEBGPU_LIGHTING, Lighting
 from blockcore.model.palette import AIR, WEBGPU_PALETTE, Palette
 from blockcore.model.scene import BlockScene, View
 from blockcore.model.shape_settings import ShapeSettings
-from blockcore.occupancy.field import BlockField, Hardened
+from blockcore.occupancy.carving import Carving
+from blockcore.occupancy.field import BlockField
 from blockcore.occupancy.hull import visual_hull
-from blockcore.occupancy.rays import unprojection
 from blockcore.optimize import optimize_materials
-from blockcore.shading.frames import draw, frame_colors
-from blockcore.visibility import rasterize
 
 _BATCH = 4  # views a step
-_ROUNDS = 12
 _ALIKE = 3.0  # of 255: how near a material's colour may be to the background's to be taken for it
-_UNEXPLAINED = 1e-3
-"""Mean squared error, summed over channels, above which no material explains what a block's pixels show."""
-_SAME = 1e-9  # of a squared error: rounding
+_EXPLAINED = 3.0 * (0.5 / 255.0) ** 2
+"""Mean squared error, summed over channels, that comes of rounding alone."""
+_LEAST_PRICE = 1e-6  # more than rounding adds up to
 
 
 def find_shape(
@@ -44,6 +42,9 @@ def find_shape(
 ) -> BlockScene:
     """Finds the blocks, and what they are made of, that pictures show.
 
+    First all that may be there is carved until materials explain what is left. If pictures are not explained by that
+    but for rounding, a fog is cleared by gradient descent as well, and what explains them better is taken.
+
     Args:
         views: posed pictures of one size, at least two, over the light's background. Pixels whose fourth channel is 0
             do not count.
@@ -54,8 +55,8 @@ def find_shape(
         masks: (H, W) of each view: where it shows a block. If None, a pixel of just the background's colour shows none,
             as far as no material has that colour. What is left by these outlines is where the search begins.
         settings: how to look; the defaults if None.
-        device: where the descent runs.
-        progress: called at every step with its number and its mean squared error.
+        device: where the descent runs; carving takes the processor.
+        progress: called at every step, of carving or of descent, with its number and its mean squared error.
         cancelled: asked at every step; true stops the search.
 
     Returns:
@@ -77,14 +78,26 @@ def find_shape(
         hull = visual_hull(grid_size, world_scale, [view.camera for view in views], masks)
         field.clear(hull)
 
-    def watch(step: int, error: float) -> None:
+    steps = itertools.count()
+
+    def watch(error: float) -> None:
         if progress is not None:
-            progress(step, error)
+            progress(next(steps), error)
         if cancelled is not None and cancelled():
             raise Cancelled("the search for a shape was cancelled")
 
-    _descend(field, views, masks, settings, watch)
-    return _exactly(field.hardened(), field, hull, views)
+    carving = Carving(views, masks, hull, world_scale, field.looks(), np.asarray(lighting.background, np.float64))
+    tolerance = carving.carve(watch)
+    price = max(carving.error / carving.pixels, _LEAST_PRICE)  # what pixels are off by anyhow
+    cost = carving.better(tolerance, price, watch)
+    if carving.error > _EXPLAINED * carving.pixels:
+        carved = carving.solid
+        _descend(field, views, masks, settings, watch)
+        found = field.hardened()
+        carving.begin_with(found.cells, found.materials)
+        if carving.better(tolerance, price, watch) > cost:
+            carving.begin(carved)
+    return _exactly(carving.material, field, views)
 
 
 def _outlines(views: Sequence[View], field: BlockField) -> list[npt.NDArray[np.bool_]] | None:
@@ -109,7 +122,7 @@ def _descend(
     views: Sequence[View],
     masks: Sequence[npt.NDArray[np.bool_]] | None,
     settings: ShapeSettings,
-    watch: Callable[[int, float], None],
+    watch: Callable[[float], None],
 ) -> None:
     """Clears the fog."""
     device = field.logits.device
@@ -130,7 +143,7 @@ def _descend(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        watch(step, float(error.detach()))
+        watch(float(error.detach()))
 
 
 def _with_counts(view: View) -> npt.NDArray[np.uint8]:
@@ -139,159 +152,13 @@ def _with_counts(view: View) -> npt.NDArray[np.uint8]:
     return target if target.shape[2] == 4 else np.pad(target, ((0, 0), (0, 0), (0, 1)), constant_values=255)
 
 
-def _exactly(found: Hardened, field: BlockField, hull: npt.NDArray[np.bool_], views: Sequence[View]) -> BlockScene:
-    """Returns the blocks that views need, with the materials that an exact solve finds."""
-    if not len(found.cells):
-        raise SceneError("shape: no block was found; give more views, or more steps")
-    grid = BlockGrid(field.grid_size, field.world_scale, found.cells)
-    scene = BlockScene(grid, found.materials, field.palette, tuple(views), field.lighting)
-    fit = _cleared(_solved(scene))
-    fit = _without_needless(_cleared(_filled(fit, field.looks(), hull)))
-    return _of_blocks_left(fit.scene, fit.seen)
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """A scene solved for, and how well it explains its pictures.
-
-    Attributes:
-        scene: blocks and materials.
-        seen: (V,) the blocks that some view shows, ascending.
-        errors: (B, H, W) squared error of the pixels that count, summed over channels of values in 0…1.
-        blocks: (B, H, W) the block that each pixel shows, -1 for none.
-    """
-
-    scene: BlockScene
-    seen: npt.NDArray[np.int64]
-    errors: npt.NDArray[np.float64]
-    blocks: npt.NDArray[np.int64]
-
-    @property
-    def error(self) -> float:
-        """Of all pixels together."""
-        return float(self.errors.sum())
-
-    def of_block(self, errors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Returns the sums (N,) of errors over the pixels of each block; 0 for blocks that are not seen."""
-        sums = np.bincount(self.blocks.ravel() + 1, errors.ravel(), len(self.scene.grid) + 1)
-        return sums[1:].astype(np.float64)
-
-    def without(self, blocks: npt.NDArray[np.int64]) -> BlockScene:
-        """Returns the scene that lacks some blocks."""
-        return _of_blocks_left(self.scene, np.setdiff1d(np.arange(len(self.scene.grid)), blocks))
-
-
-def _solved(scene: BlockScene) -> _Fit:
+def _exactly(material: npt.NDArray[np.int32], field: BlockField, views: Sequence[View]) -> BlockScene:
+    """Returns the blocks of a shape (X, Y, Z), with the materials that an exact solve finds."""
+    cells = np.argwhere(material).astype(np.int32)
+    if not len(cells):
+        raise SceneError("shape: no block was found; give more views")
+    grid = BlockGrid(field.grid_size, field.world_scale, cells)
+    scene = BlockScene(grid, material[tuple(cells.T)], field.palette, tuple(views), field.lighting)
     found = optimize_materials(scene)
-    scene = replace(scene, materials=found.materials)
-    return _Fit(scene, found.visible_blocks, *_compared(scene))
-
-
-def _compared(scene: BlockScene) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Returns the error of each pixel and the block that it shows, as ``_Fit`` holds them."""
-    faces = scene.grid.exposed_faces
-    colors = frame_colors(faces, scene.materials, scene.palette, scene.lighting)
-    errors, blocks = [], []
-    for view, seen in zip(scene.views, rasterize(faces, [view.camera for view in scene.views]), strict=True):
-        target = _with_counts(view)
-        frame = draw(seen, view.camera, colors)[..., :3].astype(np.float64)
-        errors.append(((frame - target[..., :3]) ** 2).sum(axis=2) / 255.0**2 * (target[..., 3] > 0))
-        blocks.append(np.append(faces.block, -1)[np.asarray(seen.face)])
-    return np.stack(errors), np.stack(blocks)
-
-
-def _cleared(fit: _Fit) -> _Fit:
-    """Takes away blocks that no material explains, as long as the pictures are explained the better for it."""
-    most = 1.0
-    for _ in range(_ROUNDS):
-        mean = fit.of_block(fit.errors) / np.maximum(fit.of_block(np.ones_like(fit.errors)), 1.0)
-        wrong = np.flatnonzero(mean > _UNEXPLAINED)
-        worst = wrong[np.argsort(-mean[wrong])][: max(1, int(len(wrong) * most))]
-        if not len(worst) or len(worst) == len(fit.scene.grid):
-            break
-        fewer = _solved(fit.without(worst))
-        if fewer.error < fit.error:
-            fit, most = fewer, 1.0
-        elif len(worst) == 1:
-            break
-        else:
-            most /= 4.0
-    return fit
-
-
-def _filled(fit: _Fit, looks: npt.NDArray[np.float64], hull: npt.NDArray[np.bool_]) -> _Fit:
-    """Adds blocks of the hull with which the pictures are explained better."""
-    most = 1.0
-    for _ in range(_ROUNDS):
-        gains, materials = _gains(fit, looks, hull)
-        best = np.flatnonzero((gains > _SAME) & (gains >= _most_around(gains)))
-        best = best[np.argsort(-gains.ravel()[best])][: max(1, int(len(best) * most))]
-        if not len(best):
-            break
-        cells = np.stack(np.unravel_index(best, gains.shape), axis=1).astype(np.int32)
-        grid, old = fit.scene.grid, fit.scene
-        larger = BlockGrid(grid.size, grid.world_scale, np.concatenate([grid.positions, cells]))
-        fuller = _solved(replace(old, grid=larger, materials=np.concatenate([old.materials, materials[best]])))
-        if fuller.error < fit.error - _SAME:
-            fit, most = fuller, 1.0
-        elif len(best) == 1:
-            break
-        else:
-            most /= 4.0
-    return fit
-
-
-def _gains(
-    fit: _Fit, looks: npt.NDArray[np.float64], hull: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-    """Returns by how much the error falls where a single block is added, (X, Y, Z), and of which material, (X·Y·Z,)."""
-    from blockcore.occupancy import gains_numba
-
-    scene = fit.scene
-    state = np.where(hull, gains_numba.FREE, 0).astype(np.uint8)
-    state[tuple(scene.grid.positions.T)] = gains_numba.BLOCK
-    matrices = np.stack([unprojection(view.camera, scene.grid.size, scene.grid.world_scale) for view in scene.views])
-    targets = np.stack([_with_counts(view) for view in scene.views]) / 255.0
-    sums = gains_numba.collected(state, matrices, targets, fit.errors)
-    solid = looks[AIR + 1 :]
-    pull = sums[:, :, 1:4].reshape(len(sums), -1) @ solid.reshape(len(solid), -1).T
-    squares = sums[:, :, 0] @ (solid**2).sum(axis=2).T
-    costs = squares - 2.0 * pull + sums[:, :, 4].sum(axis=1, keepdims=True)
-    gains = sums[:, :, 5].sum(axis=1) - costs.min(axis=1)
-    return gains.reshape(hull.shape), (costs.argmin(axis=1) + AIR + 1).astype(np.int32)
-
-
-def _most_around(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Returns the largest value among each cell and its 26 neighbours."""
-    for axis in range(3):
-        wide = np.pad(values, [(1, 1) if a == axis else (0, 0) for a in range(3)], constant_values=-np.inf)
-        slices = [np.take(wide, np.arange(k, k + values.shape[axis]), axis) for k in range(3)]
-        values = np.maximum(np.maximum(slices[0], slices[1]), slices[2])
-    return values
-
-
-def _without_needless(fit: _Fit) -> _Fit:
-    """Takes away single blocks without which the pictures are explained as well.
-
-    Of every eighth block, none of them neighbours, it is seen at once what its own pixels would show without it.
-    """
-    for group in range(8):
-        there = np.flatnonzero(fit.scene.grid.positions % 2 @ np.array([4, 2, 1]) == group)
-        if not 0 < len(there) < len(fit.scene.grid):
-            continue
-        errors, _ = _compared(fit.without(there))
-        worse = fit.of_block(errors - fit.errors)
-        needless = there[worse[there] <= _SAME]
-        needless = needless[np.argsort(worse[needless])]
-        while len(needless):
-            fewer = _solved(fit.without(needless))
-            if fewer.error <= fit.error + _SAME:
-                fit = fewer
-                break
-            needless = needless[: len(needless) // 2]
-    return fit
-
-
-def _of_blocks_left(scene: BlockScene, blocks: npt.NDArray[np.int64]) -> BlockScene:
-    grid = BlockGrid(scene.grid.size, scene.grid.world_scale, scene.grid.positions[blocks])
-    return replace(scene, grid=grid, materials=scene.materials[blocks])
+    seen = found.visible_blocks
+    return replace(scene, grid=replace(grid, positions=cells[seen]), materials=found.materials[seen])

@@ -78,7 +78,7 @@ def _draw(faces: ExposedFaces, camera: Camera, subpixel_bits: int) -> npt.NDArra
     for face in np.flatnonzero(_front(corners, faces.direction, camera.view_proj)):
         for half in range(2):
             polygon = _cut(clip[face, TRIANGLE_CORNERS[half]])
-            window = _to_window(polygon, camera)
+            window = to_window(polygon, camera)
             for k in range(2, len(polygon)):
                 _fill(triangle_id, depth, window[[0, k - 1, k]], 1 + 2 * int(face) + half, subpixel_bits)
     return triangle_id
@@ -125,7 +125,7 @@ def _cut_by_plane(polygon: Float32, plane: Float32) -> Float32:
     return np.array(kept, np.float32).reshape(-1, 4)
 
 
-def _to_window(polygon: Float32, camera: Camera) -> Float32:
+def to_window(polygon: Float32, camera: Camera) -> Float32:
     """Maps clip space (n, 4) to (n, 3): x and y in pixels from the centre of pixel (0, 0), and depth."""
     half_width, half_height = np.float32(camera.width / 2), np.float32(camera.height / 2)
     ndc = polygon[:, :3] * (np.float32(1) / polygon[:, 3:])
