@@ -45,7 +45,7 @@ def run_safely(name: str, command: Callable[[], int]) -> int:
 def end_process(program: Callable[[], int]) -> NoReturn:
     """Runs a program and ends the process with its exit code; a signal is heard until nothing temporary is left."""
     try:
-        with ending_on_signals():
+        with steady_streams(), ending_on_signals():
             code = program()
             end_lasting()
     except Interrupted as stopped:

@@ -115,12 +115,13 @@ def _choose(scene: BlockScene, task: Task, stages: _Stages) -> tuple[BlockScene,
     """Finds the materials in the scene's own light, in turn with measuring it, or in the light that settings name."""
     settings = _with_lock(task.order.settings, scene)
     own = _in_own_light(task)
-    for number in range(1, (_ROUNDS if own else 1) + 1):
+    rounds = _ROUNDS if own else 1
+    for number in range(1, rounds + 1):
         if own:
             with stages("light", f"Measuring the light, round {number} of {_ROUNDS}") as told:
                 scene = baked(scene, progress=lambda done, of: told(done / of))
         with stages("materials", f"Choosing materials, round {number} of {_ROUNDS}" if own else "Choosing materials"):
-            materials, result = choose(scene, settings, task.engine, task.report)
+            materials, result = choose(scene, settings, task.engine, task.report if number == rounds else None)
         scene = scene.with_materials(materials)
     return scene, result
 

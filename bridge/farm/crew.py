@@ -89,8 +89,8 @@ class Crew:
                         todo.append(task)
                         time.sleep(_WAIT)
                         continue
+                    told.put(outcome)  # first: it may name where a result is that a full disk did not take
                     note_outcome(ready, outcome)
-                    told.put(outcome)
         except BaseException as error:
             told.put(error)
 

@@ -32,6 +32,17 @@ CACHES = {f"torchinductor_{getpass.getuser()}"}  # of torch, for all runs
 OLD = b"what was there before"
 
 
+FOREIGN = ("sh: ", "libpng ")
+"""What lines begin with of shells and libraries that Blender uses."""
+PROGRESS = ("measuring the light, ", "step ")
+"""What lines begin with that say how far a command is, which one that takes long does where no terminal shows a bar."""
+
+
+def complaints(said: str) -> list[str]:
+    """Returns the lines of standard error that are ours, and no progress."""
+    return [line for line in said.splitlines() if not line.startswith((*FOREIGN, *PROGRESS))]
+
+
 class Command(NamedTuple):
     """A command line.
 
