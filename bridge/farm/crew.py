@@ -89,8 +89,9 @@ class Crew:
                         todo.append(task)
                         time.sleep(_WAIT)
                         continue
-                    told.put(outcome)  # first: it may name where a result is that a full disk did not take
-                    note_outcome(ready, outcome)
+                    told.put(outcome)
+                    if not outcome.stops_all:  # a full disk is no fault of the file: the next run tries it again
+                        note_outcome(ready, outcome)
         except BaseException as error:
             told.put(error)
 
