@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from blockcore.shading.outputs import checked_outputs, over_background, shown_be
 from blockcore.shading.painting import of_faces, paint
 from blockcore.shading.posed import Posed
 from blockcore.shading.radiance import Sight, lit_radiance, radiance_of
-from blockcore.shading.remembered import Found, LitSeen, Remembered, Seen, key_of
+from blockcore.shading.remembered import Found, Key, LitSeen, Remembered, Seen, key_of
 from blockcore.visibility import rasterize
 from blockcore.visibility.faces import every_face, unshared_faces, visible_faces
 from blockcore.visibility.geometry import GeometryBuffers, geometry_buffers
@@ -84,6 +84,11 @@ class DifferentiableBlockRenderer(nn.Module):
         """Begins with nothing remembered."""
         self._remembered = Remembered()
         self._number = opaque.registered(self)
+
+    @property
+    def _seen(self) -> Mapping[Key, Seen]:
+        """What is remembered, the last at the end."""
+        return self._remembered.seen
 
     @property
     def device(self) -> torch.device:
@@ -301,7 +306,7 @@ class DifferentiableBlockRenderer(nn.Module):
         """Returns what the cameras see."""
         remembered, key = self._remembered, key_of(grid, posed)
         with remembered.lock:
-            seen = remembered.seen.get(key)
+            seen = self._seen.get(key)
             if seen is not None and self._is_lit(seen):
                 return seen
             lit = [before for before in reversed(remembered.seen.values()) if self._is_lit(before)]

@@ -244,8 +244,8 @@ def test_memory_is_as_large_as_asked_for(most, held):
     for step in range(6):
         view = create_look_at_matrix((10.0 + step, 14.0, 12.0), (0.0, 4.0, 0.0))
         one.render(view, PROJ, 24, 20)
-    assert len(one.renderer._remembered.seen) == held
-    assert all(not seen.sight.visible.views for seen in one.renderer._remembered.seen.values())
+    assert len(one.renderer._seen) == held
+    assert all(not seen.sight.visible.views for seen in one.renderer._seen.values())
 
 
 def test_one_view_goes_with_many_projections():

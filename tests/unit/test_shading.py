@@ -85,7 +85,7 @@ def test_only_so_many_pixels_are_remembered(monkeypatch):
         view = VIEW.clone()
         view[0, 3] += shift
         pictures.append(one.render(CELLS, logits, view, PROJ, 9, 11))
-        assert len(one._remembered.seen) <= 3
+        assert len(one._seen) <= 3
     assert torch.equal(pictures[0], pictures[-1])
     assert not torch.equal(pictures[0], pictures[1])
 
@@ -119,7 +119,7 @@ def test_forgotten_block_sets_leave_nothing_behind():
         cells = CELLS[: len(CELLS) - n]
         one.render(cells, torch.zeros(len(cells), 8), VIEW, PROJ, 9, 11)
         one.geometry(cells, VIEW, PROJ, 9, 11)
-    assert len(one._remembered.seen) == len(one._remembered.found) == 4
+    assert len(one._seen) == len(one._remembered.found) == 4
 
 
 def test_geometry_remembers_what_it_rasterised(rasterized):
