@@ -101,7 +101,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     from bridge.blocks import add_blocks_command, add_blocks_options
     from bridge.farm.command import add_batch_command
     from bridge.farm.worker import serve
-    from bridge.targets import add_targets_command
+    from bridge.rendering import add_targets_command
 
     parser = argparse.ArgumentParser(prog="python -m bridge", description="Blender scenes to blockcore and back.")
     parser.add_argument(OPTION, metavar="PROGRAM", help=HELP)

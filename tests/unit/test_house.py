@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import blockcore
+import bridge
+from blockcore.machine.moved import MovedModules
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
@@ -170,3 +175,15 @@ def test_what_crosses_rooms_is_seldom_a_dict_of_anything():
 def test_types_of_bridge_are_checked_as_strictly_as_blockcores():
     rules = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
     assert rules["strict"] and {"blockcore", "bridge"} <= set(rules["packages"])
+
+
+def test_no_module_stands_in_the_way_of_an_old_name():
+    for package in (blockcore, bridge):
+        (moved,) = (f.moved for f in sys.meta_path if isinstance(f, MovedModules) and _is_of(f, package.__name__))
+        folder = Path(package.__file__).parent
+        names = [old.partition(".")[2] for old in moved]
+        assert names and not [n for n in names if (folder / n).exists() or (folder / f"{n}.py").exists()]
+
+
+def _is_of(finder: MovedModules, package: str) -> bool:
+    return next(iter(finder.moved)).startswith(f"{package}.")
