@@ -19,7 +19,7 @@ from blockcore.model.palette import AIR
 from blockcore.model.settings import OptimizeSettings
 from blockcore.ops.step_modes import COSTS, PIXELS, STATISTICS
 
-_SEGMENT = 1 << 13  # pixels of a face compared by one program
+_SEGMENT = 1 << 10  # pixels of a face compared by one program
 _BURST = 10  # steps in one graph
 BETAS = (0.9, 0.95)  # Adam's; temperatures fall fast, so that old gradients soon mislead
 EPSILON = 1e-15  # Adam's; blocks of one pixel have gradients far below the usual, and must move as fast as others
@@ -121,9 +121,8 @@ class FastSteps:
             self.offset = statistics.outside
         faces = len(visible.block) if self.mode == PIXELS else 0
         self.colors = torch.zeros(faces, 3, device=device)
-        # The loss of the compared pixels, and its gradient by each face's colour.
-        self.compared = torch.zeros(1 + 3 * faces, dtype=torch.float64, device=device)
-        self.pull = self.compared[1:].view(faces, 3)
+        # The gradient by each face's colour, and its loss: for one sum of all losses programs would queue.
+        self.compared = torch.zeros(faces, 4, dtype=torch.float64, device=device)
         self.taken = 0
         self.stages = _TritonStages(self) if device.type == "cuda" and triton_is_here() else _TorchStages(self)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
@@ -230,17 +229,15 @@ class _TorchStages:
     def compare(self) -> None:
         s = self.state
         error = (s.colors[self.face] - self.target).double()
-        sums = torch.segment_reduce(
-            2.0 * error, "sum", lengths=self.lengths, unsafe=True
-        )  # unasked, the host need not wait
-        s.pull.zero_().index_add_(0, self.shown, sums)
-        s.compared[0] = error.square().sum()
+        terms = torch.cat([2.0 * error, error.square().sum(dim=1, keepdim=True)], dim=1)
+        sums = torch.segment_reduce(terms, "sum", lengths=self.lengths, unsafe=True)  # unasked, the host need not wait
+        s.compared.zero_().index_add_(0, self.shown, sums)
 
     def update(self) -> None:
         s = self.state
         soft, shares = self.shares()
         gradient = torch.zeros_like(soft)
-        loss = s.compared[0].clone()
+        loss = s.compared[:, 3].sum()
         if s.mode != PIXELS:
             gradient += s.commitment * s.costs
             loss = loss + s.commitment * (shares * s.costs).sum(dtype=torch.float64)
@@ -265,7 +262,7 @@ class _TorchStages:
             pull = (1.0 - s.commitment) * 2.0 * (count * precise - s.total)
             loss = (1.0 - s.commitment) * ((count * precise - 2.0 * s.total) * precise + s.square).sum()
             return torch.einsum("fc,mfc->fm", pull.float(), values), loss
-        pull = s.pull - 2.0 * s.commitment * count * precise
+        pull = s.compared[:, :3] - 2.0 * s.commitment * count * precise
         spread = self._blend(shares, s.table.square()) - color.square()
         to_faces = torch.einsum("fc,mfc->fm", pull.float(), values)
         to_faces += (s.commitment * count).float() * values.square().sum(dim=2).T

@@ -16,7 +16,7 @@ import triton.language as tl
 from blockcore.ops import step_modes
 from blockcore.ops.shares_triton import rows, shares_of
 
-_LANES = 1024  # pixels compared at once by a program
+_LANES = 128  # pixels compared at once by a program: most faces show in fewer
 _COSTS = tl.constexpr(step_modes.COSTS)
 _STATISTICS = tl.constexpr(step_modes.STATISTICS)
 _PIXELS = tl.constexpr(step_modes.PIXELS)
@@ -53,7 +53,7 @@ def compare(state: Any) -> None:
         segments.target,
         state.compared,
         LANES=_LANES,
-        num_warps=4,
+        num_warps=1,
     )
 
 
@@ -100,7 +100,6 @@ def _colors(
     use = (row[:, None] < blocks) & (column < materials)
     logits = tl.load(logits_at + row[:, None] * materials + column, use, 0.0)
     _, shares = shares_of(logits, row, column, use, tl.load(temperatures + tl.load(counter)), HARD)
-    tl.store(compared_at, 0.0, tl.program_id(0) == 0)
     start = tl.load(starts + row, row < blocks, 0)
     faces = tl.load(starts + row + 1, row < blocks, 0) - start
     for k in range(tl.max(faces, 0)):
@@ -110,7 +109,8 @@ def _colors(
         for channel in tl.static_range(3):
             color = tl.sum(shares * tl.load(place + channel, use, 0.0), 1)
             tl.store(colors_at + (start + k) * 3 + channel, color, has)
-            tl.store(compared_at + 1 + (start + k) * 3 + channel, tl.zeros_like(color).to(tl.float64), has)
+            tl.store(compared_at + (start + k) * 4 + channel, tl.zeros_like(color).to(tl.float64), has)
+        tl.store(compared_at + (start + k) * 4 + 3, tl.zeros([ROWS], tl.float64), has)
 
 
 @triton.jit
@@ -136,10 +136,10 @@ def _compare(colors_at, face_at, first_at, last_at, target_at, compared_at, LANE
         sum_green += error_green
         sum_blue += error_blue
         squares += error_red * error_red + error_green * error_green + error_blue * error_blue
-    tl.atomic_add(compared_at + face * 3 + 1, 2.0 * tl.sum(sum_red, 0), sem="relaxed")
-    tl.atomic_add(compared_at + face * 3 + 2, 2.0 * tl.sum(sum_green, 0), sem="relaxed")
-    tl.atomic_add(compared_at + face * 3 + 3, 2.0 * tl.sum(sum_blue, 0), sem="relaxed")
-    tl.atomic_add(compared_at, tl.sum(squares, 0), sem="relaxed")
+    tl.atomic_add(compared_at + face * 4, 2.0 * tl.sum(sum_red, 0), sem="relaxed")
+    tl.atomic_add(compared_at + face * 4 + 1, 2.0 * tl.sum(sum_green, 0), sem="relaxed")
+    tl.atomic_add(compared_at + face * 4 + 2, 2.0 * tl.sum(sum_blue, 0), sem="relaxed")
+    tl.atomic_add(compared_at + face * 4 + 3, tl.sum(squares, 0), sem="relaxed")
 
 
 @triton.jit(do_not_specialize=["blocks", "materials", "looks"])
@@ -171,6 +171,8 @@ def _update(
             face = start + k
             look = tl.load(look_at + face, has, 0)
             count = tl.load(count_at + face, has, 0.0)
+            if MODE == _PIXELS:
+                loss += tl.load(compared_at + face * 4 + 3, has, 0.0)
             for channel in tl.static_range(3):
                 values = tl.load(table_at + (column * looks + look[:, None]) * 3 + channel, use & has[:, None], 0.0)
                 color = tl.sum(shares * values, 1)
@@ -181,7 +183,7 @@ def _update(
                     pull = (1.0 - commitment) * 2.0 * (count * precise - total)
                     loss += (1.0 - commitment) * ((count * precise - 2.0 * total) * precise + square)
                 else:
-                    pull = tl.load(compared_at + 1 + face * 3 + channel, has, 0.0) - 2.0 * commitment * count * precise
+                    pull = tl.load(compared_at + face * 4 + channel, has, 0.0) - 2.0 * commitment * count * precise
                     gradient += (commitment * count).to(tl.float32)[:, None] * values * values
                     spread = tl.sum(shares * values * values, 1) - color * color
                     loss += commitment * count * spread.to(tl.float64)
@@ -193,7 +195,4 @@ def _update(
     tl.store(second_moment_at + place, second, use)
     root = tl.sqrt_rn(second) / tl.load(scales + step) + EPSILON
     tl.store(logits_at + place, logits - tl.load(rates + step) * first / root, use)
-    total_loss = tl.sum(loss, 0)
-    if MODE == _PIXELS:
-        total_loss += tl.where(tl.program_id(0) == 0, tl.load(compared_at), 0.0)
-    tl.atomic_add(losses_at + step, total_loss, sem="relaxed")
+    tl.atomic_add(losses_at + step, tl.sum(loss, 0), sem="relaxed")

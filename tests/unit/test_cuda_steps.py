@@ -95,7 +95,7 @@ def test_segments_hold_every_pixel_that_counts_once() -> None:
     assert len(segments.target) == counts.sum()
     lengths = segments.last - segments.first
     assert lengths.min() > 0
-    assert lengths.max() == 8192
+    assert lengths.max() == 1024
     of_pixel = segments.face.repeat_interleave(lengths.long())
     for index in range(3):
         chosen = counts & (face == index)
