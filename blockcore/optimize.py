@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,23 +130,27 @@ def optimize(
     views = without_background(plan.views, scene.grid.exposed_faces, outline, decided.rasterizer)
     visible = look(scene, views, settings.comparison.samples, decided.rasterizer, device, cancelled)
     seen_at = time.perf_counter()
+    gradient = decided.method == "gradient"
+    if gradient:
+        from blockcore.descent.search import descend, drawn_ahead
+
+        drawn, generator = drawn_ahead(scene, settings, visible)
     problem = pose(scene, settings, views, visible)
     summed_at = time.perf_counter()
-    solution = _solve(plan, problem)
+    solve = cache(lambda: _solve(plan, problem))
+    if not gradient or settings.constrained or settings.smoothness:
+        solve()  # rules that contradict each other are told of before a descent
     descended = None
-    if decided.method == "gradient":
-        from blockcore.descent.search import descend
-
-        descended = descend(
-            scene, settings, decided.objective, plan.loss, problem, solution, start, began, progress, cancelled
-        )
+    if gradient:
+        how = (scene, settings, decided.objective, plan.loss, problem, solve, drawn, generator, start)
+        descended = descend(*how, began, progress, cancelled)
     found_at = time.perf_counter()
     timings = {
         "visibility": seen_at - began,
         "sums over pixels": summed_at - seen_at,
         "search": found_at - summed_at,
     }
-    result = _result(plan, problem, solution, descended, start, found_at - began, timings)
+    result = _result(plan, problem, solve, descended, start, found_at - began, timings)
     if progress is not None and descended is None:
         progress(_all_done(result))
     return result
@@ -181,24 +186,24 @@ def _solve(plan: Plan, problem: Problem) -> Decision:
 def _result(
     plan: Plan,
     problem: Problem,
-    solution: Decision,
+    solve: Callable[[], Decision],
     descended: Descended | None,
     start: npt.NDArray[np.float32] | None,
     seconds: float,
     timings: dict[str, float],
 ) -> OptimizeResult:
-    materials = solution.materials if descended is None else descended.materials
+    materials = solve().materials if descended is None else descended.materials
     chosen = placed(materials[problem.blocks].astype(np.int64), problem.visible.device)
     pictures = None if descended is None else descended.picture_loss
     loss = problem.mean_loss(chosen) if pictures is None else pictures
     return OptimizeResult(
-        initial=_start(plan, solution, problem.blocks, start) if descended is None else descended.initial,
+        initial=_start(plan, solve(), problem.blocks, start) if descended is None else descended.initial,
         materials=materials,
         visible_blocks=problem.blocks,
         margins=problem.margins(chosen),
         method=plan.decided.method,
         loss=loss,
-        optimality_gap=_gap(plan, problem, solution, chosen) if pictures is None else None,
+        optimality_gap=_gap(plan, problem, solve, chosen) if pictures is None else None,
         lighting=problem.lighting,
         gains=problem.gains,
         steps=1 if descended is None else max(1, len(descended.losses)),
@@ -232,13 +237,13 @@ def _start(
     return start
 
 
-def _gap(plan: Plan, problem: Problem, solution: Decision, chosen: Any) -> float:
+def _gap(plan: Plan, problem: Problem, solve: Callable[[], Decision], chosen: Any) -> float:
     scene, settings = plan.scene, plan.settings
     if not settings.smoothness and not settings.constrained:
         return optimality_gap(problem.loss(chosen), problem.least_loss(), problem.statistics.pixels)
     model = seams_between(scene, settings, problem.blocks, problem.pixels, host(problem.costs))
     energy = model.energy(host(chosen)) + problem.outside
-    return optimality_gap(energy, solution.bound + problem.outside, problem.statistics.pixels)
+    return optimality_gap(energy, solve().bound + problem.outside, problem.statistics.pixels)
 
 
 def _all_done(result: OptimizeResult) -> Progress:

@@ -150,7 +150,7 @@ def look(
         from blockcore.visibility import cuda
 
         cuda.release_large()
-    seen = [Visibility(ids) for ids in team.exchange(found, sizes, device, keep)]
+    seen = [Visibility(ids) for ids in team.exchange(found, [(height, width) for width, height in sizes], device, keep)]
     return visible_faces(faces, cameras, seen, scene.palette, device, keep, scene.lighting)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from blockcore.model.palette import AIR
-from blockcore.ops.arrays import Array, namespace, pick, pieces, without
+from blockcore.ops.arrays import Array, device_of, namespace, pick, pieces, without
 
 _ROWS = 1 << 14  # blocks at a time, to keep temporaries small beside the table itself
 _ENTRIES = 1 << 19  # of a table at a time: with many materials so few blocks that temporaries stay in the cache
+_ON_GPU = 16  # times as many, where to launch a kernel takes longer than to go through so few
 _TIE = 1e-11  # of the largest cost in a row: costs closer than the rounding of their sums count as equal
 
 
@@ -24,7 +25,9 @@ def cheapest_materials(costs: Array) -> Array:
 
 
 def _rows_of(costs: Array) -> int:
-    return max(1, min(_ROWS, _ENTRIES // int(costs.shape[1])))
+    device = device_of(costs)
+    times = _ON_GPU if device is not None and device.type == "cuda" else 1
+    return times * max(1, min(_ROWS, _ENTRIES // int(costs.shape[1])))
 
 
 def _first_cheapest(rows: Array) -> Array:

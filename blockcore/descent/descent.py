@@ -56,17 +56,17 @@ class Descent:
             visible: what the views show.
             objective: what is minimised, as a function of the blocks of ``share``.
             began: when the optimisation began, by ``time.perf_counter``.
-            start: (V, M) float32 logits of all visible blocks; as the settings say if None.
+            start: float32 logits, (V, M) of the blocks of ``share``; as the settings say if None.
             generator: draws what is random, after what it drew for ``start``; by the settings' seed if None.
             share: this process's blocks; all if None.
         """
         self.scene, self.settings, self.visible, self.objective = scene, settings, visible, objective
         self.began = began
         self.generator = generator or torch.Generator().manual_seed(settings.seed)
+        self.share = share or Share(0, len(visible.blocks), len(visible.blocks))
         if start is None:
-            start = starting_logits(scene, settings, visible, self.generator)
-        self.share = share or Share(0, len(start), len(start))
-        self.logits = torch.nn.Parameter(start[self.share.rows].clone())
+            start = starting_logits(scene, settings, visible, self.generator)[self.share.rows].to(visible.device)
+        self.logits = torch.nn.Parameter(start.clone())
         self.adam = torch.optim.Adam([self.logits], lr=settings.learning_rate, betas=BETAS, eps=EPSILON)
         self.fast: FastSteps | None = None
         if visible.device.type == "cuda" and fits(objective, settings):
@@ -85,8 +85,11 @@ class Descent:
             step = min(step, steps)
             losses.append(self.take(upcoming, cancelled))
             now = self._best()
-            changed = int((now != best).sum())
-            best, settled_since = now, step if changed else settled_since
+            differ, best = (now != best).sum(), now
+            if progress is None and not self.settings.patience:
+                continue  # nobody asks what changed, and the host need not wait to know
+            changed = int(differ)
+            settled_since = step if changed else settled_since
             if progress is not None:
                 loss, seconds = float(losses[-1][-1]), time.perf_counter() - self.began
                 progress(Progress(step, steps, loss, upcoming[-1], seconds, changed, self._materials(now)))
@@ -156,14 +159,11 @@ def temperature_schedule(settings: OptimizeSettings) -> list[float]:
 def starting_logits(
     scene: BlockScene, settings: OptimizeSettings, visible: VisibleFaces, generator: torch.Generator
 ) -> torch.Tensor:
-    """Returns the (V, M) float32 logits that ``settings.init`` asks for, on the device of ``visible``."""
+    """Returns the (V, M) float32 logits that ``settings.init`` asks for, on the CPU."""
     shape = (len(visible.blocks), len(scene.palette))
     if settings.init == "map":
-        return lean_towards(torch.tensor(scene.materials, dtype=torch.int64)[visible.blocks.cpu()], shape[1]).to(
-            visible.device
-        )
-    logits = torch.randn(shape, generator=generator) if settings.init == "random" else torch.zeros(shape)
-    return logits.to(visible.device)
+        return lean_towards(torch.tensor(scene.materials, dtype=torch.int64)[visible.blocks.cpu()], shape[1])
+    return torch.randn(shape, generator=generator) if settings.init == "random" else torch.zeros(shape)
 
 
 def lean_towards(materials: torch.Tensor, count: int) -> torch.Tensor:

@@ -165,9 +165,12 @@ class FastSteps:
         for tensor, value in zip(state, kept, strict=True):
             tensor.copy_(value)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # torch.cuda.graph would give all free memory back first, which takes longer
+            graph.capture_begin(capture_error_mode="thread_local")
             for _ in range(burst):
                 self._step()
+            graph.capture_end()
         return graph
 
 

@@ -12,6 +12,7 @@ import torch
 from blockcore.assignment.neighbours import touching_pairs
 from blockcore.assignment.smoothing import Neighbourhood
 from blockcore.assignment.statistics import FaceStatistics, cost_table
+from blockcore.machine import workers
 from blockcore.machine.workers import Share
 from blockcore.ops.blend import blend
 from blockcore.ops.pixels import squared_error
@@ -121,7 +122,7 @@ class StatisticsObjective:
 def compared_pixels(
     visible: VisibleFaces, targets: Sequence[npt.NDArray[np.uint8]], faces: slice | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the pixels of all views, one view after the other.
+    """Returns the pixels of all views, one view after the other; each process brings its share to the device.
 
     Args:
         visible: what the views show.
@@ -131,18 +132,19 @@ def compared_pixels(
     Returns:
         (P,) int32, the face each pixel shows, or -1; and (P, 3 or 4) uint8, what it should show.
     """
-    shown, wanted, device = [], [], visible.device
-    masked = any(target.shape[2] == 4 for target in targets)
-    for view, target in zip(visible.views, targets, strict=True):
-        face = view.to(device).reshape(-1)
-        flat = np.ascontiguousarray(_rgba(target) if masked else target).reshape(len(face), -1)
-        pixels = torch.tensor(flat, device=device)
-        if faces is not None:
-            own = torch.nonzero((face >= faces.start) & (face < faces.stop))[:, 0]
-            face, pixels = face[own] - faces.start, pixels[own]
-        shown.append(face)
-        wanted.append(pixels)
-    return torch.cat(shown), torch.cat(wanted)
+    device, team = visible.device, workers.current()
+    channels = 4 if any(target.shape[2] == 4 for target in targets) else 3
+    shapes = [(*target.shape[:2], channels) for target in targets]
+    brought = {
+        number: torch.tensor(_rgba(targets[number]) if channels == 4 else targets[number], device=device)
+        for number in team.mine([shape[0] * shape[1] for shape in shapes])
+    }
+    wanted = torch.cat([picture.reshape(-1, channels) for picture in team.exchange(brought, shapes, device, device)])
+    shown = torch.cat([view.to(device).reshape(-1) for view in visible.views])
+    if faces is None:
+        return shown, wanted
+    own = torch.nonzero((shown >= faces.start) & (shown < faces.stop))[:, 0]  # at once: each makes the host wait
+    return shown[own] - faces.start, wanted[own]
 
 
 class PixelObjective:

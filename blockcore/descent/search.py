@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from blockcore.model.scene import BlockScene
 from blockcore.model.settings import OptimizeSettings
 from blockcore.ops.arrays import sum_by
 from blockcore.shading.radiance import best_materials
+from blockcore.visibility.faces import VisibleFaces
 
 _BLOCK = 64  # pixels that take a step as long as a block does by itself
 
@@ -52,7 +54,9 @@ def descend(
     objective: str,
     loss: PictureLoss | None,
     problem: Problem,
-    solution: Decision,
+    solve: Callable[[], Decision],
+    drawn: Future[torch.Tensor],
+    generator: torch.Generator,
     start: npt.NDArray[np.float32] | None,
     began: float,
     progress: Callable[[Progress], None] | None,
@@ -66,7 +70,9 @@ def descend(
         objective: what is minimised, as ``plan.Decided`` names it.
         loss: compares pictures instead of the loss that the settings name, or None.
         problem: what is seen, and what each choice costs.
-        solution: what solving finds.
+        solve: tells what solving finds.
+        drawn: the logits that ``init`` asks for, (V, M) float32; see ``drawn_ahead``.
+        generator: drew them, and draws what is random after them.
         start: (N, M) finite logits to begin from, or None.
         began: when the optimisation began, by ``time.perf_counter``.
         progress: called every few steps.
@@ -81,9 +87,6 @@ def descend(
     if objective == "pictures":
         compare = loss or named.of_pictures(settings.comparison)
         whole = PictureObjective(problem, compare, settings.comparison, settings.search.commitment)
-    generator = torch.Generator().manual_seed(settings.seed)
-    logits = _starting_logits(scene, settings, problem, solution, start, generator)
-    initial = best_materials(logits)
     share = _share(objective, settings, problem)
     goal: Objective = whole or objective_of(
         objective,
@@ -98,6 +101,8 @@ def descend(
     if settings.smoothness:
         seams = seams_between(scene, settings, problem.blocks, problem.pixels)
         goal = SeamsObjective(goal, seams, problem.visible.device)
+    logits = _starting_logits(scene, settings, problem, solve, drawn, start)[share.rows].to(problem.visible.device)
+    initial = share.every(best_materials(logits).int())
     descent = Descent(scene, settings, problem.visible, goal, began, logits, generator, share)
     losses, temperatures = descent.run(progress, cancelled)
     materials = _likeliest(scene, settings, problem, share.every(descent.logits.detach()))
@@ -110,24 +115,37 @@ def descend(
     return Descended(every, materials, losses, temperatures, hard)
 
 
+def drawn_ahead(
+    scene: BlockScene, settings: OptimizeSettings, visible: VisibleFaces
+) -> tuple[Future[torch.Tensor], torch.Generator]:
+    """Begins to draw the logits that ``init`` asks for: numbers of one stream, by one core, while others are busy.
+
+    Returns:
+        The (V, M) float32 logits to be, on the CPU, and the generator that goes on after them.
+    """
+    generator = torch.Generator().manual_seed(settings.seed)
+    aside = ThreadPoolExecutor(1)
+    drawn = aside.submit(starting_logits, scene, settings, visible, generator)
+    aside.shutdown(wait=False)  # what was begun ends
+    return drawn, generator
+
+
 def _starting_logits(
     scene: BlockScene,
     settings: OptimizeSettings,
     problem: Problem,
-    solution: Decision,
+    solve: Callable[[], Decision],
+    drawn: Future[torch.Tensor],
     start: npt.NDArray[np.float32] | None,
-    generator: torch.Generator,
 ) -> torch.Tensor:
-    visible, blocks = problem.visible, problem.blocks
-    logits = starting_logits(scene, settings, visible, generator)  # drawn in any case: what is drawn next follows it
+    blocks = problem.blocks
+    logits = drawn.result()  # waited for in any case: what is drawn next follows it
     if start is not None:
-        logits = torch.from_numpy(start[blocks].astype(np.float32)).to(visible.device)
+        logits = torch.from_numpy(start[blocks].astype(np.float32))
     elif settings.init == "solve":
-        solved = torch.from_numpy(solution.materials[blocks]).long()
-        logits = lean_towards(solved, len(scene.palette)).to(visible.device)
+        logits = lean_towards(torch.from_numpy(solve().materials[blocks]).long(), len(scene.palette))
     if settings.constrained:
-        barred = ~Constraints.of(settings.rules, scene).allowed[blocks]
-        logits[torch.from_numpy(barred).to(visible.device)] = BARRED
+        logits[torch.from_numpy(~Constraints.of(settings.rules, scene).allowed[blocks])] = BARRED
     return logits
 
 

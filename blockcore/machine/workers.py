@@ -73,13 +73,13 @@ class Workers:
         return sums
 
     def exchange(
-        self, pictures: Mapping[int, Any], sizes: Sequence[tuple[int, int]], device: Any, keep: Any
+        self, pictures: Mapping[int, Any], shapes: Sequence[tuple[int, ...]], device: Any, keep: Any
     ) -> list[Any]:
         """Gives every process the pictures of all.
 
         Args:
-            pictures: this process's share, by number: (H, W) int32 arrays or tensors.
-            sizes: width and height of all pictures.
+            pictures: this process's share, by number: arrays or tensors, int32 of (H, W), uint8 of (H, W, C).
+            shapes: of all pictures.
             device: by way of which they travel.
             keep: where all of them end up; one process alone leaves them where they are.
 
@@ -87,14 +87,14 @@ class Workers:
             All pictures in order.
         """
         if self.count == 1:
-            return [pictures[number] for number in range(len(sizes))]
+            return [pictures[number] for number in range(len(shapes))]
         import torch
         import torch.distributed as dist
 
         every = []
-        owners = self.owners([width * height for width, height in sizes])
-        for number, (width, height) in enumerate(sizes):
-            picture = torch.empty((height, width), dtype=torch.int32, device=device)
+        owners = self.owners([shape[0] * shape[1] for shape in shapes])
+        for number, shape in enumerate(shapes):
+            picture = torch.empty(shape, dtype=torch.int32 if len(shape) == 2 else torch.uint8, device=device)
             if number in pictures:
                 picture.copy_(torch.as_tensor(pictures[number]))
             with _together():
