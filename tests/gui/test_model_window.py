@@ -95,7 +95,7 @@ def test_from_a_model_to_blocks_with_the_mouse(window: Window):
 @pytest.mark.parametrize("window", [((800, 640),)], indirect=True)
 def test_the_window_stays_alive_while_a_model_becomes_blocks(window: Window):
     open_panel(window)
-    window.ask(DRAW_LITTLE + MEASURE + "group.across, group.views = 36, 24\nbpy.ops.ed.undo_push(message='Size')")
+    window.ask(DRAW_LITTLE + MEASURE + "group.across, group.views = 36, 12\nbpy.ops.ed.undo_push(message='Size')")
 
     def run() -> None:
         press(window, "Make Blocks")
