@@ -27,10 +27,10 @@ from blockcore.model.settings import SETTINGS, OptimizeSettings
 from bridge.blender.extract import extract
 from bridge.blender.identity import find_named
 from bridge.blender.jobs import find_source_of
-from bridge.blender.own_palette import OWN, has_own_palette, keep_palette, recolor, rename_material
+from bridge.blender.own_palette import has_own_palette, keep_palette, recolor, rename_material
 from bridge.blender.targets import background_image
 from bridge.blender.world_edit import material_names
-from bridge.job import Job
+from bridge.job import OWN, Job
 from bridge.model.wish import Wish
 
 from . import layouts, offered, status, wording

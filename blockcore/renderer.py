@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -86,7 +87,7 @@ class DifferentiableBlockRenderer(nn.Module):
         self._number = opaque.registered(self)
 
     @property
-    def _seen(self) -> Mapping[Key, Seen]:
+    def _seen(self) -> OrderedDict[Key, Seen]:
         """What is remembered, the last at the end."""
         return self._remembered.seen
 
@@ -309,10 +310,10 @@ class DifferentiableBlockRenderer(nn.Module):
             seen = self._seen.get(key)
             if seen is not None and self._is_lit(seen):
                 return seen
-            lit = [before for before in reversed(remembered.seen.values()) if self._is_lit(before)]
+            lit = [before for before in reversed(self._seen.values()) if self._is_lit(before)]
         last = next((before for before in lit if before.grid is grid), lit[0] if lit else None)
         seen = below_transforms(self._look, grid, posed.cameras(), last)
-        remembered.keep(remembered.seen, key, seen, self.remembered_views, self.remembered_pixels)
+        remembered.keep(self._seen, key, seen, self.remembered_views, self.remembered_pixels)
         return seen
 
     def _is_lit(self, seen: Seen) -> bool:

@@ -17,6 +17,8 @@ from blockcore.model.settings import OptimizeSettings
 FORMAT = "blockcore.job"
 VERSION = 1
 KINDS = ("collection", "object")
+OWN = Path("own")
+"""Where a palette's file is named, says that it is the one which the .blend's panel keeps."""
 PALETTES = ("webgpu", "file", "scene", "own")
 RESULTS = ("new_object", "in_place")
 _REMEDY = "save the job from the panel again"

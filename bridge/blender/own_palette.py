@@ -15,9 +15,8 @@ from blockcore.formats.palette_file import described, hex_of, palette_from, read
 from blockcore.io.damage import DAMAGE
 from blockcore.io.files import Json, parse_json
 from blockcore.model.palette import SLOT_NAMES, Palette
+from bridge.job import OWN
 
-OWN = Path("own")
-"""Where a palette is named, says that it is the scene's own."""
 _NOTE = "blockcore_palette"
 _AIR = "Air"
 _GREY = "#808080"

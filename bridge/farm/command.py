@@ -24,7 +24,7 @@ from bridge.farm.records import LIST, Outcome, Task, check_notes, failed, find_d
 from bridge.farm.slurm import add_slurm, submit
 from bridge.farm.sources import Shard, Source, find_sources
 from bridge.farm.worker import PATHS
-from bridge.job import told_settings
+from bridge.job import OWN, told_settings
 
 KINDS = {"optimize": (".blend",), "blocks": (".blend", *MODELS)}
 """The files that each way is for."""
@@ -114,13 +114,19 @@ def _again(args: argparse.Namespace) -> list[str]:
 
 
 def _files_named(args: argparse.Namespace) -> list[Path]:
-    return [getattr(args, name) for name in PATHS if getattr(args, name, None)]
+    return list(_files_in(vars(args)).values())
+
+
+def _files_in(options: Json) -> dict[str, Path]:
+    """Returns the options that name a file; the palette that a .blend keeps is none."""
+    named = {name: Path(options[name]) for name in PATHS if options.get(name)}
+    return {name: path for name, path in named.items() if path != OWN}
 
 
 def _tasks(args: argparse.Namespace, sources: Sequence[Source]) -> list[Task]:
     out = args.out.absolute()
-    options = {name: value for name, value in vars(args).items() if name not in _OWN}
-    options |= {name: str(Path(options[name]).absolute()) for name in PATHS if options.get(name)}
+    options = {n: str(v) if isinstance(v, Path) else v for n, v in vars(args).items() if n not in _OWN}
+    options |= {name: str(path.absolute()) for name, path in _files_in(options).items()}
     return [Task(source, out / source.name, args.way, options) for source in sources]
 
 
@@ -170,11 +176,11 @@ class _Preparation:
         """Returns options with the contents of files in the place of their names; all tasks share one object."""
         if id(options) not in self._alike:
             meant = {name: value for name, value in options.items() if name not in _NOT_KEY}
-            self._alike[id(options)] = meant | {n: _contents(options[n]) for n in PATHS if options.get(n)}
+            self._alike[id(options)] = meant | {n: _contents(path) for n, path in _files_in(options).items()}
         return self._alike[id(options)]
 
 
-def _contents(path: str) -> str:
+def _contents(path: Path) -> str:
     try:
         return hashlib.blake2b(read_bytes(path, _LARGEST), digest_size=16).hexdigest()
     except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.parts import need
+from tests.parts import lack, need
 from tests.public_models import PUBLIC_MODELS
 
 need("bpy")
@@ -30,7 +30,7 @@ _MOST = 4_000  # triangles that the reference, which takes a millisecond each, l
 def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = PUBLIC_MODELS[request.param].fetch(tmp_path_factory.mktemp(request.param))
     if found.suffix == ".glb" and bpy.app.version < (4, 5):
-        pytest.skip("bpy came without Draco's library then, which unpacks this file; Blender itself has it")
+        lack("draco", "bpy came without its library then, which unpacks this file; Blender itself has it")
     return found
 
 

@@ -98,6 +98,28 @@ def out(undisturbed: Undisturbed) -> Path:
     return undisturbed.out
 
 
+OWN_PALETTE = """
+from blockcore.model.palette import Palette
+from bridge.blender.own_palette import keep_palette
+keep_palette(bpy.context.scene, Palette(("Air", "Plum", "Pear"), np.random.default_rng(0).random((3, 3, 3))))
+save_file(sys.argv[1])
+"""
+
+
+def test_each_file_may_have_a_palette_of_its_own(inputs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "without.blend").write_bytes((inputs / FILES[0]).read_bytes())
+    words = [sys.executable, "-c", CUBES + OWN_PALETTE, str(folder / "with.blend")]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    for state in ("done", "skipped"):
+        done = bridge("batch", folder, "--out", tmp_path / "out", "--palette", "own", "--lighting", "unlit")
+        assert told(done) == {"with.blend": state, "without.blend": "failed"}, done.stderr
+        assert "no palette of its own" in done.stdout
+    found = json.loads((tmp_path / "out" / "with.blend" / "report" / "map.json").read_text())
+    assert {"Plum", "Pear"} & set(json.dumps(found).split('"'))
+
+
 def test_results_are_those_of_single_calls(inputs: Path, out: Path, tmp_path: Path) -> None:
     single = bridge("optimize", inputs / "a.blend", "--out", tmp_path / "a.blend", "--report", tmp_path / "report")
     assert single.returncode == 0, single.stderr

@@ -330,11 +330,17 @@ def test_modelled_worlds_are_carved_out_of_pictures_without_masks(name):
     assert right >= 0.99 and too_many <= 0.01
 
 
-def test_noise_hides_no_shape_and_calls_for_the_fog():
+def hut_in_views() -> tuple[np.ndarray, list[View]]:
+    """A hut's materials in all 8³ cells, and twelve pictures of it."""
     cells, materials = hut(8)
     world = np.zeros((8, 8, 8), np.int32)
     world[tuple(cells.T)] = materials
     views, _ = posed(DifferentiableBlockWorld.from_arrays(cells, materials, grid_size=(8, 8, 8)), 8, 12, 40)
+    return world, views
+
+
+def test_noise_hides_no_shape_and_calls_for_the_fog():
+    world, views = hut_in_views()
     noise = np.random.default_rng(0)
     noisy = [
         replace(view, target=np.clip(view.target + noise.normal(0.0, 4.0, view.target.shape), 0, 255).astype(np.uint8))
@@ -348,10 +354,7 @@ def test_noise_hides_no_shape_and_calls_for_the_fog():
 
 
 def test_pixels_that_do_not_count_say_nothing_of_the_shape():
-    cells, materials = hut(8)
-    world = np.zeros((8, 8, 8), np.int32)
-    world[tuple(cells.T)] = materials
-    views, _ = posed(DifferentiableBlockWorld.from_arrays(cells, materials, grid_size=(8, 8, 8)), 8, 12, 40)
+    world, views = hut_in_views()
     spoiled = []
     for view in views:
         target = np.dstack([view.target, np.full((40, 40), 255, np.uint8)])
