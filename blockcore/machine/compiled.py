@@ -12,13 +12,29 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.dispatcher import Dispatcher
 
 _BLAS = "scipy.linalg.cython_blas"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Kept(FunctionCache):
-    """Compiled kernels on disk; a disk that takes none costs the next process's time alone."""
+    """Compiled kernels on disk; a disk that takes none costs the next process's time alone.
+
+    A kernel is compiled anew when its file changes, and when a file does whose kernels it calls: numba looks at its
+    own file alone.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        called: dict[str, _Kept] = {}
+        for value in vars(sys.modules[function.__module__]).values():
+            if isinstance(value, Dispatcher) and isinstance(kept := vars(value).get("_cache"), _Kept):
+                called[value.py_func.__module__] = kept
+        called.pop(function.__module__, None)
+        stamps = [called[name].stamp for name in sorted(called)]
+        self.stamp: tuple[Any, ...] = (self._cache_file._source_stamp, *stamps)
+        self._cache_file._source_stamp = self.stamp
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with contextlib.suppress(OSError):
@@ -33,7 +49,7 @@ def kernel(function: Function) -> Function:
     """
     compiled = numba.njit(nogil=True, error_model="numpy")(function)
     with contextlib.suppress(RuntimeError):  # numba finds no folder
-        compiled._cache = _Kept(function)  # type: ignore[attr-defined,no-untyped-call]
+        compiled._cache = _Kept(function)  # type: ignore[attr-defined]
     return cast(Function, compiled)
 
 

@@ -43,3 +43,17 @@ def test_jobs_compile_nothing_more(kernels: Path, tmp_path: Path, number, settin
     where = ("--map", map_path(number), "--dataset", dataset_path(number), "--out", tmp_path / "out")
     run(kernels, "optimize", *where, *settings)
     assert before and sorted(kernels.rglob("*.nbc")) == before
+
+
+def test_a_kernel_is_compiled_anew_when_one_that_it_calls_changes(tmp_path: Path):
+    head = "from blockcore.machine.compiled import kernel\n"
+    caller = "from called import one\n@kernel\ndef both(x: int) -> int:\n    return one(x) + x\n"
+    (tmp_path / "caller.py").write_text(head + caller)
+    environment = os.environ | {
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
+    }
+    for more in (1, 10):
+        (tmp_path / "called.py").write_text(head + f"@kernel\ndef one(x: int) -> int:\n    return x + {more}\n")
+        command = [sys.executable, "-B", "-c", "from caller import both; print(both(100))"]
+        assert int(subprocess.check_output(command, env=environment)) == 200 + more
