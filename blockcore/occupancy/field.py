@@ -108,12 +108,13 @@ class BlockField(nn.Module):
             alpha = 1.0 - shares[:, AIR]
             table = self._radiance.to(exact.dtype).flatten(1).clone()
             table[AIR] = 0.0
-            colors = shares @ table / alpha.clamp_min(SKIP)[:, None]
+            colors = shares @ table
             cells = torch.arange(len(logits), dtype=torch.int32, device=logits.device)
             number = torch.where(alpha.detach() >= SKIP, cells, -1)
             if hard:
-                alpha = alpha + ((alpha > 0.5).to(alpha) - alpha).detach()
-                best = table[shares[:, AIR + 1 :].argmax(dim=1) + AIR + 1]
+                there = (alpha > 0.5).to(alpha)
+                alpha = alpha + (there - alpha).detach()
+                best = there[:, None] * table[shares[:, AIR + 1 :].argmax(dim=1) + AIR + 1]
                 colors = colors + (best - colors).detach()
             behind = self._behind(background, cameras).to(exact.dtype)
             ground = number.reshape(self.grid_size), cameras, self.world_scale, behind, stop

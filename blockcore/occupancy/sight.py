@@ -10,10 +10,7 @@ import numpy.typing as npt
 
 from blockcore.machine.threads import spread
 from blockcore.model.camera import Camera
-from blockcore.occupancy.rays import unprojection
-from blockcore.visibility.reference import WINDOW_LIMIT, to_clip, to_window
-
-_SUBPIXELS = np.float32(256)
+from blockcore.occupancy.rays import RING, box_of, rays_of
 
 
 class Sight(NamedTuple):
@@ -50,27 +47,15 @@ def sight(
     """
     from blockcore.occupancy import sight_numba
 
-    size = (hull.shape[0], hull.shape[1], hull.shape[2])
+    number = np.full(np.array(hull.shape) + 2 * RING, -1, np.int32)
+    number[RING:-RING, RING:-RING, RING:-RING] = np.where(hull, np.arange(hull.size).reshape(hull.shape), -1)
+    box = box_of(number)
 
     def of_view(camera: Camera, asked: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        drawn = _corners(camera, size, world_scale)
-        return sight_numba.follow(unprojection(camera, size, world_scale), drawn, hull, asked)
+        rays = rays_of(camera, (hull.shape[0], hull.shape[1], hull.shape[2]), world_scale)
+        return sight_numba.follow(rays, number, box, asked)
 
     every = spread(of_view, cameras, list(counts))
     entry = np.concatenate([entries for _, entries in every])
     first = np.append(0, np.cumsum(np.concatenate([lengths for lengths, _ in every])))
     return Sight(first, entry, *sight_numba.by_cell(first, entry, hull.size))
-
-
-def _corners(camera: Camera, size: tuple[int, int, int], world_scale: float) -> npt.NDArray[np.int64]:
-    """Returns where the lattice's corners, and those of a ring around, are drawn; see ``sight_numba.follow``."""
-    from blockcore.occupancy.sight_numba import NOWHERE
-
-    center = np.array([size[0] / 2, 0.0, size[2] / 2])
-    lattice = np.stack(np.meshgrid(*(np.arange(-1, n + 2) for n in size), indexing="ij"), axis=-1).reshape(-1, 3)
-    with np.errstate(all="ignore"):
-        clip = to_clip(((lattice - center) * world_scale).astype(np.float32), camera.view_proj)
-        window = to_window(clip, camera)[:, :2]
-        seen = (clip[:, 3] > 0.0) & (np.abs(window) < WINDOW_LIMIT).all(axis=1)
-        drawn = np.where(seen[:, None], np.rint(window * _SUBPIXELS), NOWHERE).astype(np.int64)
-    return drawn.reshape(size[0] + 3, size[1] + 3, size[2] + 3, 2)

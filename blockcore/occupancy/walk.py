@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch.autograd.function import once_differentiable
 
 from blockcore.model.camera import Camera
-from blockcore.occupancy.rays import unprojection
+from blockcore.occupancy.rays import RING, box_of, rays_of
 from blockcore.ops.pixels import takes_triton
 
 STOP = 1e-3
@@ -30,11 +29,13 @@ def walk(
     """Lets each pixel's ray walk through the cells of a grid, front to back.
 
     A cell shows the face that the ray enters by: ``C = Σ Tᵢ αᵢ cᵢ + T · background``, where Tᵢ is what the cells before
-    let through. A cell that a ray begins in shows nothing, as the inside of a block does not.
+    let through. A cell that a ray begins in shows nothing, as the inside of a block does not. Faces are where the
+    rasteriser draws them: with opacities of 0 and 1 the picture is the rasteriser's.
 
     Args:
         alpha: (K,) float32 or float64 in 0…1, the opacity of the cells that may hold a block.
-        colors: (K, 6, 3) what their faces show.
+        colors: (K, 6, 3) what their faces show, times their opacity: αᵢ cᵢ (Porter and Duff 1984, "Compositing Digital
+            Images").
         number: (X, Y, Z) int32, where ``alpha`` is: which of the K each cell of the grid is, -1 for none.
         cameras: B of one size.
         world_scale: edge of a block in world units.
@@ -54,18 +55,19 @@ class _Walk(torch.autograd.Function):
         ctx: Any, alpha: torch.Tensor, colors: torch.Tensor, background: torch.Tensor, ground: Any
     ) -> torch.Tensor:
         number, cameras, world_scale, stop = ground
-        matrices = np.stack([unprojection(camera, tuple(number.shape), world_scale) for camera in cameras])
+        rays = [rays_of(camera, tuple(number.shape), world_scale) for camera in cameras]
+        number = torch.nn.functional.pad(number, (RING,) * 6, value=-1)
         if takes_triton(alpha):
             from blockcore.occupancy import walk_triton
 
-            out = walk_triton.forward(alpha, colors, number, matrices, background, stop)
+            out = walk_triton.forward(alpha, colors, number, rays, background, stop)
         else:
             from blockcore.occupancy import walk_numba
 
             a, c, cells, behind = _arrays(alpha, colors, number, background)
-            out = torch.from_numpy(walk_numba.forward(a, c, cells, _box(cells), matrices, behind, stop)).to(alpha)
+            out = torch.from_numpy(walk_numba.forward(a, c, cells, box_of(cells), rays, behind, stop)).to(alpha)
         ctx.save_for_backward(alpha, colors, number, out)
-        ctx.ground = matrices, stop
+        ctx.ground = rays, stop
         return out
 
     @staticmethod
@@ -79,19 +81,8 @@ class _Walk(torch.autograd.Function):
         from blockcore.occupancy import walk_numba
 
         a, c, cells, seen, grad = _arrays(alpha, colors, number, out, grads[0])
-        found = walk_numba.backward(grad, seen, a, c, cells, _box(cells), *ctx.ground)
+        found = walk_numba.backward(grad, seen, a, c, cells, box_of(cells), *ctx.ground)
         return *(torch.from_numpy(sums).to(alpha) for sums in found), None
-
-
-def _box(number: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Returns the lowest and, one further, the highest cell that may hold a block, (2, 3)."""
-    there = number >= 0
-    box = np.zeros((2, 3), np.int64)
-    for axis in range(3):
-        along = np.flatnonzero(there.any(axis=tuple({0, 1, 2} - {axis})))
-        if len(along):
-            box[:, axis] = along[0], along[-1] + 1
-    return box
 
 
 def _arrays(*tensors: torch.Tensor) -> list[npt.NDArray[Any]]:

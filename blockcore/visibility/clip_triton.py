@@ -19,7 +19,12 @@ _ROUND = tl.constexpr(6755399441055744.0)  # 1.5 · 2⁵²: adding and subtracti
 @triton.jit
 def clip(corner, matrix, use):
     """Maps a corner to clip space, in the reference's float32 order."""
-    x, y, z = tl.load(corner, use), tl.load(corner + 1, use), tl.load(corner + 2, use)
+    return transform(tl.load(corner, use), tl.load(corner + 1, use), tl.load(corner + 2, use), matrix)
+
+
+@triton.jit
+def transform(x, y, z, matrix):
+    """Maps a float32 position to clip space, likewise."""
     return _row(matrix, x, y, z), _row(matrix + 4, x, y, z), _row(matrix + 8, x, y, z), _row(matrix + 12, x, y, z)
 
 

@@ -21,7 +21,7 @@ from tests.captures import captured
 from tests.parts import lack, need
 from tests.unit.test_cuda_exact import coarse, random_world
 from tests.unit.test_cuda_steps import WAYS, fast_and_slow, problem, settings_of
-from tests.unit.test_occupancy import CAMERAS
+from tests.unit.test_occupancy import CAMERAS, all_around, settled
 from tests.unit.test_visibility import random_camera, random_faces
 
 pytestmark = pytest.mark.cuda
@@ -301,3 +301,13 @@ def test_fog_looks_on_the_gpu_as_on_the_cpu() -> None:
             gradients.append(moved.logits.grad.cpu())
         torch.testing.assert_close(*pictures, rtol=0.0, atol=off)
         torch.testing.assert_close(*gradients, rtol=0.0, atol=50 * off)
+
+
+def test_sure_cells_are_met_on_the_gpu_where_the_rasteriser_draws_them() -> None:
+    for seed in range(4):
+        field, _ = settled(seed)
+        poses = all_around(field)
+        with torch.no_grad():
+            on_cpu = field.render(poses)
+            on_gpu = field.to("cuda").render(poses)
+        torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=0.0, atol=1e-5)
