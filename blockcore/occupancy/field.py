@@ -69,12 +69,17 @@ class BlockField(nn.Module):
         logits[..., AIR] = math.log((1.0 - opacity) / opacity * (len(palette) - 1))
         self.logits = nn.Parameter(logits)
         radiance = radiance_of(palette, lighting, logits.device, torch.float64)
-        self.register_buffer("_radiance", radiance, persistent=False)
-        self._radiance: torch.Tensor
+        faces = torch.nn.functional.pad(radiance, (0, 1), value=1.0)
+        faces[AIR] = 0.0
+        self.register_buffer("_faces", faces.flatten(1), persistent=False)  # opacity last, as ``walk.walk`` takes it
+        cells = torch.arange(math.prod(grid_size), dtype=torch.int32, device=logits.device)
+        self.register_buffer("_cells", cells, persistent=False)
+        self._faces: torch.Tensor
+        self._cells: torch.Tensor
 
     def looks(self) -> npt.NDArray[np.float64]:
-        """Returns what each material's faces show, (M, 6, 3) display values."""
-        return np.asarray(self._radiance.cpu().numpy())
+        """Returns what each material's faces show, (M, 6, 3) display values; Air's show nothing."""
+        return np.asarray(self._faces.reshape(len(self.palette), 6, 4)[..., :3].cpu().numpy())
 
     def opacity(self, temperature: float = 1.0) -> torch.Tensor:
         """Returns the opacity of each cell, (X, Y, Z) in 0…1."""
@@ -105,20 +110,16 @@ class BlockField(nn.Module):
         with torch.autocast(logits.device.type, enabled=False):
             # One soft-max, and one product with what materials look like: both are as large as the grid.
             shares = torch.softmax(exact / temperature, dim=1)
-            alpha = 1.0 - shares[:, AIR]
-            table = self._radiance.to(exact.dtype).flatten(1).clone()
-            table[AIR] = 0.0
-            colors = shares @ table
-            cells = torch.arange(len(logits), dtype=torch.int32, device=logits.device)
-            number = torch.where(alpha.detach() >= SKIP, cells, -1)
+            table = self._faces.to(exact.dtype)
+            faces = shares @ table
+            alpha = faces.detach()[:, 3]
+            number = torch.where(alpha >= SKIP, self._cells, -1)
             if hard:
-                there = (alpha > 0.5).to(alpha)
-                alpha = alpha + (there - alpha).detach()
-                best = there[:, None] * table[shares[:, AIR + 1 :].argmax(dim=1) + AIR + 1]
-                colors = colors + (best - colors).detach()
+                best = table[shares[:, AIR + 1 :].argmax(dim=1) + AIR + 1]
+                faces = faces + ((alpha > 0.5)[:, None] * best - faces).detach()
             behind = self._behind(background, cameras).to(exact.dtype)
             ground = number.reshape(self.grid_size), cameras, self.world_scale, behind, stop
-            return walk(alpha, colors.reshape(len(logits), -1, 3), *ground).to(logits.dtype)
+            return walk(faces.reshape(-1, 6, 4), *ground).to(logits.dtype)
 
     def _behind(self, background: torch.Tensor | Sequence[float] | None, cameras: Sequence[Camera]) -> torch.Tensor:
         """Returns the background (B, H, W, 3)."""

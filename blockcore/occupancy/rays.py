@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,24 +34,23 @@ class Rays(NamedTuple):
     scale: float
 
 
-def rays_of(camera: Camera, size: tuple[int, int, int], world_scale: float, ring: int = RING) -> Rays:
-    """Returns a camera's rays over a grid of ``size`` cells and a ring of so many around it."""
-    center = np.array([size[0] / 2 + ring, ring, size[2] / 2 + ring])
-    whole = np.array(size) + 2 * ring
+def rays_of(cameras: Sequence[Camera], size: tuple[int, int, int], world_scale: float, ring: int = RING) -> list[Rays]:
+    """Returns the rays of cameras of one size over a grid of ``size`` cells and a ring of so many around it."""
+    center, whole = np.array([size[0] / 2 + ring, ring, size[2] / 2 + ring]), np.array(size) + 2 * ring
     from_world = np.diag([1.0 / world_scale, 1.0 / world_scale, 1.0 / world_scale, 1.0])
     from_world[:3, 3] = center
-    to_clip = np.ascontiguousarray(camera.view_proj, np.float32)
-    pixel = 2.0 / np.array([camera.width, camera.height])
+    pixel = 2.0 / np.array([cameras[0].width, cameras[0].height])
     # A centre on an edge is a trace to the right of it and, less yet, below: the top-left rule.
     trace = np.eye(4)
     trace[:2, 3] = pixel * _TRACE
+    to_clip = np.stack([camera.view_proj for camera in cameras]).astype(np.float32)
     to_lattice = from_world @ np.linalg.inv(to_clip.astype(np.float64)) @ trace
     # What a pixel's way in the picture is in the lattice grows with clip w, which is largest at a corner.
-    corners = (np.stack(np.meshgrid(*([0, n] for n in whole), indexing="ij"), axis=-1) - center) * world_scale
-    largest = (corners @ to_clip[3, :3] + to_clip[3, 3]).max()
-    moved = np.abs(to_lattice[:3, :2]) + np.outer(whole, np.abs(to_lattice[3, :2]))
-    unsure: npt.NDArray[np.float64] = _NEAR * max(float(largest), 0.0) * (moved @ pixel)
-    return Rays(to_lattice, to_clip, unsure, center, float(world_scale))
+    corners = (np.stack(np.meshgrid(*([0, n] for n in whole)), axis=-1).reshape(8, 3) - center) * world_scale
+    largest = (to_clip[:, 3, :3] @ corners.T + to_clip[:, 3, 3:]).max(axis=1, initial=0.0)
+    moved = np.abs(to_lattice[:, :3, :2]) + whole[:, None] * np.abs(to_lattice[:, 3:, :2])
+    unsure = _NEAR * largest[:, None] * (moved @ pixel)
+    return [Rays(*found, center, float(world_scale)) for found in zip(to_lattice, to_clip, unsure, strict=True)]
 
 
 def box_of(number: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
@@ -64,14 +64,14 @@ def box_of(number: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     return box
 
 
-def rays(
+def ends_of_rays(
     camera: Camera, size: tuple[int, int, int], world_scale: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Returns where the ray of each pixel's centre begins and ends, (H·W, 3) each: the near and the far plane."""
     across = (np.arange(camera.width) + 0.5) / camera.width * 2.0 - 1.0
     down = 1.0 - (np.arange(camera.height) + 0.5) / camera.height * 2.0
     ndc = np.stack(np.broadcast_arrays(across, down[:, None]), axis=-1).reshape(-1, 2)
-    matrix = rays_of(camera, size, world_scale, ring=0).to_lattice
+    matrix = rays_of([camera], size, world_scale, ring=0)[0].to_lattice
     near = ndc @ matrix[:, :2].T + matrix[:, 3]
     far = near + matrix[:, 2]
     return near[:, :3] / near[:, 3:], far[:, :3] / far[:, 3:]

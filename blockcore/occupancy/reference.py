@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from blockcore.model.camera import Camera
-from blockcore.occupancy.rays import rays
+from blockcore.occupancy.rays import ends_of_rays
 from blockcore.visibility.reference import WINDOW_LIMIT, to_clip, to_window
 
 Floats = npt.NDArray[np.float64]
@@ -19,8 +19,7 @@ Whole = npt.NDArray[np.int64]
 
 
 def seen_through(
-    alpha: torch.Tensor,
-    colors: torch.Tensor,
+    faces: torch.Tensor,
     number: torch.Tensor,
     camera: Camera,
     world_scale: float,
@@ -32,16 +31,15 @@ def seen_through(
     inside = ((cell >= 0) & (cell < torch.tensor(size))).all(dim=2)
     cell = torch.where(inside[..., None], cell, 0)
     found = torch.where(inside & (face >= 0), number.long()[cell[..., 0], cell[..., 1], cell[..., 2]], -1)
-    opacity = torch.where(found >= 0, alpha.double()[found.clamp_min(0)], 0.0)
-    left = torch.cumprod(torch.cat([torch.ones(len(found), 1), 1.0 - opacity], dim=1), dim=1)
-    shown = torch.where((found >= 0)[..., None], colors.double()[found.clamp_min(0), face], 0.0)
-    color = (left[:, :-1, None] * shown).sum(dim=1) + left[:, -1:] * background.double().reshape(-1, 3)
+    shown = torch.where((found >= 0)[..., None], faces.double()[found.clamp_min(0), face], 0.0)
+    left = torch.cumprod(torch.cat([torch.ones(len(found), 1), 1.0 - shown[..., 3]], dim=1), dim=1)
+    color = (left[:, :-1, None] * shown[..., :3]).sum(dim=1) + left[:, -1:] * background.double().reshape(-1, 3)
     return torch.cat([color, 1.0 - left[:, -1:]], dim=1).T.reshape(4, camera.height, camera.width)
 
 
 def _met(camera: Camera, size: tuple[int, int, int], world_scale: float) -> tuple[Whole, Whole]:
     """Returns the cells behind each ray's cuts, front to back, (P, C, 3), and the faces met, (P, C), -1 for none."""
-    start, end = rays(camera, size, world_scale)
+    start, end = ends_of_rays(camera, size, world_scale)
     way = end - start
     plane = np.concatenate([np.arange(n + 1) for n in size])
     along = np.repeat([0, 1, 2], [n + 1 for n in size])

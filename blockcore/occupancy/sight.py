@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from blockcore.machine.threads import spread
 from blockcore.model.camera import Camera
-from blockcore.occupancy.rays import RING, box_of, rays_of
+from blockcore.occupancy.rays import RING, Rays, box_of, rays_of
 
 
 class Sight(NamedTuple):
@@ -51,11 +51,11 @@ def sight(
     number[RING:-RING, RING:-RING, RING:-RING] = np.where(hull, np.arange(hull.size).reshape(hull.shape), -1)
     box = box_of(number)
 
-    def of_view(camera: Camera, asked: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        rays = rays_of(camera, (hull.shape[0], hull.shape[1], hull.shape[2]), world_scale)
+    def of_view(rays: Rays, asked: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         return sight_numba.follow(rays, number, box, asked)
 
-    every = spread(of_view, cameras, list(counts))
+    size = (hull.shape[0], hull.shape[1], hull.shape[2])
+    every = spread(of_view, rays_of(cameras, size, world_scale), list(counts))
     entry = np.concatenate([entries for _, entries in every])
     first = np.append(0, np.cumsum(np.concatenate([lengths for lengths, _ in every])))
     return Sight(first, entry, *sight_numba.by_cell(first, entry, hull.size))

@@ -18,8 +18,7 @@ STOP = 1e-3
 
 
 def walk(
-    alpha: torch.Tensor,
-    colors: torch.Tensor,
+    faces: torch.Tensor,
     number: torch.Tensor,
     cameras: Sequence[Camera],
     world_scale: float,
@@ -33,56 +32,53 @@ def walk(
     rasteriser draws them: with opacities of 0 and 1 the picture is the rasteriser's.
 
     Args:
-        alpha: (K,) float32 or float64 in 0…1, the opacity of the cells that may hold a block.
-        colors: (K, 6, 3) what their faces show, times their opacity: αᵢ cᵢ (Porter and Duff 1984, "Compositing Digital
-            Images").
-        number: (X, Y, Z) int32, where ``alpha`` is: which of the K each cell of the grid is, -1 for none.
+        faces: (K, 6, 4) float32 or float64, what the faces of the cells that may hold a block show: colours times
+            opacity, αᵢ cᵢ, and opacity, αᵢ in 0…1 (Porter and Duff 1984, "Compositing Digital Images").
+        number: (X, Y, Z) int32, where ``faces`` are: which of the K each cell of the grid is, -1 for none.
         cameras: B of one size.
         world_scale: edge of a block in world units.
         background: (B, H, W, 3).
         stop: see ``STOP``; 0 lets every ray go to its end.
 
     Returns:
-        (B, 4, H, W): RGB and coverage, ``1 - T``. Gradients flow to ``alpha``, ``colors`` and ``background``, once.
+        (B, 4, H, W): RGB and coverage, ``1 - T``. Gradients flow to ``faces`` and ``background``, once.
     """
     ground = (number, tuple(cameras), world_scale, stop)
-    return _Walk.apply(alpha, colors, background, ground)  # type: ignore[no-any-return, no-untyped-call]
+    return _Walk.apply(faces, background, ground)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Walk(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, alpha: torch.Tensor, colors: torch.Tensor, background: torch.Tensor, ground: Any
-    ) -> torch.Tensor:
+    def forward(ctx: Any, faces: torch.Tensor, background: torch.Tensor, ground: Any) -> torch.Tensor:
         number, cameras, world_scale, stop = ground
-        rays = [rays_of(camera, tuple(number.shape), world_scale) for camera in cameras]
+        rays = rays_of(cameras, tuple(number.shape), world_scale)
         number = torch.nn.functional.pad(number, (RING,) * 6, value=-1)
-        if takes_triton(alpha):
+        if takes_triton(faces):
             from blockcore.occupancy import walk_triton
 
-            out = walk_triton.forward(alpha, colors, number, rays, background, stop)
+            out = walk_triton.forward(faces, number, rays, background, stop)
         else:
             from blockcore.occupancy import walk_numba
 
-            a, c, cells, behind = _arrays(alpha, colors, number, background)
-            out = torch.from_numpy(walk_numba.forward(a, c, cells, box_of(cells), rays, behind, stop)).to(alpha)
-        ctx.save_for_backward(alpha, colors, number, out)
+            shown, cells, behind = _arrays(faces, number, background)
+            out = torch.from_numpy(walk_numba.forward(shown, cells, box_of(cells), rays, behind, stop)).to(faces)
+        ctx.save_for_backward(faces, number, out)
         ctx.ground = rays, stop
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        alpha, colors, number, out = ctx.saved_tensors
-        if takes_triton(alpha):
+        faces, number, out = ctx.saved_tensors
+        if takes_triton(faces):
             from blockcore.occupancy import walk_triton
 
-            return *walk_triton.backward(grads[0], out, alpha, colors, number, *ctx.ground), None
+            return *walk_triton.backward(grads[0], out, faces, number, *ctx.ground), None
         from blockcore.occupancy import walk_numba
 
-        a, c, cells, seen, grad = _arrays(alpha, colors, number, out, grads[0])
-        found = walk_numba.backward(grad, seen, a, c, cells, box_of(cells), *ctx.ground)
-        return *(torch.from_numpy(sums).to(alpha) for sums in found), None
+        shown, cells, seen, grad = _arrays(faces, number, out, grads[0])
+        found = walk_numba.backward(grad, seen, shown, cells, box_of(cells), *ctx.ground)
+        return *(torch.from_numpy(sums).to(faces) for sums in found), None
 
 
 def _arrays(*tensors: torch.Tensor) -> list[npt.NDArray[Any]]:

@@ -24,13 +24,11 @@ _TILE = 16  # columns that are walked together: neighbouring rays meet the same 
 _SUMS = 4  # of gradients, fixed likewise: each is as large as the grid
 
 
-def forward(
-    alpha: Array, colors: Array, number: Array, box: Array, rays: Sequence[Rays], background: Array, stop: float
-) -> Array:
-    """Returns (B, 4, H, W) of the type of ``alpha``; see ``walk.walk``."""
+def forward(faces: Array, number: Array, box: Array, rays: Sequence[Rays], background: Array, stop: float) -> Array:
+    """Returns (B, 4, H, W) of the type of ``faces``; see ``walk.walk``."""
     views, height, width = background.shape[:3]
-    out = np.empty((views, 4, height, width), alpha.dtype)
-    what = alpha, colors, number, box
+    out = np.empty((views, 4, height, width), faces.dtype)
+    what = faces, number, box
 
     def band(view: int, first: int) -> None:
         _forward(*what, rays[view], background[view], stop, first, out[view])
@@ -42,30 +40,29 @@ def forward(
 def backward(
     grad: Array,
     out: Array,
-    alpha: Array,
-    colors: Array,
+    faces: Array,
     number: Array,
     box: Array,
     rays: Sequence[Rays],
     stop: float,
-) -> tuple[Array, Array, Array]:
-    """Returns the gradients (K,), (K, 6, 3) and (B, H, W, 3) of alpha, colours and background."""
+) -> tuple[Array, Array]:
+    """Returns the gradients (K, 6, 4) and (B, H, W, 3) of faces and background."""
     views, _, height, width = out.shape
-    to_cells = np.empty((_SUMS, len(alpha), 6, 4), alpha.dtype)
-    to_cells.fill(0.0)  # not zeros, whose pages come one at a time and to all threads at once
-    to_background = np.empty((views, height, width, 3), alpha.dtype)
+    to_faces = np.empty((_SUMS, *faces.shape), faces.dtype)
+    to_faces.fill(0.0)  # not zeros, whose pages come one at a time and to all threads at once
+    to_background = np.empty((views, height, width, 3), faces.dtype)
     work = list(zip(*_bands(views, height), strict=True))
 
     def part(which: int) -> None:
         for view, first in work[which::_SUMS]:
-            what = alpha, colors, number, box, rays[view], stop, first
-            _backward(grad[view], out[view], *what, to_cells[which], to_background[view])
+            what = faces, number, box, rays[view], stop, first
+            _backward(grad[view], out[view], *what, to_faces[which], to_background[view])
 
     spread(part, range(_SUMS))
-    total = to_cells[0]
-    for more in to_cells[1:]:
+    total = to_faces[0]
+    for more in to_faces[1:]:
         total += more
-    return total[:, :, 3].sum(axis=1), np.ascontiguousarray(total[:, :, :3]), to_background
+    return total, to_background
 
 
 def _bands(views: int, height: int) -> tuple[list[int], list[int]]:
@@ -76,8 +73,7 @@ def _bands(views: int, height: int) -> tuple[list[int], list[int]]:
 
 @kernel
 def _forward(
-    alpha: Array, colors: Array, number: Array, box: Array, rays: Any, background: Array, stop: float, top: int,
-    out: Array,
+    faces: Array, number: Array, box: Array, rays: Any, background: Array, stop: float, top: int, out: Array
 ) -> None:  # fmt: skip
     height, width = background.shape[0], background.shape[1]
     cells, shape = number.reshape(-1), number.shape
@@ -95,10 +91,10 @@ def _forward(
                     at, face, plane = onward(at, plane, ray, axis, shape)
                     n = cells[at]
                     if n >= 0:
-                        red += left * colors[n, face, 0]
-                        green += left * colors[n, face, 1]
-                        blue += left * colors[n, face, 2]
-                        left *= 1.0 - alpha[n]
+                        red += left * faces[n, face, 0]
+                        green += left * faces[n, face, 1]
+                        blue += left * faces[n, face, 2]
+                        left *= 1.0 - faces[n, face, 3]
                         if left <= stop:
                             break
                 out[0, row, column] = red + left * background[row, column, 0]
@@ -109,8 +105,8 @@ def _forward(
 
 @kernel
 def _backward(
-    grad: Array, out: Array, alpha: Array, colors: Array, number: Array, box: Array, rays: Any, stop: float,
-    top: int, to_cells: Array, to_background: Array,
+    grad: Array, out: Array, faces: Array, number: Array, box: Array, rays: Any, stop: float, top: int,
+    to_faces: Array, to_background: Array,
 ) -> None:  # fmt: skip
     height, width = out.shape[1], out.shape[2]
     cells, shape = number.reshape(-1), number.shape
@@ -135,13 +131,13 @@ def _backward(
                     at, face, plane = onward(at, plane, ray, axis, shape)
                     n = cells[at]
                     if n >= 0:
-                        through = 1.0 - alpha[n]
-                        shown = red * colors[n, face, 0] + green * colors[n, face, 1] + blue * colors[n, face, 2]
+                        through = 1.0 - faces[n, face, 3]
+                        shown = red * faces[n, face, 0] + green * faces[n, face, 1] + blue * faces[n, face, 2]
                         beyond -= left * shown
-                        to_cells[n, face, 0] += left * red
-                        to_cells[n, face, 1] += left * green
-                        to_cells[n, face, 2] += left * blue
-                        to_cells[n, face, 3] -= beyond / through if through > 0.0 else 0.0
+                        to_faces[n, face, 0] += left * red
+                        to_faces[n, face, 1] += left * green
+                        to_faces[n, face, 2] += left * blue
+                        to_faces[n, face, 3] -= beyond / through if through > 0.0 else 0.0
                         left *= through
                         if left <= stop:
                             break

@@ -22,45 +22,32 @@ _WIDE, _HIGH = 8, 4  # pixels of a tile: a warp
 
 
 def forward(
-    alpha: torch.Tensor,
-    colors: torch.Tensor,
-    number: torch.Tensor,
-    rays: Sequence[Rays],
-    background: torch.Tensor,
-    stop: float,
+    faces: torch.Tensor, number: torch.Tensor, rays: Sequence[Rays], background: torch.Tensor, stop: float
 ) -> torch.Tensor:
-    """Returns (B, 4, H, W) of the type of ``alpha``; see ``walk.walk``."""
+    """Returns (B, 4, H, W) of the type of ``faces``; see ``walk.walk``."""
     views, height, width = background.shape[:3]
-    out = torch.empty((views, 4, height, width), dtype=alpha.dtype, device=alpha.device)
-    _launch(_forward, _table(alpha, colors), number, rays, background.contiguous(), stop, out)
+    out = torch.empty((views, 4, height, width), dtype=faces.dtype, device=faces.device)
+    _launch(_forward, faces.contiguous(), number, rays, background.contiguous(), stop, out)
     return out
 
 
 def backward(
     grad: torch.Tensor,
     out: torch.Tensor,
-    alpha: torch.Tensor,
-    colors: torch.Tensor,
+    faces: torch.Tensor,
     number: torch.Tensor,
     rays: Sequence[Rays],
     stop: float,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns the gradients (K,), (K, 6, 3) and (B, H, W, 3) of alpha, colours and background."""
-    table = _table(alpha, colors)
-    to_cells = torch.zeros_like(table)
-    _launch(_backward, table, number, rays, grad.contiguous(), stop, out, to_cells)
-    to_background = ((1.0 - out[:, 3:]) * grad[:, :3]).movedim(1, -1)
-    return to_cells[:, :, 3].sum(dim=1), to_cells[:, :, :3].contiguous(), to_background
-
-
-def _table(alpha: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
-    """Returns (K, 6, 4): the colour and the opacity of every face."""
-    return torch.cat([colors, alpha[:, None, None].expand(-1, 6, 1)], dim=2)
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the gradients (K, 6, 4) and (B, H, W, 3) of faces and background."""
+    to_faces = torch.zeros(faces.shape, dtype=faces.dtype, device=faces.device)
+    _launch(_backward, faces.contiguous(), number, rays, grad.contiguous(), stop, out, to_faces)
+    return to_faces, ((1.0 - out[:, 3:]) * grad[:, :3]).movedim(1, -1)
 
 
 def _launch(
     kernel: Any,
-    table: torch.Tensor,
+    faces: torch.Tensor,
     number: torch.Tensor,
     rays: Sequence[Rays],
     pixels: torch.Tensor,
@@ -70,7 +57,7 @@ def _launch(
 ) -> None:
     views, _, height, width = out.shape
     kernel[(triton.cdiv(height, _HIGH) * triton.cdiv(width, _WIDE), views)](
-        *(table, number, rays_triton.table(rays, table.device), pixels, out, *more, stop, height, width, *number.shape),
+        *(faces, number, rays_triton.table(rays, faces.device), pixels, out, *more, stop, height, width, *number.shape),
         WIDE=_WIDE,
         HIGH=_HIGH,
         num_warps=1,
@@ -99,7 +86,7 @@ def _axis_of(rays, row, column, height, width, walking, plane, ends, start, slow
 
 @triton.jit(do_not_specialize=["stop", "height", "width", "size_x", "size_y", "size_z"])
 def _forward(
-    table, number, rays, background, out, stop, height, width, size_x, size_y, size_z,
+    faces, number, rays, background, out, stop, height, width, size_x, size_y, size_z,
     WIDE: tl.constexpr, HIGH: tl.constexpr,
 ):  # fmt: skip
     view = tl.program_id(1).to(tl.int64)
@@ -113,7 +100,7 @@ def _forward(
         walking = walking & (axis >= 0)
         at, face, plane = onward(at, plane, signs, axis, size_y, size_z)
         n = tl.load(number + at, walking, -1)
-        shows, place = n >= 0, table + (n.to(tl.int64) * 6 + face) * 4
+        shows, place = n >= 0, faces + (n.to(tl.int64) * 6 + face) * 4
         red += left * tl.load(place, shows, 0.0)
         green += left * tl.load(place + 1, shows, 0.0)
         blue += left * tl.load(place + 2, shows, 0.0)
@@ -129,7 +116,7 @@ def _forward(
 
 @triton.jit(do_not_specialize=["stop", "height", "width", "size_x", "size_y", "size_z"])
 def _backward(
-    table, number, rays, grad, out, to_cells, stop, height, width, size_x, size_y, size_z,
+    faces, number, rays, grad, out, to_faces, stop, height, width, size_x, size_y, size_z,
     WIDE: tl.constexpr, HIGH: tl.constexpr,
 ):  # fmt: skip
     view = tl.program_id(1).to(tl.int64)
@@ -151,12 +138,12 @@ def _backward(
         at, face, plane = onward(at, plane, signs, axis, size_y, size_z)
         n = tl.load(number + at, walking, -1)
         shows, place = n >= 0, (n.to(tl.int64) * 6 + face) * 4
-        shown = red * tl.load(table + place, shows, 0.0) + green * tl.load(table + place + 1, shows, 0.0)
-        shown += blue * tl.load(table + place + 2, shows, 0.0)
-        through = 1.0 - tl.load(table + place + 3, shows, 0.0)
+        shown = red * tl.load(faces + place, shows, 0.0) + green * tl.load(faces + place + 1, shows, 0.0)
+        shown += blue * tl.load(faces + place + 2, shows, 0.0)
+        through = 1.0 - tl.load(faces + place + 3, shows, 0.0)
         beyond -= left * shown
         of_alpha = tl.where(through > 0.0, -beyond / tl.where(through > 0.0, through, 1.0), 0.0)
         values = tl.where(channel == 3, of_alpha[:, None], left[:, None] * pull)
-        tl.atomic_add(to_cells + place[:, None] + channel, values, shows[:, None], sem="relaxed")
+        tl.atomic_add(to_faces + place[:, None] + channel, values, shows[:, None], sem="relaxed")
         left *= through
         walking = walking & (left > stop)
