@@ -572,7 +572,7 @@ def documentation() -> str:
             elif type(entry.default) is bool:
                 values = "yes or no"
             else:
-                values = f"{entry.bounds[0]:g} to {entry.bounds[1]:g}"
+                values = f"{entry.bounds[0]:,.7g} to {entry.bounds[1]:,.7g}"
             default = f"`{entry.plain_default}`" if entry.plain_default != "" else "none"
             lines.append(f"| `{entry.option}` | {default} | {values} | {entry.help} |")
     return "\n".join(lines) + "\n"

@@ -86,7 +86,7 @@ class Carving:
 
     @property
     def solid(self) -> npt.NDArray[np.int16]:
-        """(N,): the shape, to return to with ``begin``: above 0 where it is solid, shown or not."""
+        """(N,): the shape, to return to with ``begin``; above 0 where it is solid, shown or not."""
         return self._state.material.copy()
 
     def begin(self, solid: npt.NDArray[np.int16]) -> None:
