@@ -73,17 +73,22 @@ def open_field(window: Window, name: str) -> None:
     window.click_at(word.x + 120, word.y)
 
 
+def open_list(window: Window, beside: tuple[int, int, int, int]) -> None:
+    """What is typed before the list of materials is open goes elsewhere."""
+    open_field(window, "Paint With")
+    window.wait_for("Water", beside)
+
+
 def choose_what_to_paint_with(window: Window) -> None:
     """By the list, by a part of a name; what is no material's name is not taken."""
-    open_field(window, "Paint With")
     x, y, _, height = window.sidebar()
     beside = (x, y, window.size[0] - x, height)
-    window.wait_for("Water", beside)
+    open_list(window, beside)
     window.picture("1 the list")
     window.click("Sand", beside)
     window.wait_for_answer(PAINT, "Sand")
     for words, wanted in (("nothing of these", ""), ("sno", "Snow")):
-        open_field(window, "Paint With")
+        open_list(window, beside)
         window.write(words)
         window.wait_for_answer(PAINT, wanted)
     window.wait_for("Snow")

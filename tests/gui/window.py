@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 HERE = Path(__file__).parent
@@ -196,6 +198,11 @@ class Window:
         path.write_bytes(self._tool("import", "-window", "root", "png:-"))
         return path
 
+    def turn(self) -> None:
+        """Waits until Blender has turned twice: what mouse and keys did before has led to what it leads to."""
+        for _ in range(2):
+            self.ask("answer = None")
+
     def words(
         self, area: tuple[int, int, int, int] | None = None, runs_down: bool = False, zoom: int = _ZOOMS[0]
     ) -> list[Word]:
@@ -246,8 +253,26 @@ class Window:
 
     def click(self, text: str, area: tuple[int, int, int, int] | None = None) -> None:
         """Waits for words on the screen, and clicks on them."""
-        word = self.wait_for(text, area)
+        word = self._resting(text, area)
         self.click_at(word.x, word.y)
+
+    def _resting(self, text: str, area: tuple[int, int, int, int] | None) -> Word:
+        """Waits for words, where they stay: a panel that is laid out anew moves them while they are read."""
+        area = area or self.sidebar()
+        for _ in range(4):
+            before = self._look(area)
+            word = self.wait_for(text, area)
+            x, y = word.x - area[0], word.y - area[1]
+            around = np.s_[max(y - 10, 0) : y + 10, max(x - 40, 0) : x + 40]
+            if np.array_equal(self._look(area)[around], before[around]):
+                break
+        return word
+
+    def _look(self, area: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        """Returns what is on a part of the screen, (H, W, 3)."""
+        x, y, width, height = area
+        shot = self._tool("import", "-window", "root", "-crop", f"{width}x{height}+{x}+{y}", "+repage", "ppm:-")
+        return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
 
     def open_tab(self, name: str) -> None:
         """Opens the sidebar, and clicks on one of its tabs."""
@@ -271,7 +296,7 @@ class Window:
 
     def double_click(self, text: str, area: tuple[int, int, int, int] | None = None) -> None:
         """Waits for words on the screen, and clicks on them twice."""
-        word = self.wait_for(text, area)
+        word = self._resting(text, area)
         self._click_at(word.x, word.y, 2)
 
     def _click_at(self, x: int, y: int, times: int) -> None:
@@ -292,7 +317,8 @@ class Window:
         self.press("Return")
 
     def type(self, text: str) -> None:
-        """Types a text."""
+        """Types a text into what was opened last."""
+        self.turn()
         self._tool("xdotool", "type", "--delay", "60", text)  # which takes all words that follow for text, too
 
     def scroll_down(self) -> None:
@@ -304,6 +330,7 @@ class Window:
         place = ("mousemove", str(x + width // 3), str(y + height - 20))
         aside = ("mousemove", str(x // 2), str(y + height // 2))  # what the mouse is on is drawn in other colours
         self._tool("xdotool", *place, "sleep", "0.3", "click", "--repeat", "30", "--delay", "30", button, *aside)
+        self.turn()
 
     def scroll_up(self) -> None:
         """Turns the mouse wheel over the sidebar, to its beginning."""
