@@ -83,7 +83,7 @@ class BlockField(nn.Module):
 
     def opacity(self, temperature: float = 1.0) -> torch.Tensor:
         """Returns the opacity of each cell, (X, Y, Z) in 0…1."""
-        return 1.0 - torch.softmax(self.logits / temperature, dim=-1)[..., AIR]
+        return 1.0 - _shares(self.logits, temperature)[..., AIR]
 
     def render(
         self,
@@ -109,14 +109,14 @@ class BlockField(nn.Module):
         exact = logits if logits.dtype == torch.float64 else logits.float()
         with torch.autocast(logits.device.type, enabled=False):
             # One soft-max, and one product with what materials look like: both are as large as the grid.
-            shares = torch.softmax(exact / temperature, dim=1)
+            shares = _shares(exact, temperature)
             table = self._faces.to(exact.dtype)
             faces = shares @ table
             alpha = faces.detach()[:, 3]
             number = torch.where(alpha >= SKIP, self._cells, -1)
             if hard:
                 best = table[shares[:, AIR + 1 :].argmax(dim=1) + AIR + 1]
-                faces = faces + ((alpha > 0.5)[:, None] * best - faces).detach()
+                faces = (alpha > 0.5)[:, None] * best + (faces - faces.detach())
             behind = self._behind(background, cameras).to(exact.dtype)
             ground = number.reshape(self.grid_size), cameras, self.world_scale, behind, stop
             return walk(faces.reshape(-1, 6, 4), *ground).to(logits.dtype)
@@ -178,6 +178,11 @@ class BlockField(nn.Module):
     def forward(self, *arguments: Any, **named: Any) -> torch.Tensor:
         """Renders; see ``render``."""
         return self.render(*arguments, **named)
+
+
+def _shares(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Returns the soft-max over the last axis; a temperature of 1 costs nothing."""
+    return torch.softmax(logits if temperature == 1.0 else logits / temperature, dim=-1)
 
 
 @dataclass(frozen=True, eq=False)
