@@ -74,8 +74,11 @@ class BlockField(nn.Module):
         self.register_buffer("_faces", faces.flatten(1), persistent=False)  # opacity last, as ``walk.walk`` takes it
         cells = torch.arange(math.prod(grid_size), dtype=torch.int32, device=logits.device)
         self.register_buffer("_cells", cells, persistent=False)
+        behind = torch.tensor(lighting.background, dtype=torch.float64, device=logits.device)
+        self.register_buffer("_background", behind, persistent=False)
         self._faces: torch.Tensor
         self._cells: torch.Tensor
+        self._background: torch.Tensor
 
     def looks(self) -> npt.NDArray[np.float64]:
         """Returns what each material's faces show, (M, 6, 3) display values; Air's show nothing."""
@@ -124,8 +127,7 @@ class BlockField(nn.Module):
     def _behind(self, background: torch.Tensor | Sequence[float] | None, cameras: Sequence[Camera]) -> torch.Tensor:
         """Returns the background (B, H, W, 3)."""
         size = len(cameras), 3, cameras[0].height, cameras[0].width
-        given = self.lighting.background if background is None else background
-        behind = torch.as_tensor(given, device=self.logits.device)
+        behind = self._background if background is None else torch.as_tensor(background, device=self.logits.device)
         if behind.shape in ((3,), (size[0], 3)):
             behind = behind[..., None, None]
         try:

@@ -51,11 +51,12 @@ class _Walk(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, faces: torch.Tensor, background: torch.Tensor, ground: Any) -> torch.Tensor:
         number, cameras, world_scale, stop = ground
-        rays = rays_of(cameras, tuple(number.shape), world_scale)
+        rays: Any = rays_of(cameras, tuple(number.shape), world_scale)
         number = torch.nn.functional.pad(number, (RING,) * 6, value=-1)
         if takes_triton(faces):
-            from blockcore.occupancy import walk_triton
+            from blockcore.occupancy import rays_triton, walk_triton
 
+            rays = rays_triton.table(rays, faces.device)
             out = walk_triton.forward(faces, number, rays, background, stop)
         else:
             from blockcore.occupancy import walk_numba
@@ -73,12 +74,19 @@ class _Walk(torch.autograd.Function):
         if takes_triton(faces):
             from blockcore.occupancy import walk_triton
 
-            return *walk_triton.backward(grads[0], out, faces, number, *ctx.ground), None
-        from blockcore.occupancy import walk_numba
+            to_faces = walk_triton.backward(grads[0], out, faces, number, *ctx.ground)
+        else:
+            from blockcore.occupancy import walk_numba
 
-        shown, cells, seen, grad = _arrays(faces, number, out, grads[0])
-        found = walk_numba.backward(grad, seen, shown, cells, box_of(cells), *ctx.ground)
-        return *(torch.from_numpy(sums).to(faces) for sums in found), None
+            shown, cells, seen, grad = _arrays(faces, number, out, grads[0])
+            sums = walk_numba.backward(grad, seen, shown, cells, box_of(cells), *ctx.ground)
+            to_faces = torch.from_numpy(sums).to(faces)
+        return to_faces, _to_background(grads[0], out) if ctx.needs_input_grad[1] else None, None
+
+
+def _to_background(grad: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Returns the gradient (B, H, W, 3) of the background: it shows as far as all cells let it through."""
+    return ((1.0 - out[:, 3:]) * grad[:, :3]).movedim(1, -1)
 
 
 def _arrays(*tensors: torch.Tensor) -> list[npt.NDArray[Any]]:

@@ -45,24 +45,22 @@ def backward(
     box: Array,
     rays: Sequence[Rays],
     stop: float,
-) -> tuple[Array, Array]:
-    """Returns the gradients (K, 6, 4) and (B, H, W, 3) of faces and background."""
-    views, _, height, width = out.shape
+) -> Array:
+    """Returns the gradient (K, 6, 4) of faces."""
     to_faces = np.empty((_SUMS, *faces.shape), faces.dtype)
     to_faces.fill(0.0)  # not zeros, whose pages come one at a time and to all threads at once
-    to_background = np.empty((views, height, width, 3), faces.dtype)
-    work = list(zip(*_bands(views, height), strict=True))
+    work = list(zip(*_bands(len(out), out.shape[2]), strict=True))
 
     def part(which: int) -> None:
         for view, first in work[which::_SUMS]:
             what = faces, number, box, rays[view], stop, first
-            _backward(grad[view], out[view], *what, to_faces[which], to_background[view])
+            _backward(grad[view], out[view], *what, to_faces[which])
 
     spread(part, range(_SUMS))
-    total = to_faces[0]
+    total: Array = to_faces[0]
     for more in to_faces[1:]:
         total += more
-    return total, to_background
+    return total
 
 
 def _bands(views: int, height: int) -> tuple[list[int], list[int]]:
@@ -106,7 +104,7 @@ def _forward(
 @kernel
 def _backward(
     grad: Array, out: Array, faces: Array, number: Array, box: Array, rays: Any, stop: float, top: int,
-    to_faces: Array, to_background: Array,
+    to_faces: Array,
 ) -> None:  # fmt: skip
     height, width = out.shape[1], out.shape[2]
     cells, shape = number.reshape(-1), number.shape
@@ -117,9 +115,6 @@ def _backward(
                 end = 1.0 - out[3, row, column]  # what is left where the ray ends
                 beyond = red * out[0, row, column] + green * out[1, row, column] + blue * out[2, row, column]
                 beyond -= grad[3, row, column] * end
-                to_background[row, column, 0] = end * red
-                to_background[row, column, 1] = end * green
-                to_background[row, column, 2] = end * blue
                 left = 1.0
                 at, plane, ray = first_cell(rays, box, shape, row, column, height, width)
                 while True:

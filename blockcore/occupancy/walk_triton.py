@@ -7,24 +7,21 @@ same time. What a cell's face shows and how opaque the cell is lie side by side,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 
-from blockcore.occupancy import rays_triton
-from blockcore.occupancy.rays import Rays
 from blockcore.occupancy.rays_triton import PLACES, UNSURE, drawn_axis, first_cell, next_axis, onward
 
 _WIDE, _HIGH = 8, 4  # pixels of a tile: a warp
 
 
 def forward(
-    faces: torch.Tensor, number: torch.Tensor, rays: Sequence[Rays], background: torch.Tensor, stop: float
+    faces: torch.Tensor, number: torch.Tensor, rays: torch.Tensor, background: torch.Tensor, stop: float
 ) -> torch.Tensor:
-    """Returns (B, 4, H, W) of the type of ``faces``; see ``walk.walk``."""
+    """Returns (B, 4, H, W) of the type of ``faces``; see ``walk.walk``. Rays are ``rays_triton.table``'s."""
     views, height, width = background.shape[:3]
     out = torch.empty((views, 4, height, width), dtype=faces.dtype, device=faces.device)
     _launch(_forward, faces.contiguous(), number, rays, background.contiguous(), stop, out)
@@ -36,20 +33,20 @@ def backward(
     out: torch.Tensor,
     faces: torch.Tensor,
     number: torch.Tensor,
-    rays: Sequence[Rays],
+    rays: torch.Tensor,
     stop: float,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the gradients (K, 6, 4) and (B, H, W, 3) of faces and background."""
+) -> torch.Tensor:
+    """Returns the gradient (K, 6, 4) of faces."""
     to_faces = torch.zeros(faces.shape, dtype=faces.dtype, device=faces.device)
     _launch(_backward, faces.contiguous(), number, rays, grad.contiguous(), stop, out, to_faces)
-    return to_faces, ((1.0 - out[:, 3:]) * grad[:, :3]).movedim(1, -1)
+    return to_faces
 
 
 def _launch(
     kernel: Any,
     faces: torch.Tensor,
     number: torch.Tensor,
-    rays: Sequence[Rays],
+    rays: torch.Tensor,
     pixels: torch.Tensor,
     stop: float,
     out: torch.Tensor,
@@ -57,7 +54,7 @@ def _launch(
 ) -> None:
     views, _, height, width = out.shape
     kernel[(triton.cdiv(height, _HIGH) * triton.cdiv(width, _WIDE), views)](
-        *(faces, number, rays_triton.table(rays, faces.device), pixels, out, *more, stop, height, width, *number.shape),
+        *(faces, number, rays, pixels, out, *more, stop, height, width, *number.shape),
         WIDE=_WIDE,
         HIGH=_HIGH,
         num_warps=1,
