@@ -351,7 +351,9 @@ class Window:
         self.wait_until(lambda: not self.shows(text, area), 20.0, f"the end of {text!r}")
 
     def settled_picture(self, name: str, seconds: float = 20.0) -> Path:
-        """Takes pictures of the screen until two in a row are equal, as antialiasing takes several frames."""
+        """Takes pictures until two in a row are equal; without antialiasing, which comes in several frames."""
+        self.ask("bpy.context.preferences.system.viewport_aa = 'OFF'")
+        self.turn()
         taken: list[bytes] = []
 
         def is_settled() -> bool:
