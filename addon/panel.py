@@ -5,7 +5,7 @@ import bpy
 from bpy.types import Panel, UIList
 
 from blockcore.errors import BlockcoreError
-from blockcore.formats.block_facts import group_of
+from blockcore.formats.block_facts import group_of, short_name
 from blockcore.plan import reason_for_torch
 
 from . import (
@@ -145,7 +145,7 @@ def _draw_palette(context, layout, group, found):
     column = layout.column(align=True)
     column.label(text="At Most (0: Any Number)")
     for material in _limited(group):
-        column.prop(material, "limit", text=material.name)
+        column.prop(material, "limit", text=short_name(material.name))
     if group.regions:
         column = layout.column(align=True)
         column.use_property_split = False

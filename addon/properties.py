@@ -19,7 +19,7 @@ from bpy.props import (
 from bpy.types import PropertyGroup
 
 from blockcore.errors import BlockcoreError, SceneError, SettingsError
-from blockcore.formats.block_facts import GROUPS
+from blockcore.formats.block_facts import GROUPS, long_name, short_name
 from blockcore.model.palette import BOTTOM, SIDE, TOP
 from blockcore.model.rules_text import EVERYWHERE
 from blockcore.model.scene import BlockScene
@@ -120,10 +120,12 @@ def _swatch(slot: int, name: str, description: str):
 
 def _rename(item, title: str) -> None:
     """Renames a material in the scene's own palette; its limit goes with it."""
+    if title.strip() in ("", short_name(item.name)):
+        return
     with suppress(BlockcoreError):
         make_own(item.id_data)
         limit, item.limit = item.limit, 0
-        item.name = rename_material(item.id_data, item.name, title)
+        item.name = rename_material(item.id_data, item.name, long_name(title.strip(), item.name))
         item.limit = limit
 
 
@@ -195,7 +197,9 @@ class BlocksRegion(PropertyGroup):
 class BlocksMaterial(PropertyGroup):
     """A material of the palette, as the panel lists it."""
 
-    title: StringProperty(name="Name", description="Name of the material", get=lambda self: self.name, set=_rename)
+    title: StringProperty(
+        name="Name", description="Name of the material", get=lambda self: short_name(self.name), set=_rename
+    )
     use: BoolProperty(name="Allowed", description="Blocks may get this material", default=True)
     limit: IntProperty(
         name="At Most",

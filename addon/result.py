@@ -8,6 +8,7 @@ from bpy.props import BoolProperty, StringProperty
 from bpy.types import Operator
 
 from blockcore.formats.bill import STACK, bill
+from blockcore.formats.block_facts import short_name
 from blockcore.model.baked_light import light_from
 from bridge.blender import apply
 from bridge.blender.sunlight import add_light
@@ -193,7 +194,7 @@ def draw(context, layout, outcome: Outcome) -> None:
     _table(
         layout,
         ("Material", "Before", "After"),
-        [(name, f"{before:,}", f"{after:,}") for name, (before, after) in outcome.counts.items()],
+        [(short_name(name), f"{before:,}", f"{after:,}") for name, (before, after) in outcome.counts.items()],
     )
     header, body = layout.panel("BLOCKS_PT_bill", default_closed=True)
     header.label(text="Blocks to Gather")
@@ -202,7 +203,7 @@ def draw(context, layout, outcome: Outcome) -> None:
         _table(
             body,
             ("Material", f"Stacks of {STACK}", "Shulker Boxes"),
-            [(one.block, f"{one.stacks:,} + {one.rest}", f"{one.boxes:,}") for one in needed],
+            [(short_name(one.block), f"{one.stacks:,} + {one.rest}", f"{one.boxes:,}") for one in needed],
         )
         export = body.operator(menus.BLOCKS_OT_export_blocks.bl_idname, text="Export List…", icon="EXPORT")
         export.suffix, export.filter_glob = ".csv", "*.csv"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+_GAME = "minecraft:"
 _GROUPS = {
     "wool": ("*_wool",),
     "concrete": ("*_concrete", "*_concrete_powder"),
@@ -58,6 +59,16 @@ _CAME = {
 """Blocks that are full cubes, by the version of Minecraft that they came with; all others are older than 1.14."""
 
 
+def short_name(name: str) -> str:
+    """Returns a block's name as lists show it: one of Minecraft's own without its namespace."""
+    return name.removeprefix(_GAME)
+
+
+def long_name(title: str, before: str) -> str:
+    """Returns the name that a block gets by being called ``title``: one of Minecraft's own stays that."""
+    return _GAME + title if before.startswith(_GAME) and ":" not in title else title
+
+
 @lru_cache(1 << 14)
 def group_of(name: str) -> str:
     """Returns the group of a block, such as ``minecraft:oak_log[axis=x]``."""
@@ -72,7 +83,7 @@ def falls(name: str) -> bool:
 
 def came_with(name: str) -> str:
     """Returns the version that a block came with: the last that knows its name; "" where it is older than 1.14."""
-    plain = _plain(name) if name.startswith("minecraft:") else ""
+    plain = _plain(name) if name.startswith(_GAME) else ""
     return next((version for version, patterns in reversed(_CAME.items()) if _is_any(plain, patterns)), "")
 
 

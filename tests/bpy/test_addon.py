@@ -298,7 +298,7 @@ def test_packs_become_the_palette_listed_by_groups(blender: Blender, tmp_path: P
     game = files_of(states, models, {kind: picture(k) for k, kind in enumerate(kinds)})
     write_zip(tmp_path / "client.jar", game)
     write_zip(tmp_path / "mine.zip", files_of({}, {}, {"stone": picture(9)}))
-    (names, path, listed, ticked, texel), _ = blender.run(
+    (names, path, listed, ticked, texel, called), _ = blender.run(
         f"""
 bpy.ops.blocks.demo_scene()
 group = bpy.context.scene.optimize_materials
@@ -315,7 +315,11 @@ ticked = [m.name for m in group.materials if m.use]
 from bridge.blender.jobs import palette_of
 palette = palette_of(part('properties').job_of(bpy.context.scene))
 texel = palette.tiles[palette.index('minecraft:stone'), 4][0, 0].tolist()
-answer = [names, group.palette_file, listed, ticked, texel]
+called = [[m.title for m in group.materials]]
+for title in ('oak_log', '', 'spruce_log', 'mine:log'):
+    group.materials[0].title = title
+    called.append([group.palette, group.materials[0].name])
+answer = [names, group.palette_file, listed, ticked, texel, called]
 """
     )
     assert names == ["minecraft:oak_log", "minecraft:stone", "minecraft:white_wool"]
@@ -323,6 +327,8 @@ answer = [names, group.palette_file, listed, ticked, texel]
     wanted = {"all": names, "wool": ["minecraft:white_wool"], "wood": ["minecraft:oak_log"], "other": []}
     assert listed == wanted
     assert ticked == ["minecraft:oak_log", "minecraft:white_wool"]
+    file, own = ["file", "minecraft:oak_log"], ["own", "minecraft:spruce_log"]
+    assert called == [["oak_log", "stone", "white_wool"], file, file, own, ["own", "mine:log"]]
     assert texel == picture(9)[0, 0].tolist()
 
 
