@@ -1,9 +1,9 @@
 """Compiled steps of rays through a grid. Importing this module imports numba; nothing is compiled until first called.
 
 A ray goes from cell to cell (Amanatides and Woo 1987, "A Fast Voxel Traversal Algorithm for Ray Tracing"). Which plane
-comes next cannot be foretold, so a step has no branch: all three axes are worked out again, and one of them has moved.
-A plane's place on the ray is always the same product, ``(plane - start) * slowness``, that of a plane which bounds the
-grid too; so a ray that has not met its end is inside, and no step has to look.
+comes next cannot be foretold, so a step hardly has a branch: all three axes are worked out again, and one of them has
+moved. A plane's place on the ray is always the same product, ``(plane - start) * slowness``, that of a plane which
+bounds the grid too; so a ray that has not met its end is inside, and no step has to look.
 
 The rasteriser snaps the corners of faces to 1/256 of a pixel. A ray that comes so near to an edge of the lattice leaves
 its cell by the face in which the pixel's centre lies as drawn: whole numbers tell, and the top-left rule. Hence a block
@@ -97,14 +97,23 @@ def first_cell(rays: Any, box: Array, shape: tuple[int, ...], row: int, column: 
 
 
 @kernel
-def next_axis(plane: Any, ray: Any) -> int:
-    """Returns the axis whose plane a ray meets next: -1 at its end, ``UNSURE`` so near to an edge that it is drawn."""
-    ends, start, slowness, blur, near, _, _, _ = ray
+def _met(plane: Any, start: Any, slowness: Any) -> tuple[float, float, float, int]:
+    """Returns where on a ray the planes ahead are, and along which axis the first of them is."""
     x = (plane[0] - start[0]) * slowness[0]
     y = (plane[1] - start[1]) * slowness[1]
     z = (plane[2] - start[2]) * slowness[2]
+    return x, y, z, 0 if (x <= y) & (x <= z) else 1 if y <= z else 2
+
+
+@kernel
+def next_axis(plane: Any, ray: Any) -> int:
+    """Returns the axis whose plane a ray meets next: -1 at its end, ``UNSURE`` so near to an edge that it is drawn.
+
+    Who walks asks ``drawn_axis`` then: with all that it needs to know, this here would be too large to be inlined.
+    """
+    ends, start, slowness, blur, near, _, _, _ = ray
+    x, y, z, axis = _met(plane, start, slowness)
     least = min(x, y, z)
-    axis = 0 if (x <= y) & (x <= z) else 1 if y <= z else 2
     if max(min(x, y), min(max(x, y), z)) - least <= near:  # seldom, and then often not by what the two say themselves
         sure = least + (blur[0] if axis == 0 else blur[1] if axis == 1 else blur[2])
         if (x - blur[0] <= sure) + (y - blur[1] <= sure) + (z - blur[2] <= sure) > 1:
@@ -128,11 +137,8 @@ def onward(at: int, plane: Any, ray: Any, axis: int, shape: tuple[int, ...]) -> 
 def drawn_axis(plane: Any, rays: Any, ray: Any) -> int:
     """Returns the axis along which a ray leaves its cell that comes near to an edge: as the edge is drawn."""
     ends, start, slowness, blur, _, signs, _, pixel = ray
-    x = (plane[0] - start[0]) * slowness[0]
-    y = (plane[1] - start[1]) * slowness[1]
-    z = (plane[2] - start[2]) * slowness[2]
-    met, axis = (x, y, z), 0 if (x <= y) & (x <= z) else 1 if y <= z else 2
-    least = met[axis]
+    x, y, z, axis = _met(plane, start, slowness)
+    met, least = (x, y, z), min(x, y, z)
     for other in range(3):
         # Outside the ring there is nothing: a ray stays inside until it has met its end.
         if other != axis and met[other] < ends and met[other] - blur[other] <= least + blur[axis]:

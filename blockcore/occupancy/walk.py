@@ -51,20 +51,22 @@ class _Walk(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, faces: torch.Tensor, background: torch.Tensor, ground: Any) -> torch.Tensor:
         number, cameras, world_scale, stop = ground
-        rays: Any = rays_of(cameras, tuple(number.shape), world_scale)
+        rays = rays_of(cameras, tuple(number.shape), world_scale)
         number = torch.nn.functional.pad(number, (RING,) * 6, value=-1)
         if takes_triton(faces):
             from blockcore.occupancy import rays_triton, walk_triton
 
-            rays = rays_triton.table(rays, faces.device)
-            out = walk_triton.forward(faces, number, rays, background, stop)
+            table = rays_triton.table(rays, faces.device)
+            out = walk_triton.forward(faces, number, table, background, stop)
+            ctx.ground = table, stop
         else:
             from blockcore.occupancy import walk_numba
 
             shown, cells, behind = _arrays(faces, number, background)
-            out = torch.from_numpy(walk_numba.forward(shown, cells, box_of(cells), rays, behind, stop)).to(faces)
+            box = box_of(cells)
+            out = torch.from_numpy(walk_numba.forward(shown, cells, box, rays, behind, stop)).to(faces)
+            ctx.ground = box, rays, stop
         ctx.save_for_backward(faces, number, out)
-        ctx.ground = rays, stop
         return out
 
     @staticmethod
@@ -79,7 +81,7 @@ class _Walk(torch.autograd.Function):
             from blockcore.occupancy import walk_numba
 
             shown, cells, seen, grad = _arrays(faces, number, out, grads[0])
-            sums = walk_numba.backward(grad, seen, shown, cells, box_of(cells), *ctx.ground)
+            sums = walk_numba.backward(grad, seen, shown, cells, *ctx.ground)
             to_faces = torch.from_numpy(sums).to(faces)
         return to_faces, _to_background(grads[0], out) if ctx.needs_input_grad[1] else None, None
 
