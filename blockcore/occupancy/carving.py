@@ -1,8 +1,10 @@
 """Shapes that explain pictures: carved out of all that may be there, then bettered cell by cell.
 
-A shape is judged by the squared error of its pictures plus a price for every pair of unlike neighbours: of shapes that
-explain the pictures alike, the plainest is taken. What a change of one cell does to the pictures is known exactly, as
-every pixel's line of sight is; see ``carving_numba``.
+A shape is judged by the squared error of its pictures plus a price for every pair of unlike neighbours and every block
+that they show: of shapes that explain the pictures alike, the plainest is taken. Cells that no pixel shows are taken as
+solid while single cells are tried, so that a hole which pictures do not call for has walls to pay for; whole shapes are
+compared by what is known of them. What a change of one cell does to the pictures is known exactly, since every line of
+sight is; see ``carving_numba``.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ _TOLERANCES = tuple(0.5**k for k in range(10, 2, -1))
 _SAME = 1e-9  # of a squared error: rounding
 _SWEEPS = 40
 _LOG = 256  # cells that change with one
+_AIR = 0.25  # of a pair of unlike neighbours: what a cell is worth that pixels look through
 _SURE = 3.0  # the error of a block where a mask has none: as of white for black
 _MOST_SEEN = 1 << 29  # cells on lines of sight, were every cell of them in question
 
@@ -81,8 +84,10 @@ class Carving:
         return float(self._kernels.error_of(self._sight, self._evidence, self._state))
 
     def cost(self, price: float) -> float:
-        """Returns the error, and the price for every pair of unlike neighbours."""
-        return self.error + price * float(self._kernels.boundary_of(self._state, self.shape))
+        """Returns the error and the price of what is known of a shape: pairs of unlike neighbours, blocks, and air."""
+        known = float(self._kernels.boundary_of(self._state, self.shape)) + np.count_nonzero(self._state.shown)
+        air = np.count_nonzero(self._kernels.reached(self._sight, self._state) & (self._state.material == 0))
+        return self.error + price * (known - _AIR * air)
 
     @property
     def solid(self) -> npt.NDArray[np.int16]:
@@ -123,24 +128,37 @@ class Carving:
     def better(self, tolerance: float, price: float, watch: Callable[[float], None]) -> float:
         """Changes cell by cell until no change is for the better; returns what the shape costs.
 
-        Two ways are gone, and the cheaper counts: from the shape as it is, and from what is left of it when all has
-        gone that pictures do not speak for.
+        A room stays filled by that, as what fills it explains what is seen through a window as well as its walls do,
+        and one cell less of it would only be a hole. Rooms are therefore emptied whole, each that costs less then.
 
         Args:
             tolerance: mean squared error up to which a material may explain what is shown when a cell has gone.
             price: of a pair of unlike neighbours; above 0.
             watch: told the mean squared error of each shape.
         """
-        as_is = self.solid
-        found = []
-        for ways in ((False,), (True, False)):
-            self.begin(as_is)
-            for least in ways:
-                self._sweep(tolerance, price, least, watch)
-            found.append((self.cost(price), self.solid))
-        cost, solid = min(found, key=lambda each: each[0])
-        self.begin(solid)
-        return cost
+        self._sweep(tolerance, price, False, watch)
+        filled = self.solid
+        self._sweep(tolerance, price, True, watch)
+        least = self.solid
+        self.begin(filled)
+        if self._empty_rooms(least, price):
+            self._sweep(tolerance, price, False, watch)
+        return self.cost(price)
+
+    def _empty_rooms(self, least: npt.NDArray[np.int16], price: float) -> int:
+        """Empties each room that ``least`` has not if the shape costs less then; returns how many."""
+        cost, count = self.cost(price), 0
+        gone = (self._state.material > 0) & (least == 0)
+        parts, rooms = _rooms(gone.reshape(self.shape))
+        for room in rooms:
+            before = self.solid
+            behind = (self._state.shown == 0) & (before > 0) & (least > 0)
+            self.begin(np.where(parts.ravel() == room, 0, np.where(behind, least, before)))
+            if self.cost(price) < cost:
+                cost, count = self.cost(price), count + 1
+            else:
+                self.begin(before)
+        return count
 
     def _sweep(self, tolerance: float, price: float, least: bool, watch: Callable[[float], None]) -> None:
         """Tries all cells, those that few pixels show first, until nothing changes."""
@@ -151,3 +169,16 @@ class Carving:
             watch(self.error / self.pixels)
             if not changed:
                 return
+
+
+def _rooms(gone: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], list[int]]:
+    """Finds rooms in cells (X, Y, Z) that may go: parts that are somewhere two cells wide every way.
+
+    Returns:
+        (X, Y, Z) each cell's part, and which parts are rooms, large ones first.
+    """
+    from scipy.ndimage import binary_opening, label
+
+    parts, _ = label(gone, np.ones((3, 3, 3)))
+    size, rooms = np.bincount(parts.ravel()), np.unique(parts[binary_opening(gone, np.ones((2, 2, 2)))])
+    return parts, sorted(rooms.tolist(), key=lambda part: -int(size[part]))

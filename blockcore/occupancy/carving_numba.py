@@ -18,6 +18,7 @@ Array = npt.NDArray[Any]
 
 _SAME = 1e-9  # of a squared error: rounding
 _SIDES = 6.0
+_UNSURE = 0.9  # of a pair, where its solid cell may not be there: no pixel shows it
 
 
 class Evidence(NamedTuple):
@@ -104,7 +105,7 @@ def boundary_of(state: State, shape: Any) -> float:
     total = 0.0
     for cell in range(len(state.material)):
         if state.shown[cell] > 0:
-            total += _boundary(state, shape, cell, 0.5)
+            total += _boundary(state, shape, cell, 0.5, 0.0)
     return total
 
 
@@ -203,14 +204,21 @@ def _best(sight: Sight, evidence: Evidence, state: State, cell: int, costs: Arra
 
 
 @kernel
-def _boundary(state: State, shape: Any, cell: int, inner: float) -> float:
-    """Returns how many of a cell's neighbours are unlike it; solid ones weigh ``inner``.
+def _boundary(state: State, shape: Any, cell: int, inner: float, hidden: float) -> float:
+    """Returns how many of a cell's neighbours are unlike it.
 
-    Of solid cells that no pixel shows nothing is known, nor of what is below the grid; all else around it is empty.
+    Of solid cells that no pixel shows the material is not known, and of what is below the grid nothing; all else around
+    it is empty.
+
+    Args:
+        state: the shape.
+        shape: cells along x, y, z.
+        cell: which.
+        inner: what a pair of unlike materials weighs.
+        hidden: what a pair of an empty cell and a solid one that no pixel shows weighs.
     """
     mine = state.material[cell]
-    if mine > 0 and state.shown[cell] == 0:
-        return 0.0
+    known = mine == 0 or state.shown[cell] > 0
     z, y, x = cell % shape[2], cell // shape[2] % shape[1], cell // (shape[2] * shape[1])
     found = 0.0
     for way in range(6):
@@ -218,12 +226,16 @@ def _boundary(state: State, shape: Any, cell: int, inner: float) -> float:
         side, far = way % 2, shape[way // 2] - 1
         stride = shape[1] * shape[2] if way < 2 else shape[2] if way < 4 else 1
         if there == (far if side == 1 else 0):
-            found += 1.0 if mine > 0 and way != 2 else 0.0
+            if mine > 0 and way != 2:
+                found += 1.0 if known else hidden
             continue
         other = cell + (stride if side == 1 else -stride)
         theirs = state.material[other]
-        if theirs != mine and not (theirs > 0 and state.shown[other] == 0):
-            found += inner if theirs > 0 and mine > 0 else 1.0
+        both = known and (theirs == 0 or state.shown[other] > 0)
+        if (theirs > 0) != (mine > 0):
+            found += 1.0 if both else hidden
+        elif theirs != mine and both:
+            found += inner
     return found
 
 
@@ -257,12 +269,12 @@ def _cascade(
         old = state.material[cell]
         if at > 1 or not forced:
             best = _best(sight, evidence, state, cell, work.costs)
-            before = _boundary(state, shape, cell, 1.0)
+            before = _boundary(state, shape, cell, 1.0, _UNSURE)
             state.material[cell] = best
             work.log[logged, 0], work.log[logged, 1] = cell, old
             logged += 1
             error += work.costs[best] - work.costs[old]
-            boundary += _boundary(state, shape, cell, 1.0) - before
+            boundary += _boundary(state, shape, cell, 1.0, _UNSURE) - before
             if work.costs[best] <= tolerance * state.shown[cell]:
                 continue
         work.log[logged, 0], work.log[logged, 1] = cell, -1 - state.material[cell]
@@ -285,9 +297,9 @@ def _take(
         moved for ``origin``; and how many cells have been queued.
     """
     error, lost, material = 0.0, 0.0, state.material[cell]
-    boundary = -_boundary(state, shape, cell, 1.0)
+    boundary = -_boundary(state, shape, cell, 1.0, _UNSURE)
     state.material[cell], state.shown[cell] = 0, 0
-    boundary += _boundary(state, shape, cell, 1.0)
+    boundary += _boundary(state, shape, cell, 1.0, _UNSURE)
     for k in range(sight.starts[cell], sight.starts[cell + 1]):
         p, i = sight.pixel[k], sight.place[k]
         if state.hit[p] != i:
@@ -303,9 +315,12 @@ def _take(
             lost += evidence.behind[p]
         else:
             other = sight.entry[j] // 6
-            state.shown[other] += 1
-            if state.shown[other] == 1:
-                boundary += _boundary(state, shape, other, 1.0)
+            if state.shown[other] == 0:
+                boundary -= _boundary(state, shape, other, 1.0, _UNSURE)
+                state.shown[other] = 1
+                boundary += _boundary(state, shape, other, 1.0, _UNSURE)
+            else:
+                state.shown[other] += 1
             if not work.queued[other]:
                 work.queued[other] = True
                 work.queue[count % len(work.queue)] = other
@@ -359,9 +374,9 @@ def _with(
     if count == 0:
         return 0
     best = _best(sight, evidence, state, cell, costs)
-    boundary = -_boundary(state, shape, cell, 1.0)
+    boundary = -_boundary(state, shape, cell, 1.0, _UNSURE)
     state.material[cell], state.shown[cell] = best, count
-    boundary += _boundary(state, shape, cell, 1.0)
+    boundary += _boundary(state, shape, cell, 1.0, _UNSURE)
     state.material[cell], state.shown[cell] = 0, 0
     if before - costs[best] - price * boundary <= _SAME:
         return 0
