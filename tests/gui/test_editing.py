@@ -68,15 +68,17 @@ def open_tools(window: Window) -> None:
     window.ask(FRAMED)
 
 
-def open_field(window: Window, name: str) -> None:
-    word = window.wait_for(name)
-    window.click_at(word.x + 120, word.y)
-
-
 def open_list(window: Window, beside: tuple[int, int, int, int]) -> None:
-    """What is typed before the list of materials is open goes elsewhere."""
-    open_field(window, "Paint With")
-    window.wait_for("Water", beside)
+    """What is typed before the list is open goes elsewhere, and a panel that is laid out anew may swallow the click."""
+    for _ in range(3):
+        window.click("Paint With", beside=120)
+        try:
+            window.wait_for("Water", beside, 10.0)
+        except AssertionError:
+            window.press("Escape")
+        else:
+            return
+    raise AssertionError("the list of materials does not open")
 
 
 def choose_what_to_paint_with(window: Window) -> None:

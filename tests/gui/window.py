@@ -251,10 +251,10 @@ class Window:
                     raise
         raise AssertionError("not reached")
 
-    def click(self, text: str, area: tuple[int, int, int, int] | None = None) -> None:
-        """Waits for words on the screen, and clicks on them."""
+    def click(self, text: str, area: tuple[int, int, int, int] | None = None, beside: int = 0) -> None:
+        """Waits for words on the screen, and clicks on them, or so many pixels to their right."""
         word = self._resting(text, area)
-        self.click_at(word.x, word.y)
+        self.click_at(word.x + beside, word.y)
 
     def _resting(self, text: str, area: tuple[int, int, int, int] | None) -> Word:
         """Waits for words, where they stay: a panel that is laid out anew moves them while they are read."""
