@@ -101,7 +101,7 @@ def error_of(sight: Sight, evidence: Evidence, state: State) -> float:
 
 @kernel
 def boundary_of(state: State, shape: Any) -> float:
-    """Returns how many pairs of neighbours are unlike."""
+    """Returns how many pairs of neighbours are known to be unlike."""
     total = 0.0
     for cell in range(len(state.material)):
         if state.shown[cell] > 0:
