@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from blockcore import __version__
 from blockcore.commands.arguments import (
@@ -108,14 +108,17 @@ def run(args: argparse.Namespace) -> int:
         end_told(report),
     ):
         scene, changed = chosen_scene(args)
-        if args.progress != "jsonl":
-            for sentence in changed:
-                print(f"Palette: {sentence}")
-        _dream(args, scene, stopped, report)
+        # standard output is kept for the lines of events
+        aside = sys.stderr if args.progress == "jsonl" else None
+        for sentence in changed:
+            print(f"Palette: {sentence}", file=aside)
+        _dream(args, scene, stopped, report, aside)
     return 0
 
 
-def _dream(args: argparse.Namespace, scene: BlockScene, stopped: Callable[[], bool], report: Report) -> None:
+def _dream(
+    args: argparse.Namespace, scene: BlockScene, stopped: Callable[[], bool], report: Report, aside: TextIO | None
+) -> None:
     from blockcore.guidance.kept import STATE, check_place
     from blockcore.machine.device import choose_device, require_torch
 
@@ -142,9 +145,7 @@ def _dream(args: argparse.Namespace, scene: BlockScene, stopped: Callable[[], bo
     said = {name.replace("_", " "): str(value) for name, value in asked.items()}
     told = Told(args.prompt, said, SETTINGS, sampler.turntable(_TURNTABLE), album.pictures())
     summary = write_dream(args.out, scene, settings, dreamed, told)
-    export_all(
-        args.export, scene.with_materials(dreamed.materials), file=sys.stderr if args.progress == "jsonl" else None
-    )
+    export_all(args.export, scene.with_materials(dreamed.materials), file=aside)
     kept.remove()
     album.remove()
     report(Done(str(args.out), dreamed.seconds, summary))

@@ -221,6 +221,15 @@ def test_the_command_writes_a_result(tmp_path, capsys):
     assert len(np.load(out / "materials.npy")) == len(hut().grid)
 
 
+def test_events_have_standard_output_for_themselves_and_what_the_palette_changed_is_said_aside(tmp_path, capsys):
+    (tmp_path / "p.json").write_text(json.dumps({"Red": "#c04030", "Blue": "#3040c0"}))
+    words = command(tmp_path, save_pipeline(tmp_path / "model"), "--palette", tmp_path / "p.json")
+    assert main([*words, "--progress", "jsonl", "--export", str(tmp_path / "hut.schem")]) == 0
+    said = capsys.readouterr()
+    assert "Palette: " in said.err and "Saved: " in said.err
+    assert [json.loads(line) for line in said.out.splitlines()]
+
+
 def test_the_command_is_killed_and_goes_on(tmp_path):
     model = save_pipeline(tmp_path / "model")
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
