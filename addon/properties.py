@@ -120,12 +120,13 @@ def _swatch(slot: int, name: str, description: str):
 
 def _rename(item, title: str) -> None:
     """Renames a material in the scene's own palette; its limit goes with it."""
-    if title.strip() in ("", short_name(item.name)):
+    title = title.strip()
+    if title in ("", short_name(item.name)):
         return
     with suppress(BlockcoreError):
         make_own(item.id_data)
         limit, item.limit = item.limit, 0
-        item.name = rename_material(item.id_data, item.name, long_name(title.strip(), item.name))
+        item.name = rename_material(item.id_data, item.name, long_name(title, item.name))
         item.limit = limit
 
 

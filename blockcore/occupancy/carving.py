@@ -145,20 +145,20 @@ class Carving:
             self._sweep(tolerance, price, False, watch)
         return self.cost(price)
 
-    def _empty_rooms(self, least: npt.NDArray[np.int16], price: float) -> int:
-        """Empties each room that ``least`` has not if the shape costs less then; returns how many."""
-        cost, count = self.cost(price), 0
-        gone = (self._state.material > 0) & (least == 0)
-        parts, rooms = _rooms(gone.reshape(self.shape))
+    def _empty_rooms(self, least: npt.NDArray[np.int16], price: float) -> bool:
+        """Empties each room that ``least`` has not if the shape costs less then; returns whether one is."""
+        filled = cost = self.cost(price)
+        parts, rooms = _rooms(((self._state.material > 0) & (least == 0)).reshape(self.shape))
         for room in rooms:
             before = self.solid
             behind = (self._state.shown == 0) & (before > 0) & (least > 0)
             self.begin(np.where(parts.ravel() == room, 0, np.where(behind, least, before)))
-            if self.cost(price) < cost:
-                cost, count = self.cost(price), count + 1
+            emptied = self.cost(price)
+            if emptied < cost:
+                cost = emptied
             else:
                 self.begin(before)
-        return count
+        return cost < filled
 
     def _sweep(self, tolerance: float, price: float, least: bool, watch: Callable[[float], None]) -> None:
         """Tries all cells, those that few pixels show first, until nothing changes."""
